@@ -1,0 +1,132 @@
+import type { LaneId, Millis, SequenceId, SlotId } from '../../src/domain/ids.ts'
+import type { StepPlan } from '../../src/scheduler/plan.ts'
+import type { SequenceEvent } from '../../src/scheduler/scheduler-types.ts'
+import { Histogram } from './histogram.ts'
+
+/** A law of the scheduler that did not hold. */
+export class LawViolation extends Error {
+  constructor (law: number, message: string) {
+    super(`law ${law} is broken: ${message}`)
+    this.name = 'LawViolation'
+  }
+}
+
+interface LiveSequence {
+  readonly arrivedAt: Millis
+  readonly promptLength: number
+  slot: SlotId | null
+  lane: LaneId | null
+  startedAt: Millis | null
+  lastTokenAt: Millis | null
+  drawnTokens: number
+  /** The lane's count of steps when it was last part of one. */
+  lastStep: number
+}
+
+/** What becomes of every sequence: law 6, the running half of law 7, and the times that users feel. */
+export class Ledger {
+  /** Arrival to first plan, arrival to first token, gap between tokens; in milliseconds. */
+  readonly queueMs = new Histogram()
+  readonly firstTokenMs = new Histogram()
+  readonly tokenGapMs = new Histogram()
+  readonly #live = new Map<SequenceId, LiveSequence>()
+  readonly #laneSteps = new Map<LaneId, number>()
+  readonly #longestWaitSteps: number
+  /** Sequences in slots, now. */
+  #busySlots = 0
+
+  /** @param longestWaitSteps most steps of a lane between two of one decoding sequence */
+  constructor (longestWaitSteps: number) {
+    this.#longestWaitSteps = longestWaitSteps
+  }
+
+  get busySlots (): number { return this.#busySlots }
+  get liveCount (): number { return this.#live.size }
+
+  isLive (id: SequenceId): boolean { return this.#live.has(id) }
+
+  add (id: SequenceId, promptLength: number, now: Millis): void {
+    if (this.#live.has(id)) throw new LawViolation(6, `${id} was added twice`)
+    this.#live.set(id, {
+      arrivedAt: now,
+      promptLength,
+      slot: null,
+      lane: null,
+      startedAt: null,
+      lastTokenAt: null,
+      drawnTokens: 0,
+      lastStep: 0
+    })
+  }
+
+  plan ({ lane, work }: StepPlan, now: Millis): void {
+    const step = (this.#laneSteps.get(lane) ?? 0) + 1
+    this.#laneSteps.set(lane, step)
+    for (const { sequence: id, slot, keep, sample } of work) {
+      const sequence = this.#get(id, 'is in a plan')
+      if (sequence.slot === null) {
+        sequence.slot = slot
+        sequence.lane = lane
+        sequence.startedAt = now
+        this.#busySlots++
+        this.queueMs.add(now - sequence.arrivedAt)
+        if (keep >= sequence.promptLength) throw new LawViolation(5, `${id} keeps all of its prompt`)
+      } else if (sample !== undefined && sample.index > 0) {
+        const waited = step - sequence.lastStep - 1
+        if (waited > this.#longestWaitSteps) {
+          throw new LawViolation(7, `${id} waited ${waited} steps, the limit is ${this.#longestWaitSteps}`)
+        }
+      }
+      sequence.lastStep = step
+    }
+  }
+
+  event (event: SequenceEvent, now: Millis): void {
+    const sequence = this.#get(event.id, event.type)
+    switch (event.type) {
+      case 'sequence-started': {
+        if (sequence.slot !== event.slot) throw new LawViolation(3, `${event.id} is not in slot ${event.slot}`)
+        break
+      }
+      case 'token-drawn': {
+        this.#token(sequence, now)
+        break
+      }
+      case 'sequence-finished': {
+        // The end token is not told, but it is the first sign of life of an empty answer.
+        if (event.drawnTokens > sequence.drawnTokens && sequence.lastTokenAt === null) this.#token(sequence, now)
+        this.end(event.id)
+        break
+      }
+      case 'sequence-failed': {
+        this.end(event.id)
+      }
+    }
+  }
+
+  /** It ends, with or without an event. */
+  end (id: SequenceId): void {
+    const sequence = this.#get(id, 'ends')
+    if (sequence.slot !== null) this.#busySlots--
+    this.#live.delete(id)
+  }
+
+  /** @throws LawViolation when a sequence has not ended */
+  close (): void {
+    const [first] = this.#live.keys()
+    if (first !== undefined) throw new LawViolation(6, `${first} and ${this.#live.size - 1} others never ended`)
+  }
+
+  #token (sequence: LiveSequence, now: Millis): void {
+    if (sequence.lastTokenAt === null) this.firstTokenMs.add(now - sequence.arrivedAt)
+    else this.tokenGapMs.add(now - sequence.lastTokenAt)
+    sequence.lastTokenAt = now
+    sequence.drawnTokens++
+  }
+
+  #get (id: SequenceId, what: string): LiveSequence {
+    const sequence = this.#live.get(id)
+    if (sequence === undefined) throw new LawViolation(6, `${id} has ended or was never added, but: ${what}`)
+    return sequence
+  }
+}

@@ -1,0 +1,64 @@
+import type { AdapterSet } from '../domain/adapter-set.ts'
+import type { LaneId, SequenceId, SlotId, Token } from '../domain/ids.ts'
+import type { Sampling, TokenLogprob } from '../domain/sampling.ts'
+
+/**
+ * What one lane does in one forward pass. Plain data: it can be logged, sent to another process and replayed. The
+ * scheduler decides, the engine obeys.
+ */
+export interface StepPlan {
+  /** Counts up over all lanes of a scheduler. */
+  readonly id: number
+  readonly lane: LaneId
+  /** This lane's share of the cores in this step. */
+  readonly threads: number
+  /** llama.cpp applies LoRA per context: one adapter set per lane and step. */
+  readonly adapters: AdapterSet
+  readonly work: readonly SlotWork[]
+  /** Sequences that ended since the lane's last plan: the engine forgets their sampler state. */
+  readonly released: readonly SequenceId[]
+}
+
+/** One sequence's part of a step. A slot occurs at most once in a plan. */
+export interface SlotWork {
+  readonly slot: SlotId
+  readonly sequence: SequenceId
+  /**
+   * Start from another slot's cache (a shared prompt). All copies of a plan happen before anything else in it, so the
+   * source may have other work in the same plan. A copied slot is never a source itself in that plan.
+   */
+  readonly copyFrom?: SlotId
+  /** Cached tokens to keep, counted from the start; the engine drops the rest, then appends. */
+  readonly keep: number
+  /** The tokens to append, at least one, at positions `keep`, `keep + 1`, … */
+  readonly tokens: readonly Token[]
+  /** How to draw the next token after the last of `tokens`; absent on a prefill chunk that is not the last. */
+  readonly sample?: SampleWork
+}
+
+export interface SampleWork {
+  readonly sampling: Sampling
+  /** How many tokens of the sequence were drawn before this one: the position that, with the seed, decides the draw. */
+  readonly index: number
+  /**
+   * Prompt and drawn tokens so far, for penalties. A live view of the scheduler's array: read it before the step's
+   * promise settles, do not keep it. Its first `promptLength` members are the prompt.
+   */
+  readonly history: readonly Token[]
+  readonly promptLength: number
+}
+
+/** One for each member of `work`, in any order. */
+export type WorkOutcome =
+  | {
+    readonly slot: SlotId
+    /** The drawn token; null where nothing was to be drawn. */
+    readonly token: Token | null
+    /** Present when the sampling asked for log-probabilities and a token was drawn. */
+    readonly logprobs?: TokenLogprob
+  }
+  | {
+    /** This sequence is lost, its slot's cache is unknown; the other sequences of the step are fine. */
+    readonly slot: SlotId
+    readonly error: Error
+  }

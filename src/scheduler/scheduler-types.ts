@@ -1,0 +1,102 @@
+import type { AdapterSet } from '../domain/adapter-set.ts'
+import type { FinishReason } from '../domain/finish-reason.ts'
+import type { LaneId, Millis, SequenceId, SlotId, TenantId, Token } from '../domain/ids.ts'
+import type { Sampling, TokenLogprob } from '../domain/sampling.ts'
+import type { ServerError } from '../domain/errors.ts'
+
+export interface SchedulerConfig {
+  readonly laneCount: number
+  readonly slotsPerLane: number
+  /** Tokens that each slot can hold. */
+  readonly contextSize: number
+  /** Token budget of one step of one lane. At least `slotsPerLane`, so that every running sequence can decode. */
+  readonly stepTokens: number
+  /** Threads to share out among lanes; at least one per lane. */
+  readonly threads: number
+  readonly endTokens: readonly Token[]
+  /** Most sequences that wait for a slot while there is none free. */
+  readonly maxQueue: number
+  /** Consecutive steps for one adapter set while others wait in the same lane. */
+  readonly turnSteps: number
+}
+
+export interface NewSequence {
+  readonly id: SequenceId
+  readonly tenant: TenantId
+  readonly adapters: AdapterSet
+  /** At least one token and at most `contextSize - 1`. */
+  readonly prompt: readonly Token[]
+  /** Most tokens to draw, at least 1; null is as many as the slot holds. */
+  readonly maxTokens: number | null
+  readonly sampling: Sampling
+  /** Another sequence with the same prompt that is prefilled first, so that this one can copy its cache. */
+  readonly sharesPromptWith?: SequenceId
+  /** It ends with `queue_timeout` when it has no slot by then. */
+  readonly queueDeadline: Millis
+  /** It ends with `generation_timeout` when it has not ended by then. */
+  readonly deadline: Millis
+}
+
+/** What became of a sequence. After `sequence-finished` or `sequence-failed` there is nothing more of it. */
+export type SequenceEvent =
+  | {
+    readonly type: 'sequence-started'
+    readonly id: SequenceId
+    readonly slot: SlotId
+    /** Prompt tokens whose cache was reused. */
+    readonly cachedTokens: number
+    /** From `add` to the first plan that served it. */
+    readonly queuedMs: Millis
+  }
+  | {
+    readonly type: 'token-drawn'
+    readonly id: SequenceId
+    readonly token: Token
+    readonly logprobs?: TokenLogprob
+  }
+  | {
+    readonly type: 'sequence-finished'
+    readonly id: SequenceId
+    readonly reason: FinishReason
+    /** Tokens drawn, the end-of-generation token included. */
+    readonly drawnTokens: number
+  }
+  | {
+    readonly type: 'sequence-failed'
+    readonly id: SequenceId
+    readonly error: ServerError
+  }
+
+export interface LaneSnapshot {
+  readonly lane: LaneId
+  readonly slotCount: number
+  /** Slots that a sequence holds. */
+  readonly busySlots: number
+  /** Whether a plan of this lane is being carried out. */
+  readonly isStepping: boolean
+  /** Cached tokens in all slots, idle ones included. */
+  readonly cachedTokens: number
+}
+
+/** Plain numbers for metrics and the simulator, counted since the scheduler was made unless they say otherwise. */
+export interface SchedulerSnapshot {
+  /** Now. */
+  readonly waiting: number
+  /** Now: sequences in slots. */
+  readonly running: number
+  readonly lanes: readonly LaneSnapshot[]
+  readonly contextSize: number
+  readonly steps: number
+  /** When the last step was committed, by the clock of `commit`; null before the first. */
+  readonly lastStepAt: Millis | null
+  /** Prompt tokens computed. */
+  readonly promptTokens: number
+  /** Prompt tokens that were looked up in the prefix cache, and those found there. */
+  readonly prefixQueriedTokens: number
+  readonly prefixHitTokens: number
+  readonly drawnTokens: number
+  readonly added: number
+  readonly finished: number
+  readonly failed: number
+  readonly aborted: number
+}

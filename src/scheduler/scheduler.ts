@@ -1,0 +1,390 @@
+import type { AdapterSet, AdapterSetKey } from '../domain/adapter-set.ts'
+import { ServerError } from '../domain/errors.ts'
+import type { LaneId, Millis, SequenceId, Token } from '../domain/ids.ts'
+import type { SlotWork, StepPlan, WorkOutcome } from './plan.ts'
+import { firstComeFirstServed } from './policies/admission.ts'
+import { holdsPrefix, place } from './policies/placement.ts'
+import { Turns } from './policies/turns.ts'
+import type { NewSequence, SchedulerConfig, SchedulerSnapshot, SequenceEvent } from './scheduler-types.ts'
+import { Sequence } from './sequence.ts'
+import { SlotTable } from './slot-table.ts'
+
+interface Lane {
+  readonly id: LaneId
+  readonly threads: number
+  readonly turns: Turns
+  /** The plan that is being carried out. */
+  inFlight: StepPlan | null
+  /** Ended since the last plan; the engine is told with the next one. */
+  released: SequenceId[]
+}
+
+/**
+ * Decides what runs: continuous batching with chunked prefill, prefix reuse and several lanes. It knows no clock, no I/O
+ * and no randomness: time comes in as an argument, plans go out as data, and the same calls give the same plans.
+ *
+ * The life of a step: `schedule` (a lane asks for a plan) -> the engine carries it out -> `commit` (what came of it).
+ * `add` and `abort` may come at any moment between. `expire` enforces deadlines.
+ *
+ * The idea is that of vLLM's scheduler (v1): a sequence has `tokens` and `computed`, and `computed` catches up.
+ */
+export class Scheduler {
+  readonly #config: SchedulerConfig
+  readonly #endTokens: ReadonlySet<Token>
+  readonly #table: SlotTable
+  readonly #lanes: readonly Lane[]
+  /** Without a slot, in order of arrival. */
+  readonly #waiting = new Map<SequenceId, Sequence>()
+  /** With a slot, in order of admission. */
+  readonly #running = new Map<SequenceId, Sequence>()
+  /** No deadline passes before this moment. */
+  #earliestDeadline: Millis = Infinity
+  #planCount = 0
+  #lastStepAt: Millis | null = null
+  #counters = {
+    steps: 0,
+    promptTokens: 0,
+    prefixQueriedTokens: 0,
+    prefixHitTokens: 0,
+    drawnTokens: 0,
+    added: 0,
+    finished: 0,
+    failed: 0,
+    aborted: 0
+  }
+
+  /** @throws RangeError when the numbers of the config contradict each other. */
+  constructor (config: SchedulerConfig) {
+    if (config.stepTokens < config.slotsPerLane) {
+      throw new RangeError(`stepTokens is ${config.stepTokens}; ${config.slotsPerLane} slots need at least as many`)
+    }
+    if (config.threads < config.laneCount) {
+      throw new RangeError(`threads is ${config.threads}; ${config.laneCount} lanes need at least as many`)
+    }
+    this.#config = config
+    this.#endTokens = new Set(config.endTokens)
+    this.#table = new SlotTable(config.laneCount, config.slotsPerLane)
+    this.#lanes = Array.from({ length: config.laneCount }, (_, index): Lane => ({
+      id: index as LaneId,
+      threads: Math.floor(config.threads / config.laneCount) + (index < config.threads % config.laneCount ? 1 : 0),
+      turns: new Turns(config.turnSteps),
+      inFlight: null,
+      released: []
+    }))
+  }
+
+  /**
+   * Queues a sequence; never blocks.
+   * @throws ServerError `queue_full`, or `context_length_exceeded` for a prompt that leaves no room for a token.
+   */
+  add (request: NewSequence, now: Millis): void {
+    this.addAll([request], now)
+  }
+
+  /**
+   * Queues the sequences of a request: all or, when it throws, none.
+   * @throws ServerError what `add` throws.
+   */
+  addAll (requests: readonly NewSequence[], now: Millis): void {
+    const { maxQueue, contextSize } = this.#config
+    for (const { prompt } of requests) {
+      if (prompt.length >= 1 && prompt.length < contextSize) continue
+      throw new ServerError('context_length_exceeded',
+        `The prompt has ${prompt.length} tokens; this model takes 1 to ${contextSize - 1}`)
+    }
+    // Those that the next plan gives a slot do not wait.
+    const waiting = this.#waiting.size - this.#table.freeCount
+    if (waiting + requests.length > maxQueue) {
+      const wanted = requests.length === 1 ? '' : ` and this one asks for ${requests.length} choices`
+      throw new ServerError('queue_full', `${Math.max(0, waiting)} requests are waiting${wanted}; the limit is ${maxQueue}`)
+    }
+    for (const request of requests) {
+      const sequence = new Sequence(request, now)
+      this.#waiting.set(sequence.id, sequence)
+      this.#earliestDeadline = Math.min(this.#earliestDeadline, request.queueDeadline, request.deadline)
+      this.#counters.added++
+    }
+  }
+
+  /** Ends a sequence without a word; unknown and ended ones are ignored. Its slot is free for the next plan. */
+  abort (id: SequenceId): void {
+    const sequence = this.#waiting.get(id) ?? this.#running.get(id)
+    if (sequence === undefined || sequence.isEnded) return
+    this.#counters.aborted++
+    this.#end(sequence)
+  }
+
+  /** Ends a sequence as finished, on the word of whoever reads its text (a stop text was found). No event follows. */
+  finish (id: SequenceId): void {
+    const sequence = this.#running.get(id)
+    if (sequence === undefined || sequence.isEnded) return
+    this.#counters.finished++
+    this.#end(sequence)
+  }
+
+  /** Ends what has waited or run too long. */
+  expire (now: Millis): readonly SequenceEvent[] {
+    if (now < this.#earliestDeadline) return []
+    const events: SequenceEvent[] = []
+    this.#earliestDeadline = Infinity
+    for (const sequence of this.#waiting.values()) {
+      const { queueDeadline, deadline } = sequence.request
+      if (queueDeadline <= now || deadline <= now) {
+        const waitedMs = Math.round(now - sequence.addedAt)
+        events.push(this.#fail(sequence, new ServerError('queue_timeout',
+          `The request waited ${waitedMs} ms for a free slot; ${this.#waiting.size} requests are waiting`)))
+      } else {
+        this.#earliestDeadline = Math.min(this.#earliestDeadline, queueDeadline, deadline)
+      }
+    }
+    for (const sequence of this.#running.values()) {
+      if (sequence.isEnded) continue
+      const { deadline } = sequence.request
+      if (deadline <= now) {
+        const tookMs = Math.round(now - sequence.addedAt)
+        events.push(this.#fail(sequence, new ServerError('generation_timeout',
+          `The request was ended after ${tookMs} ms, with ${sequence.drawnTokens} tokens drawn`)))
+      } else {
+        this.#earliestDeadline = Math.min(this.#earliestDeadline, deadline)
+      }
+    }
+    return events
+  }
+
+  /** What the lane does next; null when nothing can run in it now. Its last plan must have been committed. */
+  schedule (laneId: LaneId, now: Millis): StepPlan | null {
+    const lane = this.#lane(laneId)
+    if (lane.inFlight !== null) throw new Error(`Lane ${laneId} is carrying out plan ${lane.inFlight.id}`)
+    this.#admit()
+
+    const sequences = this.#runningIn(laneId)
+    if (sequences.length === 0) return null
+    const adapters = lane.turns.next(adapterSetsOf(sequences))
+    const turn = sequences.filter((sequence) => sequence.request.adapters.key === adapters.key)
+    // Before anything is asked about what is pending: it changes that.
+    for (const sequence of turn) dropStaleCopy(sequence)
+
+    const work: SlotWork[] = []
+    let budget = this.#config.stepTokens
+    // Decode first: streams that flow keep flowing. Then prompts, in order of admission, as far as the budget goes.
+    for (const isDecoding of [true, false]) {
+      for (const sequence of turn) {
+        if ((sequence.pending === 1) !== isDecoding || budget === 0) continue
+        const item = this.#workFor(sequence, budget, now)
+        budget -= item.tokens.length
+        work.push(item)
+      }
+    }
+    const plan: StepPlan = {
+      id: ++this.#planCount, lane: laneId, threads: lane.threads, adapters, work, released: lane.released
+    }
+    lane.released = []
+    lane.inFlight = plan
+    return plan
+  }
+
+  /** Takes in what came of a plan; a rejected step is committed with an error for each of its slots. */
+  commit (plan: StepPlan, outcomes: readonly WorkOutcome[], now: Millis): readonly SequenceEvent[] {
+    const lane = this.#lane(plan.lane)
+    if (lane.inFlight !== plan) throw new Error(`Plan ${plan.id} is not being carried out`)
+    lane.inFlight = null
+    this.#counters.steps++
+    this.#lastStepAt = now
+    const outcomeOf = new Map(outcomes.map((outcome) => [outcome.slot, outcome]))
+    const events: SequenceEvent[] = []
+    for (const item of plan.work) {
+      const sequence = this.#running.get(item.sequence)
+      if (sequence === undefined) throw new Error(`Sequence ${item.sequence} of plan ${plan.id} is not running`)
+      const outcome = outcomeOf.get(item.slot) ?? { slot: item.slot, error: new Error('The engine gave no outcome') }
+      this.#take(sequence, item, outcome, events)
+    }
+    return events
+  }
+
+  /** Sequences without a slot. */
+  get waitingCount (): number { return this.#waiting.size }
+
+  snapshot (): SchedulerSnapshot {
+    return {
+      ...this.#counters,
+      waiting: this.#waiting.size,
+      running: this.#running.size,
+      lastStepAt: this.#lastStepAt,
+      contextSize: this.#config.contextSize,
+      lanes: this.#lanes.map((lane) => {
+        const slots = this.#table.ofLane(lane.id)
+        return {
+          lane: lane.id,
+          slotCount: slots.length,
+          busySlots: slots.filter((slot) => slot.holder !== null).length,
+          isStepping: lane.inFlight !== null,
+          cachedTokens: slots.reduce((sum, slot) => sum + slot.residentLength, 0)
+        }
+      })
+    }
+  }
+
+  /** Gives free slots, of whichever lane, to those who may have them. */
+  #admit (): void {
+    if (this.#waiting.size === 0) return
+    const freeSlots = this.#table.freeCount
+    if (freeSlots === 0) return
+    for (const sequence of firstComeFirstServed(this.#waiting.values(), freeSlots, this.#isWaitingForPrompt)) {
+      const placement = place(sequence, this.#table)
+      if (placement === null) return
+      this.#table.take(placement.slot, sequence, placement.keep, placement.copyFrom)
+      this.#waiting.delete(sequence.id)
+      this.#running.set(sequence.id, sequence)
+    }
+  }
+
+  readonly #isWaitingForPrompt = (sequence: Sequence): boolean => {
+    const leaderId = sequence.request.sharesPromptWith
+    if (leaderId === undefined) return false
+    if (this.#waiting.has(leaderId)) return true
+    const leader = this.#running.get(leaderId)
+    return leader !== undefined && !leader.isEnded && !leader.isPromptComputed
+  }
+
+  #runningIn (lane: LaneId): Sequence[] {
+    const sequences: Sequence[] = []
+    for (const sequence of this.#running.values()) if (sequence.slot?.lane === lane) sequences.push(sequence)
+    return sequences
+  }
+
+  #workFor (sequence: Sequence, budget: number, now: Millis): SlotWork {
+    const slot = slotOf(sequence)
+    if (!sequence.wasPlanned) this.#start(sequence, now)
+    const { computed, tokens } = sequence
+    const count = Math.min(sequence.pending, budget)
+    return {
+      slot: slot.id,
+      sequence: sequence.id,
+      ...(sequence.copyFrom === null ? {} : { copyFrom: sequence.copyFrom.id }),
+      keep: computed,
+      tokens: tokens.slice(computed, computed + count),
+      ...(count < sequence.pending
+        ? {}
+        : {
+            sample: {
+              sampling: sequence.request.sampling,
+              index: sequence.drawnTokens,
+              history: tokens,
+              promptLength: sequence.promptLength
+            }
+          })
+    }
+  }
+
+  #start (sequence: Sequence, now: Millis): void {
+    sequence.wasPlanned = true
+    sequence.startedAt = now
+    this.#counters.prefixQueriedTokens += sequence.promptLength
+    this.#counters.prefixHitTokens += sequence.cachedTokens
+  }
+
+  #take (sequence: Sequence, item: SlotWork, outcome: WorkOutcome, events: SequenceEvent[]): void {
+    const slot = slotOf(sequence)
+    sequence.copyFrom = null
+    if ('error' in outcome) {
+      this.#table.forget(slot)
+      sequence.computed = 0
+      if (sequence.isEnded) this.#free(sequence)
+      else events.push(this.#fail(sequence, ServerError.from(outcome.error, 'engine_error')))
+      return
+    }
+    sequence.computed = item.keep + item.tokens.length
+    this.#counters.promptTokens += Math.max(0, Math.min(sequence.promptLength, sequence.computed) - item.keep)
+    slot.residentLength = sequence.computed
+    if (sequence.isEnded) {
+      this.#free(sequence)
+      return
+    }
+    if (!sequence.isAnnounced) {
+      sequence.isAnnounced = true
+      events.push({
+        type: 'sequence-started',
+        id: sequence.id,
+        slot: slot.id,
+        cachedTokens: sequence.cachedTokens,
+        queuedMs: (sequence.startedAt ?? sequence.addedAt) - sequence.addedAt
+      })
+    }
+    if (item.sample === undefined) return
+    if (outcome.token === null) {
+      events.push(this.#fail(sequence, new ServerError('engine_error', 'The model drew no token')))
+      return
+    }
+    this.#draw(sequence, outcome.token, outcome.logprobs, events)
+  }
+
+  #draw (
+    sequence: Sequence, token: Token, logprobs: Extract<WorkOutcome, { token: unknown }>['logprobs'],
+    events: SequenceEvent[]
+  ): void {
+    const { maxTokens } = sequence.request
+    sequence.tokens.push(token)
+    this.#counters.drawnTokens++
+    // With `ignoreEos` the engine draws none, unless a grammar is complete and nothing else can follow.
+    const isEnd = this.#endTokens.has(token)
+    if (!isEnd) {
+      events.push({ type: 'token-drawn', id: sequence.id, token, ...(logprobs === undefined ? {} : { logprobs }) })
+    }
+    const isFull = sequence.drawnTokens >= (maxTokens ?? Infinity) || sequence.tokens.length >= this.#config.contextSize
+    if (!isEnd && !isFull) return
+    this.#counters.finished++
+    events.push({
+      type: 'sequence-finished',
+      id: sequence.id,
+      reason: isEnd ? 'stop' : 'length',
+      drawnTokens: sequence.drawnTokens
+    })
+    this.#end(sequence)
+  }
+
+  #fail (sequence: Sequence, error: ServerError): SequenceEvent {
+    this.#counters.failed++
+    this.#end(sequence)
+    return { type: 'sequence-failed', id: sequence.id, error }
+  }
+
+  /** Silences a sequence and frees its slot, or leaves that to `commit` while a plan with it is being carried out. */
+  #end (sequence: Sequence): void {
+    if (this.#waiting.delete(sequence.id)) return
+    const plan = this.#lane(slotOf(sequence).lane).inFlight
+    if (plan !== null && plan.work.some((item) => item.sequence === sequence.id)) sequence.isEnded = true
+    else this.#free(sequence)
+  }
+
+  #free (sequence: Sequence): void {
+    const slot = slotOf(sequence)
+    this.#running.delete(sequence.id)
+    this.#table.release(slot)
+    if (sequence.wasPlanned) this.#lane(slot.lane).released.push(sequence.id)
+  }
+
+  #lane (id: LaneId): Lane {
+    const lane = this.#lanes[id]
+    if (lane === undefined) throw new RangeError(`Lane ${id} does not exist; there are ${this.#lanes.length}`)
+    return lane
+  }
+}
+
+/** Between its placement and its first plan, the slot to copy from may have been given away and overwritten. */
+function dropStaleCopy (sequence: Sequence): void {
+  if (sequence.copyFrom === null || holdsPrefix(sequence.copyFrom, sequence, sequence.computed)) return
+  sequence.copyFrom = null
+  sequence.computed = 0
+  sequence.cachedTokens = 0
+}
+
+function slotOf (sequence: Sequence): NonNullable<Sequence['slot']> {
+  if (sequence.slot === null) throw new Error(`Sequence ${sequence.id} has no slot`)
+  return sequence.slot
+}
+
+function adapterSetsOf (sequences: readonly Sequence[]): Map<AdapterSetKey, AdapterSet> {
+  const sets = new Map<AdapterSetKey, AdapterSet>()
+  for (const { request: { adapters } } of sequences) if (!sets.has(adapters.key)) sets.set(adapters.key, adapters)
+  return sets
+}

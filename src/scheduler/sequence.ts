@@ -1,0 +1,41 @@
+import type { Millis, SequenceId, Token } from '../domain/ids.ts'
+import type { NewSequence } from './scheduler-types.ts'
+import type { Slot } from './slot-table.ts'
+
+/**
+ * The scheduler's record of one sequence. The one idea behind everything: `computed` catches up with `tokens.length`.
+ * Prefill and decode are the same thing; a sequence whose last token alone is not computed is decoding.
+ */
+export class Sequence {
+  readonly id: SequenceId
+  readonly request: NewSequence
+  readonly addedAt: Millis
+  /** Prompt, then drawn tokens. */
+  readonly tokens: Token[]
+  /** How many of `tokens` are in the slot's KV cache. */
+  computed = 0
+  slot: Slot | null = null
+  /** The slot whose cache is copied by this sequence's first plan. */
+  copyFrom: Slot | null = null
+  cachedTokens = 0
+  startedAt: Millis | null = null
+  /** It was part of a plan, so the engine may hold state for it. */
+  wasPlanned = false
+  /** The caller was told that it started. */
+  isAnnounced = false
+  /** It ended while a plan that serves it is being carried out; its slot is freed when that plan is committed. */
+  isEnded = false
+
+  constructor (request: NewSequence, now: Millis) {
+    this.id = request.id
+    this.request = request
+    this.addedAt = now
+    this.tokens = [...request.prompt]
+  }
+
+  get promptLength (): number { return this.request.prompt.length }
+  get drawnTokens (): number { return this.tokens.length - this.request.prompt.length }
+  /** Tokens that are not in the cache yet; at least one while the sequence runs. */
+  get pending (): number { return this.tokens.length - this.computed }
+  get isPromptComputed (): boolean { return this.computed >= this.request.prompt.length }
+}

@@ -1,0 +1,80 @@
+import type { AdapterSetKey } from '../domain/adapter-set.ts'
+import { asLaneId, asSlotId, type LaneId, type SlotId, type Token } from '../domain/ids.ts'
+import type { Sequence } from './sequence.ts'
+
+/** A place in a lane that holds one sequence's KV cache, and still holds it after the sequence has ended. */
+export interface Slot {
+  readonly id: SlotId
+  readonly lane: LaneId
+  holder: Sequence | null
+  /** Tokens in the KV cache once every plan so far is carried out: the first `residentLength` of `resident`. */
+  resident: readonly Token[]
+  residentLength: number
+  /** The adapter set that computed the cache. */
+  adaptersKey: AdapterSetKey
+  /** Counts up with every release; the smallest is the least recently used. */
+  lastUsed: number
+}
+
+/** Who holds which slot, and what each slot's cache holds. */
+export class SlotTable {
+  readonly slots: readonly Slot[]
+  readonly #lanes: readonly (readonly Slot[])[]
+  #releases = 0
+
+  constructor (laneCount: number, slotsPerLane: number) {
+    this.slots = Array.from({ length: laneCount * slotsPerLane }, (_, index): Slot => ({
+      id: asSlotId(index),
+      lane: asLaneId(Math.floor(index / slotsPerLane)),
+      holder: null,
+      resident: [],
+      residentLength: 0,
+      adaptersKey: '' as AdapterSetKey,
+      lastUsed: 0
+    }))
+    this.#lanes = Array.from({ length: laneCount }, (_, lane) =>
+      this.slots.slice(lane * slotsPerLane, (lane + 1) * slotsPerLane))
+  }
+
+  get laneCount (): number { return this.#lanes.length }
+
+  ofLane (lane: LaneId): readonly Slot[] {
+    const slots = this.#lanes[lane]
+    if (slots === undefined) throw new RangeError(`Lane ${lane} does not exist; there are ${this.#lanes.length}`)
+    return slots
+  }
+
+  /** Idle slots over all lanes. */
+  get freeCount (): number {
+    let count = 0
+    for (const slot of this.slots) if (slot.holder === null) count++
+    return count
+  }
+
+  /**
+   * Gives a slot to a sequence. Of its cache the first `keep` tokens stay, or are about to be copied from another slot:
+   * a copied cache is nobody's source before the plan that copies it is committed.
+   */
+  take (slot: Slot, sequence: Sequence, keep: number, copyFrom: Slot | null): void {
+    slot.holder = sequence
+    slot.resident = sequence.tokens
+    slot.residentLength = copyFrom === null ? keep : 0
+    slot.adaptersKey = sequence.request.adapters.key
+    sequence.slot = slot
+    sequence.copyFrom = copyFrom
+    sequence.computed = keep
+    sequence.cachedTokens = keep
+  }
+
+  /** Frees a slot; what its cache holds stays for whoever can use it. */
+  release (slot: Slot): void {
+    slot.holder = null
+    slot.lastUsed = ++this.#releases
+  }
+
+  /** The slot's cache holds nothing that can be relied on. */
+  forget (slot: Slot): void {
+    slot.resident = []
+    slot.residentLength = 0
+  }
+}

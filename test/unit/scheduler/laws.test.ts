@@ -1,0 +1,361 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { LaneId, SequenceId, SlotId, Token } from '../../../src/domain/ids.ts'
+import type { StepPlan } from '../../../src/scheduler/plan.ts'
+import type { SequenceEvent } from '../../../src/scheduler/scheduler-types.ts'
+import { scenarios } from './scenario.ts'
+import { play, playAlone, type Trace, type TraceEntry } from './trace.ts'
+
+/**
+ * The scheduler's laws, as DESIGN numbers them, over random configurations, requests, disconnects, deadlines and engine
+ * faults. Every scenario also goes through the fake engine's own checks (`violations`).
+ */
+const holds = async (law: (trace: Trace) => void | Promise<void>, numRuns = 200): Promise<void> => {
+  await fc.assert(fc.asyncProperty(scenarios, async (scenario) => {
+    const trace = await play(scenario)
+    expect(trace.violations).toEqual([])
+    await law(trace)
+  }), { numRuns })
+}
+
+const plansOf = (trace: Trace): StepPlan[] =>
+  trace.entries.flatMap((entry) => entry.kind === 'plan' ? [entry.plan] : [])
+
+const eventsOf = (entry: TraceEntry): readonly SequenceEvent[] =>
+  entry.kind === 'commit' || entry.kind === 'expire' ? entry.events : []
+
+const request = (trace: Trace, id: SequenceId) => trace.sequences.get(id)!
+
+describe('the scheduler’s laws', () => {
+  it('law 1: a plan’s tokens never exceed the budget', async () => {
+    await holds((trace) => {
+      for (const plan of plansOf(trace)) {
+        const tokens = plan.work.reduce((sum, work) => sum + work.tokens.length, 0)
+        expect(tokens).toBeGreaterThan(0)
+        expect(tokens).toBeLessThanOrEqual(trace.config.stepTokens)
+        for (const work of plan.work) expect(work.keep + work.tokens.length).toBeLessThanOrEqual(trace.config.contextSize)
+      }
+    })
+  })
+
+  it('law 2: a plan has one lane and one adapter set, and running plans never use more threads than there are', async () => {
+    await holds((trace) => {
+      const running = new Map<LaneId, StepPlan>()
+      for (const entry of trace.entries) {
+        if (entry.kind === 'commit') running.delete(entry.plan.lane)
+        if (entry.kind !== 'plan') continue
+        const { plan } = entry
+        expect(running.has(plan.lane)).toBe(false)
+        running.set(plan.lane, plan)
+        const threads = [...running.values()].map((other) => other.threads)
+        expect(Math.min(...threads)).toBeGreaterThanOrEqual(1)
+        expect(threads.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(trace.config.threads)
+        for (const { slot, sequence, copyFrom } of plan.work) {
+          expect(Math.floor(slot / trace.config.slotsPerLane)).toBe(plan.lane)
+          if (copyFrom !== undefined) expect(Math.floor(copyFrom / trace.config.slotsPerLane)).toBe(plan.lane)
+          expect(request(trace, sequence).adapters.key).toBe(plan.adapters.key)
+        }
+      }
+    })
+  })
+
+  it('law 3: a slot serves one sequence, and a sequence has one slot', async () => {
+    await holds((trace) => {
+      const holders = new Map<SlotId, SequenceId>()
+      const slots = new Map<SequenceId, SlotId>()
+      for (const entry of trace.entries) {
+        if (entry.kind === 'abort' || entry.kind === 'finish') {
+          // The engine may still be busy for it; the slot is free from the next plan on.
+          const slot = slots.get(entry.id)
+          if (slot !== undefined && holders.get(slot) === entry.id) holders.delete(slot)
+        }
+        if (entry.kind === 'plan') {
+          expect(new Set(entry.plan.work.map((work) => work.slot)).size).toBe(entry.plan.work.length)
+          for (const { slot, sequence } of entry.plan.work) {
+            expect(holders.get(slot) ?? sequence).toBe(sequence)
+            expect(slots.get(sequence) ?? slot).toBe(slot)
+            holders.set(slot, sequence)
+            slots.set(sequence, slot)
+          }
+        }
+        for (const event of eventsOf(entry)) {
+          if (event.type === 'sequence-started') expect(slots.get(event.id)).toBe(event.slot)
+          if (event.type === 'sequence-finished' || event.type === 'sequence-failed') {
+            const slot = slots.get(event.id)
+            if (slot !== undefined && holders.get(slot) === event.id) holders.delete(slot)
+          }
+        }
+      }
+    })
+  })
+
+  it('law 4: a cached prefix is reused only under the adapter set that computed it, and only where it is the prompt', async () => {
+    await holds((trace) => {
+      interface Content { readonly adapters: string, readonly tokens: readonly Token[] }
+      const contents = new Map<SlotId, Content>()
+      const lost: Content = { adapters: 'lost', tokens: [] }
+      for (const entry of trace.entries) {
+        if (entry.kind === 'commit') {
+          for (const outcome of entry.outcomes) if ('error' in outcome) contents.set(outcome.slot, lost)
+        }
+        if (entry.kind !== 'plan') continue
+        const { plan } = entry
+        const before = new Map(contents)
+        for (const { slot, copyFrom, keep, tokens, sequence } of plan.work) {
+          const kept = keep === 0 ? [] : before.get(copyFrom ?? slot)!.tokens.slice(0, keep)
+          if (keep > 0) {
+            expect(before.get(copyFrom ?? slot)!.adapters).toBe(plan.adapters.key)
+            expect(kept).toHaveLength(keep)
+            const { prompt } = request(trace, sequence)
+            const inPrompt = Math.min(keep, prompt.length)
+            expect(kept.slice(0, inPrompt)).toEqual(prompt.slice(0, inPrompt))
+          }
+          contents.set(slot, { adapters: plan.adapters.key, tokens: [...kept, ...tokens] })
+        }
+      }
+    })
+  })
+
+  it('law 5: the last prompt token is always recomputed', async () => {
+    await holds((trace) => {
+      const firstKeep = new Map<SequenceId, number>()
+      for (const entry of trace.entries) {
+        if (entry.kind === 'plan') {
+          for (const { sequence, keep, tokens, sample } of entry.plan.work) {
+            const { prompt } = request(trace, sequence)
+            if (!firstKeep.has(sequence)) {
+              firstKeep.set(sequence, keep)
+              expect(keep).toBeLessThan(prompt.length)
+            }
+            if (sample?.index === 0) {
+              expect(tokens.at(-1)).toBe(prompt.at(-1))
+              expect(keep + tokens.length).toBe(prompt.length)
+            }
+          }
+        }
+        for (const event of eventsOf(entry)) {
+          if (event.type === 'sequence-started') expect(event.cachedTokens).toBe(firstKeep.get(event.id))
+        }
+      }
+    })
+  })
+
+  it('law 6: every added sequence ends exactly once and is silent after', async () => {
+    await holds((trace) => {
+      const live = new Set<SequenceId>()
+      const started = new Set<SequenceId>()
+      const drawn = new Map<SequenceId, number>()
+      const ends = { finished: 0, failed: 0, aborted: 0 }
+      let added = 0
+      for (const entry of trace.entries) {
+        if (entry.kind === 'add' && entry.refusal === null) {
+          live.add(entry.sequence.id)
+          added++
+        }
+        if (entry.kind === 'abort' && live.delete(entry.id)) ends.aborted++
+        if (entry.kind === 'finish' && live.delete(entry.id)) ends.finished++
+        for (const event of eventsOf(entry)) {
+          expect(live).toContain(event.id)
+          if (event.type === 'sequence-started') {
+            expect(started).not.toContain(event.id)
+            started.add(event.id)
+          } else if (event.type === 'token-drawn') {
+            expect(started).toContain(event.id)
+            drawn.set(event.id, (drawn.get(event.id) ?? 0) + 1)
+          } else if (event.type === 'sequence-finished') {
+            expect(started).toContain(event.id)
+            live.delete(event.id)
+            ends.finished++
+            // The end token counts as drawn but is not told.
+            expect(event.drawnTokens).toBe((drawn.get(event.id) ?? 0) + (event.reason === 'stop' ? 1 : 0))
+            const { maxTokens, prompt } = request(trace, event.id)
+            if (event.reason === 'length') {
+              expect(event.drawnTokens).toBe(Math.min(maxTokens ?? Infinity, trace.config.contextSize - prompt.length))
+            }
+          } else {
+            live.delete(event.id)
+            ends.failed++
+          }
+        }
+      }
+      expect([...live]).toEqual([])
+      expect(trace.final).toMatchObject({ waiting: 0, running: 0, added, ...ends })
+      expect(trace.final.lanes.every((lane) => lane.busySlots === 0 && !lane.isStepping)).toBe(true)
+    })
+  })
+
+  it('law 8: the same inputs give the same plans', async () => {
+    await fc.assert(fc.asyncProperty(scenarios, async (scenario) => {
+      const [first, second] = [await play(scenario), await play(scenario)]
+      expect(second.entries).toEqual(first.entries)
+      expect(second.final).toEqual(first.final)
+    }), { numRuns: 100 })
+  })
+
+  it('law 9: a sequence’s tokens in the crowd equal its tokens alone', async () => {
+    await holds(async (trace) => {
+      const texts = drawnTokens(trace)
+      for (const [id, sequence] of trace.sequences) {
+        const crowded = texts.get(id) ?? []
+        const alone = drawnTokens(await playAlone(sequence, trace.config.contextSize)).get(id) ?? []
+        const hasFinished = trace.entries.some((entry) =>
+          eventsOf(entry).some((event) => event.type === 'sequence-finished' && event.id === id))
+        expect(crowded).toEqual(hasFinished ? alone : alone.slice(0, crowded.length))
+      }
+    }, 100)
+  })
+})
+
+describe('the scenarios', () => {
+  it('reach everything that the laws speak of', async () => {
+    const seen = new Set<string>()
+    for (const scenario of fc.sample(scenarios, { numRuns: 300, seed: 7 })) {
+      for (const sight of sightsOf(await play(scenario))) seen.add(sight)
+    }
+    expect([...seen].toSorted()).toEqual([
+      'abort during a step', 'abort while waiting', 'chunked prefill', 'copied prefix', 'copy of a running sequence',
+      'failed slot', 'finish during a step', 'finished by length', 'finished by stop', 'generation timeout', 'kept prefix',
+      'lost step', 'mixed step', 'queue full', 'queue timeout', 'two adapter sets in one lane', 'two lanes at once'
+    ])
+  })
+})
+
+describe('the scheduler’s manners', () => {
+  it('refuses a sequence exactly when the queue is full or the prompt does not fit', async () => {
+    await holds((trace) => {
+      const { maxQueue, contextSize } = trace.config
+      for (const entry of trace.entries) {
+        if (entry.kind !== 'add') continue
+        const { length } = entry.sequence.prompt
+        const expected = length < 1 || length >= contextSize
+          ? 'context_length_exceeded'
+          : entry.waiting >= maxQueue ? 'queue_full' : null
+        expect(entry.refusal).toBe(expected)
+      }
+    })
+  })
+
+  it('enforces deadlines when it is told the time, with the right error', async () => {
+    await holds((trace) => {
+      const live = new Set<SequenceId>()
+      const planned = new Set<SequenceId>()
+      for (const entry of trace.entries) {
+        if (entry.kind === 'add' && entry.refusal === null) live.add(entry.sequence.id)
+        if (entry.kind === 'abort' || entry.kind === 'finish') live.delete(entry.id)
+        if (entry.kind === 'plan') for (const work of entry.plan.work) planned.add(work.sequence)
+        for (const event of eventsOf(entry)) {
+          if (event.type === 'sequence-finished' || event.type === 'sequence-failed') live.delete(event.id)
+          if (entry.kind !== 'expire' || event.type !== 'sequence-failed') continue
+          const { queueDeadline, deadline } = request(trace, event.id)
+          if (event.error.code === 'queue_timeout') {
+            expect(planned).not.toContain(event.id)
+            expect(Math.min(queueDeadline, deadline)).toBeLessThanOrEqual(entry.now)
+          } else {
+            expect(event.error.code).toBe('generation_timeout')
+            expect(deadline).toBeLessThanOrEqual(entry.now)
+          }
+        }
+        if (entry.kind !== 'expire') continue
+        for (const id of live) expect(request(trace, id).deadline).toBeGreaterThan(entry.now)
+      }
+    })
+  })
+
+  it('decodes every running sequence of the adapter set whose turn it is, before any prompt', async () => {
+    await holds((trace) => {
+      for (const { work } of plansOf(trace)) {
+        const firstPrompt = work.findIndex(({ sample, tokens }) => tokens.length > 1 && (sample?.index ?? 0) === 0)
+        const lastDecode = work.findLastIndex(({ sample }) => sample !== undefined && sample.index > 0)
+        if (firstPrompt !== -1) expect(lastDecode).toBeLessThan(firstPrompt)
+      }
+    })
+  })
+
+  it('lets an adapter set wait for no more steps than the turns of the others', async () => {
+    await holds((trace) => {
+      // Law 7 as far as it concerns running sequences: `(adapter sets of its lane - 1) x turn` steps of others.
+      const waited = new Map<SequenceId, number>()
+      const ended = new Set<SequenceId>()
+      const lanes = new Map<SequenceId, LaneId>()
+      for (const entry of trace.entries) {
+        if (entry.kind === 'abort' || entry.kind === 'finish') ended.add(entry.id)
+        for (const event of eventsOf(entry)) {
+          if (event.type === 'sequence-finished' || event.type === 'sequence-failed') ended.add(event.id)
+        }
+        if (entry.kind !== 'plan') continue
+        const { plan } = entry
+        for (const { sequence } of plan.work) {
+          lanes.set(sequence, plan.lane)
+          waited.set(sequence, 0)
+        }
+        for (const [sequence, lane] of lanes) {
+          if (lane !== plan.lane || ended.has(sequence)) continue
+          if (request(trace, sequence).adapters.key === plan.adapters.key) continue
+          waited.set(sequence, waited.get(sequence)! + 1)
+          // Five adapter sets exist in these scenarios, and a lane has no more than slots.
+          const otherSets = Math.min(5, trace.config.slotsPerLane) - 1
+          expect(waited.get(sequence)!).toBeLessThanOrEqual(otherSets * trace.config.turnSteps)
+        }
+      }
+    })
+  })
+})
+
+function drawnTokens (trace: Trace): Map<SequenceId, Token[]> {
+  const drawn = new Map<SequenceId, Token[]>()
+  for (const entry of trace.entries) {
+    for (const event of eventsOf(entry)) {
+      if (event.type !== 'token-drawn') continue
+      const tokens = drawn.get(event.id)
+      if (tokens === undefined) drawn.set(event.id, [event.token])
+      else tokens.push(event.token)
+    }
+  }
+  return drawn
+}
+
+/** What happened in a run, in words. */
+function sightsOf (trace: Trace): Set<string> {
+  const sights = new Set<string>()
+  const running = new Map<LaneId, StepPlan>()
+  const adaptersOf = new Map<LaneId, string>()
+  const planned = new Set<SequenceId>()
+  const ended = new Set<SequenceId>()
+  for (const entry of trace.entries) {
+    if (entry.kind === 'add' && entry.refusal === 'queue_full') sights.add('queue full')
+    if (entry.kind === 'abort' || entry.kind === 'finish') {
+      const isStepping = [...running.values()].some((plan) => plan.work.some((work) => work.sequence === entry.id))
+      if (isStepping && !ended.has(entry.id)) sights.add(`${entry.kind} during a step`)
+      if (entry.kind === 'abort' && !planned.has(entry.id) && !ended.has(entry.id)) sights.add('abort while waiting')
+      ended.add(entry.id)
+    }
+    if (entry.kind === 'plan') {
+      const { plan } = entry
+      running.set(plan.lane, plan)
+      if (running.size > 1) sights.add('two lanes at once')
+      if ((adaptersOf.get(plan.lane) ?? plan.adapters.key) !== plan.adapters.key) sights.add('two adapter sets in one lane')
+      adaptersOf.set(plan.lane, plan.adapters.key)
+      for (const { sequence, keep, copyFrom, sample, slot } of plan.work) {
+        if (copyFrom !== undefined) sights.add('copied prefix')
+        else if (keep > 0 && !planned.has(sequence)) sights.add('kept prefix')
+        if (plan.work.some((other) => other.copyFrom === slot)) sights.add('copy of a running sequence')
+        if (sample === undefined) sights.add('chunked prefill')
+        planned.add(sequence)
+      }
+      const kinds = new Set(plan.work.map(({ sample }) => (sample?.index ?? 0) > 0))
+      if (kinds.size === 2) sights.add('mixed step')
+    }
+    if (entry.kind === 'commit') {
+      running.delete(entry.plan.lane)
+      const errors = entry.outcomes.filter((outcome) => 'error' in outcome).length
+      if (errors > 1 && errors === entry.outcomes.length) sights.add('lost step')
+      if (errors > 0 && errors < entry.outcomes.length) sights.add('failed slot')
+    }
+    for (const event of eventsOf(entry)) {
+      if (event.type === 'sequence-finished') sights.add(`finished by ${event.reason}`)
+      if (event.type === 'sequence-failed' && entry.kind === 'expire') sights.add(event.error.code.replace('_', ' '))
+      if (event.type === 'sequence-finished' || event.type === 'sequence-failed') ended.add(event.id)
+    }
+  }
+  return sights
+}

@@ -1,0 +1,115 @@
+import fc from 'fast-check'
+import type { FaultKind } from '../../../src/engine/fake/faults.ts'
+import type { SchedulerConfig } from '../../../src/scheduler/scheduler-types.ts'
+
+/** A request as a client would make it; choices become sequences that share a prompt. */
+export interface RequestShape {
+  /** Prompts of the same family begin alike. */
+  readonly family: number
+  readonly sharedLength: number
+  readonly ownTokens: readonly number[]
+  readonly adapters: number
+  readonly choices: number
+  readonly maxTokens: number | null
+  readonly ignoresEos: boolean
+  /** Null is greedy. */
+  readonly seed: number | null
+  readonly queueTimeoutMs: number
+  readonly timeoutMs: number
+}
+
+export type Action =
+  | { readonly type: 'request', readonly request: RequestShape }
+  /** `back` counts from the sequence that was added last. */
+  | { readonly type: 'abort' | 'finish', readonly back: number }
+  | { readonly type: 'begin' | 'end', readonly lane: number }
+  | { readonly type: 'wait', readonly durationMs: number }
+
+export interface Scenario {
+  readonly config: Omit<SchedulerConfig, 'endTokens'>
+  readonly actions: readonly Action[]
+  /** By number of the engine's step. */
+  readonly faults: readonly (readonly [number, FaultKind])[]
+}
+
+interface Ranges {
+  readonly laneCount: number
+  readonly slotsPerLane: readonly [number, number]
+  readonly contextSize: readonly [number, number]
+  readonly spareStepTokens: number
+}
+
+const configs = ({ laneCount, slotsPerLane, contextSize, spareStepTokens }: Ranges) => fc.record({
+  laneCount: fc.integer({ min: 1, max: laneCount }),
+  slotsPerLane: fc.integer({ min: slotsPerLane[0], max: slotsPerLane[1] }),
+  contextSize: fc.integer({ min: contextSize[0], max: contextSize[1] }),
+  spareStepTokens: fc.integer({ min: 0, max: spareStepTokens }),
+  spareThreads: fc.integer({ min: 0, max: 3 }),
+  maxQueue: fc.integer({ min: 1, max: 10 }),
+  turnSteps: fc.integer({ min: 1, max: 4 })
+}).map(({ spareStepTokens: spare, spareThreads, ...rest }) => ({
+  ...rest,
+  stepTokens: rest.slotsPerLane + spare,
+  threads: rest.laneCount + spareThreads
+}))
+
+/** Mostly generous, so that most sequences get to run. */
+const timeout = fc.oneof({ weight: 4, arbitrary: fc.constant(1_000_000) }, { weight: 1, arbitrary: fc.integer({ min: 0, max: 50 }) })
+
+const request: fc.Arbitrary<RequestShape> = fc.record({
+  family: fc.integer({ min: 0, max: 1 }),
+  sharedLength: fc.oneof(fc.constantFrom(0, 33, 64, 100), fc.integer({ min: 0, max: 120 })),
+  ownTokens: fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 0, maxLength: 4 }),
+  adapters: fc.oneof({ weight: 2, arbitrary: fc.constant(0) }, { weight: 3, arbitrary: fc.integer({ min: 0, max: 4 }) }),
+  choices: fc.oneof({ weight: 3, arbitrary: fc.constant(1) }, { weight: 1, arbitrary: fc.integer({ min: 2, max: 4 }) }),
+  maxTokens: fc.oneof({ weight: 4, arbitrary: fc.integer({ min: 1, max: 12 }) }, { weight: 1, arbitrary: fc.constant(null) }),
+  ignoresEos: fc.boolean(),
+  seed: fc.option(fc.integer({ min: 0, max: 1000 })),
+  queueTimeoutMs: timeout,
+  timeoutMs: timeout
+})
+
+/** Prompts that are almost alike, long enough to be copied, with short answers: slots change hands under pending copies. */
+const alike: fc.Arbitrary<RequestShape> = fc.record({
+  family: fc.integer({ min: 0, max: 2 }),
+  sharedLength: fc.constantFrom(34, 40),
+  ownTokens: fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 1, maxLength: 3 }),
+  adapters: fc.integer({ min: 0, max: 1 }),
+  choices: fc.constantFrom(1, 1, 1, 2),
+  maxTokens: fc.integer({ min: 1, max: 3 }),
+  ignoresEos: fc.constant(true),
+  seed: fc.constant(null),
+  queueTimeoutMs: fc.constant(1_000_000),
+  timeoutMs: fc.constant(1_000_000)
+})
+
+const lane = fc.integer({ min: 0, max: 2 })
+const back = fc.integer({ min: 0, max: 7 })
+
+const actions = (requests: fc.Arbitrary<RequestShape>): fc.Arbitrary<Action> => fc.oneof(
+  { weight: 6, arbitrary: fc.record({ type: fc.constant('request' as const), request: requests }) },
+  { weight: 9, arbitrary: fc.record({ type: fc.constant('begin' as const), lane }) },
+  { weight: 8, arbitrary: fc.record({ type: fc.constant('end' as const), lane }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constantFrom('abort' as const, 'finish' as const), back }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('wait' as const), durationMs: fc.integer({ min: 0, max: 30 }) }) }
+)
+
+const fault = fc.tuple(fc.integer({ min: 1, max: 40 }), fc.constantFrom<FaultKind>('reject', 'fail'))
+const faults = fc.oneof(
+  { weight: 2, arbitrary: fc.constant([]) },
+  { weight: 1, arbitrary: fc.array(fault, { maxLength: 5 }) }
+)
+
+/** Whatever clients, disconnects, clocks and a faulty engine may do to the scheduler, in any order. */
+export const scenarios: fc.Arbitrary<Scenario> = fc.oneof(
+  fc.record({
+    config: configs({ laneCount: 3, slotsPerLane: [1, 4], contextSize: [2, 160], spareStepTokens: 60 }),
+    actions: fc.array(actions(request), { minLength: 5, maxLength: 120 }),
+    faults
+  }),
+  fc.record({
+    config: configs({ laneCount: 2, slotsPerLane: [2, 4], contextSize: [44, 60], spareStepTokens: 20 }),
+    actions: fc.array(actions(alike), { minLength: 40, maxLength: 200 }),
+    faults
+  })
+)

@@ -1,0 +1,118 @@
+import { describe, expect, it } from 'vitest'
+import { EventLog } from '../../../bench/simulate/event-log.ts'
+import { parseCommandLine, UsageError } from '../../../bench/simulate/options.ts'
+import { formatReport } from '../../../bench/simulate/report.ts'
+import { simulate, type CreateScheduler, type SimulationOptions, type SimulationResult } from '../../../bench/simulate/simulation.ts'
+import type { StepPlan } from '../../../src/scheduler/plan.ts'
+import { Scheduler } from '../../../src/scheduler/scheduler.ts'
+
+const options = (...flags: string[]): SimulationOptions => parseCommandLine(flags)!.simulation
+
+const run = (simulation: SimulationOptions, createScheduler?: CreateScheduler): { result: SimulationResult, digest: string } => {
+  using log = new EventLog()
+  return { result: simulate(simulation, log, createScheduler), digest: log.digest() }
+}
+
+/** The production scheduler with its plans bent. */
+const bent = (bend: (plan: StepPlan) => StepPlan): CreateScheduler => (config) => {
+  const scheduler = new Scheduler(config)
+  const schedule = scheduler.schedule.bind(scheduler)
+  scheduler.schedule = (lane, now) => {
+    const plan = schedule(lane, now)
+    // In place: the scheduler knows its plans by identity.
+    return plan === null ? null : Object.assign(plan, bend(plan))
+  }
+  return scheduler
+}
+
+describe('simulator', () => {
+  const workload = [
+    '--requests', '2000', '--slots', '8', '--lanes', '2', '--adapters', '4', '--load', '0.4', '--choices-share', '0.2',
+    '--abort-share', '0.2'
+  ]
+
+  it('gives the same event log for the same seed, and another for another', () => {
+    const [first, again, other] = [[], [], ['--seed', '2']].map((flags) => run(options(...workload, ...flags)))
+    expect(again!.digest).toBe(first!.digest)
+    expect(formatReport(options(...workload), again!.result)).toBe(formatReport(options(...workload), first!.result))
+    expect(other!.digest).not.toBe(first!.digest)
+  })
+
+  it('accounts for every sequence', () => {
+    const { snapshot, errors, leftEarly, queueMs, firstTokenMs } = run(options(...workload)).result
+    expect(snapshot.added).toBeGreaterThan(2000)
+    expect(snapshot.finished + snapshot.failed + snapshot.aborted).toBe(snapshot.added)
+    expect(snapshot.aborted).toBe(leftEarly)
+    expect(leftEarly).toBeGreaterThan(0)
+    expect([...errors.values()].reduce((sum, count) => sum + count, 0)).toBe(0)
+    expect(firstTokenMs.count).toBeGreaterThanOrEqual(snapshot.finished)
+    expect(queueMs.count).toBeGreaterThanOrEqual(firstTokenMs.count)
+  })
+
+  it('has the timing that the costs say when there is nobody else', () => {
+    const { result } = run(options('--requests', '20', '--rate', '0.01', '--slots', '1', '--step-ms', '10', '--decode-ms', '2',
+      '--prefill-ms', '0', '--choices-share', '0', '--abort-share', '0', '--step-tokens', '4096'))
+    expect(result.queueMs.max).toBe(0)
+    expect(result.firstTokenMs.max).toBeCloseTo(10)
+    expect(result.tokenGapMs.percentile(0.5)).toBeCloseTo(12, 0)
+  })
+
+  it('refuses and times out under overload, and still ends', () => {
+    const { errors, snapshot } = run(options('--requests', '2000', '--load', '4', '--max-queue', '50', '--queue-timeout', '2000')).result
+    expect([...errors.keys()].toSorted()).toEqual(['queue_full', 'queue_timeout'])
+    expect(snapshot.waiting).toBe(0)
+  })
+
+  it('finds prompts that begin alike', () => {
+    const hits = (prompts: string): number => {
+      const { snapshot } = run(options('--requests', '500', '--system-prompts', prompts)).result
+      return snapshot.prefixHitTokens / snapshot.prefixQueriedTokens
+    }
+    expect(hits('1')).toBeGreaterThan(0.5)
+    expect(hits('0')).toBeLessThan(0.1)
+  })
+
+  it.each<[string, RegExp, (plan: StepPlan) => StepPlan]>([
+    ['keeps what is not there', /are to be kept|does not hold|holds/, (plan) => ({
+      ...plan, work: plan.work.map((work) => ({ ...work, keep: work.keep + 1 }))
+    })],
+    ['recomputes the wrong tokens', /does not hold the history/, (plan) => ({
+      ...plan, work: plan.work.map((work) => ({ ...work, tokens: work.tokens.toReversed() }))
+    })],
+    ['uses too many threads', /threads/, (plan) => ({ ...plan, threads: plan.threads + 100 })],
+    ['serves a sequence twice', /occurs twice/, (plan) => ({ ...plan, work: [...plan.work, ...plan.work] })],
+    ['forgets to release', /holds it/, (plan) => ({ ...plan, released: [] })]
+  ])('stops at a scheduler that %s', (_, message, bend) => {
+    expect(() => run(options('--requests', '50'), bent(bend))).toThrow(message)
+  })
+
+  it('stops at a scheduler that speaks of the dead', () => {
+    const createScheduler: CreateScheduler = (config) => {
+      const scheduler = new Scheduler(config)
+      const commit = scheduler.commit.bind(scheduler)
+      scheduler.commit = (plan, outcomes, now) => {
+        const events = commit(plan, outcomes, now)
+        return [...events, ...events.filter((event) => event.type === 'sequence-finished')]
+      }
+      return scheduler
+    }
+    expect(() => run(options('--requests', '50'), createScheduler)).toThrow(/law 6/)
+  })
+
+  it.each([
+    [['--reqests', '5'], '--reqests'],
+    [['--requests', '0'], '--requests'],
+    [['--requests', '1.5'], '--requests'],
+    [['--requests', 'many'], '--requests'],
+    [['--requests'], '--requests'],
+    [['--abort-share', '2'], '--abort-share'],
+    [['--rate', '0'], '--rate'],
+    [['--policy', 'lottery'], '--policy'],
+    [['--slots', '7', '--lanes', '2'], '--slots'],
+    [['--step-tokens', '4'], '--step-tokens'],
+    [['--lanes', '8', '--threads', '4'], '--threads']
+  ])('names the flag that is wrong: %j', (flags, name) => {
+    expect(() => parseCommandLine(flags)).toThrow(UsageError)
+    expect(() => parseCommandLine(flags)).toThrow(name)
+  })
+})
