@@ -1,0 +1,181 @@
+import { setMaxListeners } from 'node:events'
+import { stat } from 'node:fs/promises'
+import { adapterKey, type AdapterKey } from '../../domain/adapter-set.ts'
+import { ServerError } from '../../domain/errors.ts'
+import type { SlotWork, StepPlan, WorkOutcome } from '../../scheduler/plan.ts'
+import type { AdapterFile, Engine, EngineInfo, Tokenizer } from '../engine.ts'
+import { createFakeModelInfo } from './fake-model.ts'
+import { createFakeTokenizer } from './fake-tokenizer.ts'
+import { type Fault, type FaultOptions, FaultScript } from './faults.ts'
+import { drawToken, HashModel, tokenLogprob } from './hash-model.ts'
+import { PlanChecker, PlanViolation } from './plan-checker.ts'
+import { createRealSleep, nextTurn, type Sleep, stepDuration, type StepCosts } from './step-latency.ts'
+import { createVocabulary } from './vocabulary.ts'
+
+export interface FakeEngineOptions extends Partial<StepCosts> {
+  /** Default 1. */
+  readonly laneCount?: number
+  /** Default 8. */
+  readonly slotsPerLane?: number
+  /** Tokens that each slot can hold; default 4096. */
+  readonly contextSize?: number
+  /** Token budget of one step of one lane; default 512. */
+  readonly maxStepTokens?: number
+  /** Threads for all lanes together; default one per lane. */
+  readonly threads?: number
+  /** How to wait out a step's duration; real time by default. Not called for steps that take no time. */
+  readonly sleep?: Sleep
+  /** None by default. */
+  readonly faults?: FaultOptions
+}
+
+export interface FakeEngine extends Engine {
+  /** Plans that were refused because no correct scheduler makes them. Tests expect none. */
+  readonly violations: readonly PlanViolation[]
+}
+
+/**
+ * An engine without a model: the next token is a pure function of the tokens in the slot, the adapter set and the
+ * sampling. It needs no weights and no time but what `stepMs` and its like ask for, and it checks every plan.
+ *
+ * A plan that breaks the rules is refused: its step rejects with a {@link PlanViolation}.
+ */
+export function createFakeEngine (options: FakeEngineOptions = {}): FakeEngine {
+  return new HashEngine(options)
+}
+
+class HashEngine implements FakeEngine {
+  readonly info: EngineInfo
+  readonly tokenizer: Tokenizer
+  readonly violations: PlanViolation[] = []
+  readonly #model: HashModel
+  readonly #checker: PlanChecker
+  readonly #costs: StepCosts
+  readonly #sleeps: readonly Sleep[]
+  readonly #faults: FaultScript | null
+  readonly #adapters = new Set<AdapterKey>()
+  readonly #disposal = new AbortController()
+
+  constructor (options: FakeEngineOptions) {
+    const { laneCount = 1, slotsPerLane = 8, contextSize = 4096, maxStepTokens = 512, threads = laneCount } = options
+    const vocabulary = createVocabulary()
+    this.tokenizer = createFakeTokenizer(vocabulary)
+    this.#model = new HashModel(vocabulary)
+    const model = createFakeModelInfo(vocabulary, contextSize)
+    this.info = {
+      model,
+      backend: 'fake',
+      build: 'fake 1',
+      placement: 'nowhere: it has no weights',
+      laneCount,
+      slotsPerLane,
+      contextSize,
+      maxStepTokens,
+      threads,
+      endTokens: [vocabulary.control['<|im_end|>'], vocabulary.control['<|endoftext|>']]
+    }
+    this.#checker = new PlanChecker({
+      laneCount,
+      slotsPerLane,
+      contextSize,
+      maxStepTokens,
+      threads,
+      vocabularySize: model.vocabularySize,
+      isAdapterLoaded: (adapter) => this.#adapters.has(adapterKey(adapter))
+    })
+    this.#costs = {
+      stepMs: options.stepMs ?? 0,
+      decodeTokenMs: options.decodeTokenMs ?? 0,
+      prefillTokenMs: options.prefillTokenMs ?? 0
+    }
+    this.#sleeps = Array.from({ length: laneCount }, () => options.sleep ?? createRealSleep())
+    this.#faults = options.faults === undefined ? null : new FaultScript(options.faults, vocabulary.markers)
+    // Each lane's step listens to it; the warning of more than ten is for leaks.
+    setMaxListeners(0, this.#disposal.signal)
+  }
+
+  async step (plan: StepPlan): Promise<readonly WorkOutcome[]> {
+    if (this.#disposal.signal.aborted) throw new ServerError('engine_unavailable', 'the engine is disposed')
+    try {
+      this.#checker.begin(plan)
+    } catch (error) {
+      if (error instanceof PlanViolation) this.violations.push(error)
+      throw error
+    }
+    try {
+      // The caches change now and the tokens are drawn now, while the plan's live history is what it was.
+      const fault = this.#faults?.next(plan) ?? null
+      const outcomes = plan.work.map((work, index) => this.#compute(work, fault?.workIndex === index ? fault : null))
+      await this.#pass(plan, fault)
+      return outcomes
+    } catch (error) {
+      for (const { slot } of plan.work) this.#checker.forget(slot)
+      throw error
+    } finally {
+      this.#checker.end(plan)
+    }
+  }
+
+  checkGrammar (): void {
+    throw new ServerError('invalid_grammar', 'the fake engine has no grammars', { param: 'grammar' })
+  }
+
+  async loadAdapter (key: AdapterKey, file: AdapterFile, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const found = await stat(file.path).catch((error: unknown) => {
+      throw new ServerError('invalid_adapter', `the adapter file ${file.path} cannot be read`, { cause: error })
+    })
+    signal.throwIfAborted()
+    if (!found.isFile()) throw new ServerError('invalid_adapter', `${file.path} is not a file`)
+    this.#adapters.add(key)
+  }
+
+  async unloadAdapter (key: AdapterKey): Promise<void> {
+    this.#adapters.delete(key)
+  }
+
+  async [Symbol.asyncDispose] (): Promise<void> {
+    this.#disposal.abort(new ServerError('engine_unavailable', 'the engine is disposed'))
+  }
+
+  #compute (work: SlotWork, fault: Fault | null): WorkOutcome {
+    const { slot, sample } = work
+    if (fault?.kind === 'fail') {
+      this.#checker.forget(slot)
+      return { slot, error: new ServerError('engine_error', 'the slot failed, as the fault script says') }
+    }
+    if (sample === undefined) return { slot, token: null }
+    const { sampling, index } = sample
+    if (sampling.grammar !== null) {
+      this.#checker.forget(slot)
+      return { slot, error: new ServerError('invalid_grammar', 'the fake engine has no grammars', { param: 'grammar' }) }
+    }
+    const cache = this.#checker.cache(slot)
+    const distribution = this.#model.predict(cache.hash, cache.tokens)
+    const token = drawToken(distribution, sampling, index, this.info.endTokens)
+    this.#checker.drawn(work, token)
+    if (sampling.logprobs === null) return { slot, token }
+    const { vocabularySize } = this.info.model
+    return { slot, token, logprobs: tokenLogprob(distribution, token, sampling.logprobs, vocabularySize) }
+  }
+
+  /** Lets the time of the step pass, and what the fault does to the step as a whole. */
+  async #pass (plan: StepPlan, fault: Fault | null): Promise<void> {
+    const { signal } = this.#disposal
+    const duration = stepDuration(plan, this.#costs) + (fault?.kind === 'slow' ? this.#faults!.slowStepMs : 0)
+    if (duration === 0) await nextTurn()
+    else await this.#sleeps[plan.lane]!(duration, signal)
+    if (fault?.kind === 'crash') this.#faults!.crash()
+    if (fault?.kind === 'crash' || fault?.kind === 'hang') await untilAborted(signal)
+    if (fault?.kind === 'reject') throw new ServerError('engine_error', 'the step failed, as the fault script says')
+  }
+}
+
+/** Never resolves; rejects when the signal fires. */
+async function untilAborted (signal: AbortSignal): Promise<never> {
+  return await new Promise((_resolve, reject) => {
+    const fail = (): void => { reject(ServerError.from(signal.reason, 'engine_unavailable')) }
+    if (signal.aborted) fail()
+    else signal.addEventListener('abort', fail, { once: true })
+  })
+}

@@ -1,0 +1,240 @@
+import { adapterKey, baseAdapterSet } from '../../domain/adapter-set.ts'
+import type { AdapterKey, AdapterSet } from '../../domain/adapter-set.ts'
+import { ServerError } from '../../domain/errors.ts'
+import type { LaneId, SequenceId, SlotId } from '../../domain/ids.ts'
+import type { SlotWork, StepPlan, WorkOutcome } from '../../scheduler/plan.ts'
+import type { Adapters } from './adapters.ts'
+import { AnswerState } from './answer-state.ts'
+import type { LogitIndex, NativeContext } from './native.ts'
+import { SlotSampler } from './slot-sampler.ts'
+import type { DrawnToken, SamplingParts } from './slot-sampler.ts'
+
+export interface LaneOptions {
+  readonly id: LaneId
+  readonly slotsPerLane: number
+  readonly contextSize: number
+  readonly maxStepTokens: number
+  readonly threads: number
+}
+
+const noLogits = new Uint32Array(0)
+
+/** A piece of work that is in the batch, and the draw that waits for its logits. */
+interface QueuedWork {
+  readonly work: SlotWork
+  readonly draw: (() => Promise<DrawnToken>) | null
+}
+
+/** One llama.cpp context: slots with their KV caches, a sampler for each, one adapter set at a time. */
+export class Lane {
+  readonly #options: LaneOptions
+  readonly #context: NativeContext
+  readonly #parts: SamplingParts
+  readonly #adapters: Adapters
+  readonly #samplers: SlotSampler[]
+  /** Tokens in each slot's cache. */
+  readonly #cachedTokens: number[]
+  readonly #answers = new Map<SequenceId, AnswerState>()
+  #threads: number
+  #adapterSet: AdapterSet = baseAdapterSet
+  #running: Promise<unknown> | null = null
+
+  /** Owns the context from now on. */
+  constructor (options: LaneOptions, context: NativeContext, parts: SamplingParts, adapters: Adapters) {
+    this.#options = options
+    this.#context = context
+    this.#parts = parts
+    this.#adapters = adapters
+    this.#threads = options.threads
+    this.#cachedTokens = new Array<number>(options.slotsPerLane).fill(0)
+    this.#samplers = Array.from({ length: options.slotsPerLane }, () => new SlotSampler(parts, context))
+  }
+
+  /** See `Engine.step`. */
+  step (plan: StepPlan): Promise<readonly WorkOutcome[]> {
+    if (this.#running !== null) {
+      return Promise.reject(new ServerError('engine_error', `Lane ${this.#options.id} was asked for step ${plan.id} during another`))
+    }
+    const running = this.#carryOut(plan).finally(() => { this.#running = null })
+    this.#running = running
+    return running
+  }
+
+  /** Settles when the context does not hold the adapter any more; no plan may name it from now on. */
+  async releaseAdapter (key: AdapterKey): Promise<void> {
+    const isHeld = (): boolean => this.#adapterSet.adapters.some((adapter) => adapterKey(adapter) === key)
+    while (this.#running !== null && isHeld()) await this.#running.catch(() => {})
+    if (isHeld()) this.#useAdapters(baseAdapterSet)
+  }
+
+  /** Decodes and draws one token, so that the first request finds the weights read and the buffers made. */
+  async warmUp (): Promise<void> {
+    this.#context.initBatch(1)
+    const [index] = this.#context.addToBatch(0, 0, Uint32Array.of(this.#parts.endTokens[0] ?? 0), Uint32Array.of(0))
+    await this.#context.decodeBatch()
+    const sampler = new this.#parts.bindings.AddonSampler(this.#parts.model)
+    try {
+      sampler.applyConfig({ temperature: 0, seed: 0 })
+      await this.#context.sampleToken(index as LogitIndex, sampler)
+    } finally {
+      sampler.dispose()
+    }
+    this.#clear(0)
+  }
+
+  async dispose (): Promise<void> {
+    await this.#running?.catch(() => {})
+    for (const sampler of this.#samplers) sampler.dispose()
+    this.#answers.clear()
+    await this.#context.dispose()
+  }
+
+  /** Everything up to the start of the decode happens before the first `await`, unless the plan copies caches. */
+  async #carryOut (plan: StepPlan): Promise<readonly WorkOutcome[]> {
+    const { maxStepTokens } = this.#options
+    for (const sequence of plan.released) this.#answers.delete(sequence)
+    const tokenCount = plan.work.reduce((sum, work) => sum + work.tokens.length, 0)
+    if (tokenCount > maxStepTokens) {
+      throw new ServerError('engine_error', `Step ${plan.id} has ${tokenCount} tokens; the limit is ${maxStepTokens}`)
+    }
+    if (plan.threads !== this.#threads) {
+      this.#context.setThreads(plan.threads)
+      this.#threads = plan.threads
+    }
+    this.#useAdapters(plan.adapters)
+
+    const outcomes: WorkOutcome[] = []
+    const fail = (work: SlotWork, error: unknown): void => {
+      outcomes.push({ slot: work.slot, error: error instanceof Error ? error : new Error(String(error)) })
+    }
+    // llama.cpp decodes neighbouring slots together and starts another pass at every gap or step back.
+    let work = [...plan.work].sort((a, b) => a.slot - b.slot)
+    if (work.some(({ copyFrom }) => copyFrom !== undefined)) work = await this.#copyCaches(work, fail)
+    work = work.filter((item) => this.#admit(item, fail))
+    if (work.length === 0) return outcomes
+
+    const queued = this.#decode(work)
+    let drawn: readonly (QueuedWork | { readonly work: SlotWork, readonly error: unknown })[]
+    try {
+      // The options of the draws are worked out while the decode runs.
+      drawn = queued.items.map(({ work, index }) => this.#prepareDraw(work, index))
+    } finally {
+      // A rejection must find its handler even if preparing throws.
+      queued.done.catch(() => {})
+    }
+    try {
+      await queued.done
+    } catch (error) {
+      for (const { slot } of work) this.#clear(this.#sequenceOf(slot))
+      throw new ServerError('engine_error', `The decode of ${tokenCount} tokens in ${work.length} slots failed`, { cause: error })
+    }
+    await Promise.all(drawn.map(async (item) => {
+      if ('error' in item) return fail(item.work, item.error)
+      try {
+        outcomes.push({ slot: item.work.slot, ...await item.draw?.() ?? { token: null } })
+      } catch (error) {
+        fail(item.work, error)
+      }
+    }))
+    return outcomes
+  }
+
+  #useAdapters (set: AdapterSet): void {
+    if (set.key === this.#adapterSet.key) return
+    const loras = set.adapters.map((adapter) => this.#adapters.get(adapter))
+    this.#context.setLoras(loras, set.adapters.map(({ scale }) => scale))
+    this.#adapterSet = set
+  }
+
+  /** llama.cpp notes a copy between slots at once and moves the data at the start of the next decode. */
+  async #copyCaches (work: readonly SlotWork[], fail: (work: SlotWork, error: unknown) => void): Promise<SlotWork[]> {
+    const going: SlotWork[] = []
+    for (const item of work) {
+      if (item.copyFrom !== undefined) {
+        try {
+          const source = this.#sequenceOf(item.copyFrom)
+          const target = this.#sequenceOf(item.slot)
+          if (source === target) throw new ServerError('engine_error', `Slot ${item.slot} cannot be copied to itself`)
+          await this.#context.copySequenceStateFromOtherSequence(target, source)
+          this.#cachedTokens[target] = this.#cachedTokens[source] as number
+        } catch (error) {
+          fail(item, error)
+          continue
+        }
+      }
+      going.push(item)
+    }
+    return going
+  }
+
+  /** Checks one piece of work and cuts its slot's cache; what llama.cpp would refuse would cost the whole step. */
+  #admit (work: SlotWork, fail: (work: SlotWork, error: unknown) => void): boolean {
+    const { contextSize } = this.#options
+    const { vocabularySize } = this.#parts
+    try {
+      const sequence = this.#sequenceOf(work.slot)
+      const cached = this.#cachedTokens[sequence] as number
+      const refuse = (reason: string): never => { throw new ServerError('engine_error', `Slot ${work.slot}: ${reason}`) }
+      if (work.tokens.length === 0) refuse('no tokens to append')
+      if (work.keep > cached) refuse(`${work.keep} cached tokens to keep, but it holds ${cached}`)
+      if (work.keep + work.tokens.length > contextSize) refuse(`${work.keep + work.tokens.length} tokens; it has room for ${contextSize}`)
+      const outside = work.tokens.find((token) => !(token >= 0 && token < vocabularySize))
+      if (outside !== undefined) refuse(`token ${outside} is outside the vocabulary of ${vocabularySize} tokens`)
+      if (work.keep < cached && !this.#context.removeTokenCellsFromSequence(sequence, work.keep, -1)) {
+        this.#clear(sequence)
+        refuse(`its cache cannot be cut to ${work.keep} tokens`)
+      }
+      this.#cachedTokens[sequence] = work.keep
+      return true
+    } catch (error) {
+      fail(work, error)
+      return false
+    }
+  }
+
+  #decode (work: readonly SlotWork[]): {
+    readonly done: Promise<void>
+    readonly items: readonly { readonly work: SlotWork, readonly index: LogitIndex | null }[]
+  } {
+    this.#context.initBatch(work.reduce((sum, { tokens }) => sum + tokens.length, 0))
+    const items = work.map((item) => {
+      const sequence = this.#sequenceOf(item.slot)
+      const logitsFor = item.sample === undefined ? noLogits : Uint32Array.of(item.tokens.length - 1)
+      const [index] = this.#context.addToBatch(sequence, item.keep, Uint32Array.from(item.tokens), logitsFor)
+      this.#cachedTokens[sequence] = item.keep + item.tokens.length
+      return { work: item, index: (index ?? null) as LogitIndex | null }
+    })
+    return { done: this.#context.decodeBatch(), items }
+  }
+
+  #prepareDraw (work: SlotWork, index: LogitIndex | null): QueuedWork | { readonly work: SlotWork, readonly error: unknown } {
+    if (work.sample === undefined || index === null) return { work, draw: null }
+    try {
+      let answer = this.#answers.get(work.sequence)
+      if (answer === undefined) {
+        answer = new AnswerState()
+        this.#answers.set(work.sequence, answer)
+      }
+      const sampler = this.#samplers[this.#sequenceOf(work.slot)] as SlotSampler
+      const draw = sampler.prepare(work.sample, answer)
+      return { work, draw: () => draw(index) }
+    } catch (error) {
+      return { work, error }
+    }
+  }
+
+  /** llama.cpp's sequence of a slot. */
+  #sequenceOf (slot: SlotId): number {
+    const { id, slotsPerLane } = this.#options
+    const sequence = slot - id * slotsPerLane
+    if (!Number.isInteger(sequence) || sequence < 0 || sequence >= slotsPerLane) {
+      throw new ServerError('engine_error', `Lane ${id} has no slot ${slot}`)
+    }
+    return sequence
+  }
+
+  #clear (sequence: number): void {
+    this.#context.removeTokenCellsFromSequence(sequence, 0, -1)
+    this.#cachedTokens[sequence] = 0
+  }
+}

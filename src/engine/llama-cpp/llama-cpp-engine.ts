@@ -1,0 +1,187 @@
+import { availableParallelism } from 'node:os'
+import type { LlamaModel } from 'node-llama-cpp'
+import type { AdapterKey } from '../../domain/adapter-set.ts'
+import { ServerError } from '../../domain/errors.ts'
+import { asLaneId } from '../../domain/ids.ts'
+import type { StepPlan, WorkOutcome } from '../../scheduler/plan.ts'
+import type { AdapterFile, Engine, EngineInfo, Tokenizer } from '../engine.ts'
+import { Adapters } from './adapters.ts'
+import { silentLogger } from './engine-options.ts'
+import type { LlamaCppEngineOptions } from './engine-options.ts'
+import { Grammars } from './grammars.ts'
+import { Lane } from './lane.ts'
+import {
+  assertContextSize, assertGenerativeModel, describeModel, endTokensOf, vocabularyStyleOf
+} from './model-info.ts'
+import { loadNativeBackend, nativeModelOf, readModelFile } from './native.ts'
+import type { NativeBackend, NativeModel } from './native.ts'
+import { SequenceBreakers } from './sequence-breakers.ts'
+import type { SamplingParts } from './slot-sampler.ts'
+import { LlamaCppTokenizer } from './tokenizer.ts'
+
+/** llama.cpp's `LLAMA_MAX_SEQ`. */
+const maxSlotsPerLane = 256
+
+interface EngineParts {
+  readonly info: EngineInfo
+  readonly tokenizer: Tokenizer
+  readonly lanes: readonly Lane[]
+  readonly adapters: Adapters
+  readonly grammars: Grammars
+  readonly dispose: () => Promise<void>
+}
+
+/** Runs a GGUF model through llama.cpp, one context per lane over one copy of the weights. */
+export class LlamaCppEngine implements Engine {
+  readonly info: EngineInfo
+  readonly tokenizer: Tokenizer
+  readonly #parts: EngineParts
+  #disposed: Promise<void> | null = null
+
+  /** Use {@link createLlamaCppEngine}. */
+  constructor (parts: EngineParts) {
+    this.info = parts.info
+    this.tokenizer = parts.tokenizer
+    this.#parts = parts
+  }
+
+  step (plan: StepPlan): Promise<readonly WorkOutcome[]> {
+    const lane = this.#parts.lanes[plan.lane]
+    if (this.#disposed !== null) return Promise.reject(new ServerError('engine_error', 'The engine is disposed'))
+    if (lane === undefined) return Promise.reject(new ServerError('engine_error', `There is no lane ${plan.lane}`))
+    return lane.step(plan)
+  }
+
+  checkGrammar (grammar: string): void {
+    this.#parts.grammars.check(grammar)
+  }
+
+  async loadAdapter (key: AdapterKey, file: AdapterFile, signal: AbortSignal): Promise<void> {
+    await this.#parts.adapters.load(key, file.path, signal)
+  }
+
+  async unloadAdapter (key: AdapterKey): Promise<void> {
+    if (!this.#parts.adapters.has(key)) return
+    // Contexts hold their adapters by address until they are given others.
+    for (const lane of this.#parts.lanes) await lane.releaseAdapter(key)
+    await this.#parts.adapters.unload(key)
+  }
+
+  [Symbol.asyncDispose] (): Promise<void> {
+    return (this.#disposed ??= this.#parts.dispose())
+  }
+}
+
+/**
+ * Loads a model and makes its lanes. Whoever spawns the process sets `UV_THREADPOOL_SIZE` (see `threadPoolSize`).
+ *
+ * @throws ServerError `engine_error` when the file is no model that this engine can serve, or there is too little memory;
+ * the signal's reason when it was aborted
+ */
+export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Promise<LlamaCppEngine> {
+  const { laneCount, slotsPerLane, contextSize, maxStepTokens, signal } = options
+  if (slotsPerLane > maxSlotsPerLane) {
+    throw new ServerError('engine_error', `${slotsPerLane} slots per lane; llama.cpp's limit is ${maxSlotsPerLane}`)
+  }
+  const disposers: (() => Promise<void>)[] = []
+  const dispose = async (): Promise<void> => {
+    for (let next = disposers.pop(); next !== undefined; next = disposers.pop()) await next()
+  }
+  try {
+    signal?.throwIfAborted()
+    const backend = await loadNativeBackend(options.gpu, options.logger ?? silentLogger)
+    disposers.push(async () => { backend.release() })
+    const file = await readModelFile(options.modelPath, signal)
+    assertGenerativeModel(file, backend.bindings)
+    const model = await loadModel(backend, options)
+    disposers.push(() => model.dispose())
+
+    const native = nativeModelOf(model)
+    const description = describeModel(native, file)
+    assertContextSize(description, contextSize)
+    const vocabularySize = description.vocabularySize
+    const tokenizer = new LlamaCppTokenizer(native, vocabularyStyleOf(file), vocabularySize)
+    const adapters = new Adapters(backend.bindings, native)
+    disposers.push(() => adapters.dispose())
+    const grammars = new Grammars(backend.bindings, native)
+    const parts: SamplingParts = {
+      bindings: backend.bindings,
+      model: native,
+      grammars,
+      sequenceBreakers: new SequenceBreakers(tokenizer, vocabularySize),
+      endTokens: endTokensOf(native, vocabularySize),
+      vocabularySize
+    }
+    const threads = options.threads === 'auto' ? Math.min(availableParallelism(), backend.llama.cpuMathCores) : options.threads
+    const lanes: Lane[] = []
+    for (let lane = 0; lane < laneCount; lane++) {
+      signal?.throwIfAborted()
+      const laneThreads = Math.max(1, Math.floor(threads / laneCount))
+      const context = await createContext(backend, native, model, options, laneThreads)
+      const created = new Lane({ id: asLaneId(lane), slotsPerLane, contextSize, maxStepTokens, threads: laneThreads }, context, parts, adapters)
+      disposers.push(() => created.dispose())
+      await created.warmUp()
+      lanes.push(created)
+    }
+    const info: EngineInfo = {
+      model: description,
+      backend: 'llama-cpp',
+      build: backend.build,
+      placement: await placementOf(backend, model),
+      laneCount,
+      slotsPerLane,
+      contextSize,
+      maxStepTokens,
+      threads,
+      endTokens: parts.endTokens
+    }
+    return new LlamaCppEngine({ info, tokenizer, lanes, adapters, grammars, dispose })
+  } catch (error) {
+    await dispose()
+    signal?.throwIfAborted()
+    throw ServerError.from(error, 'engine_error')
+  }
+}
+
+async function loadModel (backend: NativeBackend, options: LlamaCppEngineOptions): Promise<LlamaModel> {
+  const { gpuLayers, contextSize, slotsPerLane, laneCount, signal, onProgress } = options
+  return await backend.llama.loadModel({
+    modelPath: options.modelPath,
+    gpuLayers: gpuLayers === 'auto' ? { fitContext: { contextSize: contextSize * slotsPerLane * laneCount } } : gpuLayers,
+    ...(signal === undefined ? {} : { loadSignal: signal }),
+    ...(onProgress === undefined ? {} : { onLoadProgress: onProgress })
+  })
+}
+
+async function createContext (
+  { bindings }: NativeBackend, native: NativeModel, model: LlamaModel, options: LlamaCppEngineOptions, threads: number
+): ReturnType<typeof initContext> {
+  const { contextSize, slotsPerLane, maxStepTokens } = options
+  const context = new bindings.AddonContext(native, {
+    // Divided by llama.cpp among the slots, each share rounded up to a multiple of 256.
+    contextSize: contextSize * slotsPerLane,
+    batchSize: Math.max(maxStepTokens, slotsPerLane),
+    sequences: slotsPerLane,
+    threads,
+    flashAttention: model.flashAttentionSupported ? 'auto' : false,
+    // Models with a sliding window would drop what a kept prefix needs.
+    swaFullCache: true
+  })
+  return await initContext(context, options)
+}
+
+async function initContext (
+  context: InstanceType<NativeBackend['bindings']['AddonContext']>, { contextSize, slotsPerLane }: LlamaCppEngineOptions
+): Promise<typeof context> {
+  if (!await context.init()) {
+    await context.dispose()
+    throw new ServerError('engine_error', `There is not enough memory for ${slotsPerLane} slots of ${contextSize} tokens`)
+  }
+  return context
+}
+
+async function placementOf ({ llama }: NativeBackend, model: LlamaModel): Promise<string> {
+  if (llama.gpu === false) return 'cpu'
+  const devices = await llama.getGpuDeviceNames()
+  return `${llama.gpu}: ${devices.join(', ')}, ${model.gpuLayers} of ${model.fileInsights.totalLayers} layers`
+}

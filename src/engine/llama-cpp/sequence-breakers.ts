@@ -1,0 +1,66 @@
+import { asToken } from '../../domain/ids.ts'
+import type { Tokenizer } from '../engine.ts'
+import type { BreakerTails } from './dry-penalty.ts'
+
+/** Tails longer than this are cut, as in llama.cpp, so that the scan for breakers stays linear. */
+const maxTailTokens = 20
+/** Breakers differ between requests, but rarely; each costs a walk over the vocabulary. */
+const maxKeptBreakers = 64
+
+/**
+ * Finds, for DRY's sequence breakers, all ways in which tokens can spell them: a token that holds the breaker, or one whose
+ * end begins it, with the tokens that finish it (llama.cpp's `get_overlapping_token_sequences`).
+ */
+export class SequenceBreakers {
+  readonly #tokenizer: Tokenizer
+  readonly #vocabularySize: number
+  readonly #kept = new Map<string, BreakerTails>()
+  #texts: readonly string[] | null = null
+
+  constructor (tokenizer: Tokenizer, vocabularySize: number) {
+    this.#tokenizer = tokenizer
+    this.#vocabularySize = vocabularySize
+  }
+
+  /** All tails of several breakers together. */
+  tailsOf (breakers: readonly string[]): BreakerTails {
+    const merged = new Map<number, (readonly number[])[]>()
+    for (const breaker of breakers) {
+      for (const [token, tails] of this.#tailsOfOne(breaker)) {
+        const known = merged.get(token)
+        if (known === undefined) merged.set(token, [...tails])
+        else known.push(...tails)
+      }
+    }
+    return merged
+  }
+
+  #tailsOfOne (breaker: string): BreakerTails {
+    const kept = this.#kept.get(breaker)
+    if (kept !== undefined) {
+      this.#kept.delete(breaker)
+      this.#kept.set(breaker, kept)
+      return kept
+    }
+    this.#texts ??= Array.from({ length: this.#vocabularySize }, (_, token) => this.#tokenizer.tokenText(asToken(token)))
+    const found = new Map<number, readonly (readonly number[])[]>()
+    for (const [token, text] of this.#texts.entries()) {
+      if (text.includes(breaker)) {
+        found.set(token, [[]])
+        continue
+      }
+      const tails: number[][] = []
+      for (let start = text.indexOf(breaker.charAt(0)); start >= 0; start = text.indexOf(breaker.charAt(0), start + 1)) {
+        const begun = text.slice(start)
+        if (!breaker.startsWith(begun)) continue
+        const rest = this.#tokenizer.tokenize(breaker.slice(begun.length), { special: false })
+        tails.push(rest.slice(0, maxTailTokens))
+      }
+      if (tails.length > 0) found.set(token, tails)
+    }
+    this.#kept.set(breaker, found)
+    const oldest = this.#kept.keys().next()
+    if (this.#kept.size > maxKeptBreakers && oldest.done !== true) this.#kept.delete(oldest.value)
+    return found
+  }
+}

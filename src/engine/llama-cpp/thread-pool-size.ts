@@ -1,0 +1,12 @@
+/**
+ * What `UV_THREADPOOL_SIZE` must be in a process that runs a llama.cpp engine; whoever spawns the process sets it, since
+ * libuv reads it once.
+ *
+ * Decodes and draws are jobs of libuv's thread pool. llama.cpp's CPU backend (the prebuilt ones have no OpenMP) starts its
+ * own threads from the pool thread that runs the decode, and each hop of a lane's decodes to another pool thread costs
+ * more than the decode of a small model: with the default of 4, one lane ran at a twentieth to a third of its speed. One
+ * pool thread per lane is the least that lets all lanes decode at the same time, and the most that does not invite hops.
+ */
+export function threadPoolSize (laneCount: number): number {
+  return Math.max(1, laneCount)
+}

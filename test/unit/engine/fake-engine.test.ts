@@ -1,0 +1,200 @@
+import { describe, expect, it } from 'vitest'
+import { baseAdapterSet } from '../../../src/domain/adapter-set.ts'
+import { asLaneId, asSequenceId, asSlotId, type Token } from '../../../src/domain/ids.ts'
+import { defaultSampling, greedySampling, type Sampling } from '../../../src/domain/sampling.ts'
+import { createFakeEngine, type FakeEngine, type FakeEngineOptions } from '../../../src/engine/fake/fake-engine.ts'
+import { laterIndex } from '../../../src/engine/fake/faults.ts'
+import { createRealSleep, stepDuration } from '../../../src/engine/fake/step-latency.ts'
+import type { SlotWork, StepPlan, WorkOutcome } from '../../../src/scheduler/plan.ts'
+import { type DrivenSequence, EngineDriver } from '../../contract/engine/engine-driver.ts'
+
+const prompt = (engine: FakeEngine, text: string): Token[] =>
+  engine.tokenizer.tokenize(`<|im_start|>user\n${text}<|im_end|>\n<|im_start|>assistant\n`, { special: true })
+
+const answer = async (engine: FakeEngine, text: string, sampling: Sampling, count = 400): Promise<string> => {
+  const sequence = await new EngineDriver(engine).alone(prompt(engine, text), count, { sampling })
+  return Buffer.concat(sequence.drawn.map((token) => engine.tokenizer.tokenBytes(token))).toString('utf8')
+}
+
+const start = (engine: FakeEngine, text: string): { driver: EngineDriver, sequence: DrivenSequence } => {
+  const driver = new EngineDriver(engine)
+  return { driver, sequence: driver.sequence(prompt(engine, text)) }
+}
+
+const plan = (work: readonly SlotWork[]): StepPlan =>
+  ({ id: 1, lane: asLaneId(0), threads: 1, adapters: baseAdapterSet, released: [], work })
+
+describe('fake engine', () => {
+  it('writes words, ends by itself, and splits characters over tokens now and then', async () => {
+    const texts: string[] = []
+    for (let seed = 0; seed < 100; seed++) texts.push(await answer(createFakeEngine(), `${seed}`, defaultSampling(seed)))
+    expect(texts.every((text) => /^[A-Z][a-zï]* /.test(text))).toBe(true)
+    const lengths = texts.map((text) => text.length).toSorted((a, b) => a - b)
+    expect(lengths[50]).toBeGreaterThan(40)
+    expect(lengths[99]).toBeLessThan(4000)
+    const all = texts.join('\n')
+    for (const piece of ['café', 'naïve', '🌉', '🦊', '日']) expect(all).toContain(piece)
+    // Now and then an unlikely token is drawn inside a character.
+    expect((all.match(/\ufffd/g) ?? []).length).toBeLessThan(5)
+
+    const { tokenizer } = createFakeEngine()
+    expect(tokenizer.tokenize('🌉', { special: false }).length).toBeGreaterThan(1)
+  })
+
+  it('refuses a plan that no correct scheduler makes, remembers it, and goes on', async () => {
+    const engine = createFakeEngine()
+    const bad = plan([{ sequence: asSequenceId('a'), slot: asSlotId(0), keep: 3, tokens: prompt(engine, 'x') }])
+    await expect(engine.step(bad)).rejects.toMatchObject({ name: 'PlanViolation' })
+    expect(engine.violations).toHaveLength(1)
+    await expect(engine.step({ ...bad, id: 2, work: [{ ...bad.work[0]!, keep: 0 }] })).resolves.toEqual([{ slot: 0, token: null }])
+  })
+
+  it('does not step a lane twice at once', async () => {
+    const engine = createFakeEngine()
+    const { driver, sequence } = start(engine, 'hello')
+    const first = driver.step([[sequence]])
+    await expect(driver.step([[sequence]])).rejects.toThrow(/stepping already/)
+    await first
+  })
+
+  it('has no grammars, and says so', async () => {
+    const engine = createFakeEngine()
+    expect(() => { engine.checkGrammar('root ::= "a"') }).toThrowError(expect.objectContaining({ code: 'invalid_grammar' }))
+    await expect(answer(engine, 'x', { ...greedySampling, grammar: 'root ::= "a"' })).rejects.toMatchObject({ code: 'invalid_grammar' })
+  })
+
+  it('has log-probabilities that add up to one over the vocabulary', async () => {
+    const engine = createFakeEngine()
+    const driver = new EngineDriver(engine)
+    const text = prompt(engine, 'x')
+    const total = { mass: 0 }
+    for (let token = 0; token < engine.info.model.vocabularySize; token++) {
+      const logitBias: [number, number][] = [[token, 100]]
+      const sequence = await driver.alone(text, 1, { sampling: { ...greedySampling, logprobs: 0, logitBias } })
+      expect(sequence.drawn).toEqual([token])
+      total.mass += Math.exp(sequence.logprobs[0]!.logprob)
+    }
+    expect(total.mass).toBeCloseTo(1, 6)
+  })
+
+  describe('time', () => {
+    it('is what the costs say: per step, per decoding sequence, per prompt token', async () => {
+      const slept: number[] = []
+      const engine = createFakeEngine({
+        stepMs: 5, decodeTokenMs: 0.5, prefillTokenMs: 0.25, sleep: async (durationMs) => { slept.push(durationMs) }
+      })
+      const { driver, sequence } = start(engine, 'hello')
+      const other = driver.sequence(prompt(engine, 'another'), { slot: 1 })
+      await driver.step([[sequence, { chunk: 4 }]])
+      await driver.step([[sequence], [other, { chunk: 2 }]])
+      await driver.step([[sequence], [other, { chunk: 2 }]])
+      await driver.step([[sequence]])
+      const rest = sequence.promptLength - 4
+      expect(slept).toEqual([5 + 4 * 0.25, 5 + (rest + 2) * 0.25, 5 + 0.5 + 2 * 0.25, 5.5])
+    })
+
+    it('takes none without costs: no timer, yet others get their turn', async () => {
+      const engine = createFakeEngine({ sleep: async () => { throw new Error('slept') } })
+      const { driver, sequence } = start(engine, 'hello')
+      let turns = 0
+      const count = (): void => {
+        turns++
+        if (turns < 1000) setImmediate(count)
+      }
+      setImmediate(count)
+      await driver.run([sequence], 5)
+      expect(turns).toBeGreaterThan(0)
+    })
+
+    it('makes up for waits that took too long', async () => {
+      let clock = 0
+      // Whatever the timer does, the clock says that it took three times as long.
+      const wanted: number[] = []
+      const now = (): number => {
+        const last = clock
+        clock += 12
+        wanted.push(last)
+        return last
+      }
+      const sleep = createRealSleep(now)
+      const { signal } = new AbortController()
+      await sleep(4, signal)
+      expect(wanted).toHaveLength(2)
+      // 8 ms too long: the next step's 4 ms are paid for already.
+      await sleep(4, signal)
+      expect(wanted).toHaveLength(2)
+    })
+
+    it('counts a resumed prompt’s last chunk as prompt', () => {
+      const engine = createFakeEngine()
+      const { driver, sequence } = start(engine, 'hello')
+      expect(stepDuration(plan([driver.work(sequence)]), { stepMs: 1, decodeTokenMs: 100, prefillTokenMs: 1 }))
+        .toBe(1 + sequence.promptLength)
+    })
+  })
+
+  describe('faults', () => {
+    const steps = (entries: readonly (readonly [number, 'reject' | 'fail' | 'crash' | 'hang' | 'slow'])[]): FakeEngineOptions =>
+      ({ faults: { steps: new Map(entries) } })
+
+    it('happen only when switched on', async () => {
+      expect(await answer(createFakeEngine(), 'please !crash and !reject', greedySampling, 3)).not.toBe('')
+    })
+
+    it('lose a whole step, after which the caches are unknown', async () => {
+      const engine = createFakeEngine(steps([[2, 'reject']]))
+      const { driver, sequence } = start(engine, 'hello')
+      await driver.step([[sequence]])
+      await expect(driver.step([[sequence]])).rejects.toMatchObject({ code: 'engine_error' })
+      await expect(driver.step([[sequence]])).rejects.toThrow(/lost its content/)
+      expect(engine.violations).toHaveLength(1)
+    })
+
+    it('lose one slot and leave the others alone', async () => {
+      const engine = createFakeEngine({ faults: { markers: true } })
+      const driver = new EngineDriver(engine)
+      const [bad, good] = ['!fail', 'fine'].map((text, slot) => driver.sequence(prompt(engine, text), { slot }))
+      const outcomes: WorkOutcome[] = [...await engine.step(plan([driver.work(bad!), driver.work(good!)]))]
+      expect(outcomes).toMatchObject([{ slot: 0, error: { code: 'engine_error' } }, { slot: 1, token: expect.any(Number) }])
+    })
+
+    it('come later where the marker says so', async () => {
+      const engine = createFakeEngine({ faults: { markers: true } })
+      const sampling = { ...greedySampling, ignoreEos: true }
+      const driver = new EngineDriver(engine)
+      const sequence = driver.sequence(prompt(engine, 'go on, then !reject-later'), { sampling })
+      await expect(driver.run([sequence], 100)).rejects.toMatchObject({ code: 'engine_error' })
+      expect(sequence.drawn).toHaveLength(laterIndex)
+    })
+
+    it('crash by calling what was injected, and never settle until disposed', async () => {
+      let resolveCrashed = (): void => {}
+      const crashed = new Promise<void>((resolve) => { resolveCrashed = resolve })
+      const engine = createFakeEngine({ faults: { markers: true, crash: () => { resolveCrashed() } } })
+      const { driver, sequence } = start(engine, '!crash')
+      const failure = driver.step([[sequence]]).catch((error: unknown) => error)
+      await crashed
+      await engine[Symbol.asyncDispose]()
+      expect(await failure).toMatchObject({ code: 'engine_unavailable' })
+    })
+
+    it('hang one lane while the other goes on', async () => {
+      const engine = createFakeEngine({ laneCount: 2, faults: { markers: true } })
+      const { driver, sequence } = start(engine, '!hang')
+      const failure = driver.step([[sequence]]).catch((error: unknown) => error)
+      await driver.alone(prompt(engine, 'hello'), 4, { lane: 1 })
+      await engine[Symbol.asyncDispose]()
+      expect(await failure).toMatchObject({ code: 'engine_unavailable' })
+      await expect(engine.step(plan([]))).rejects.toMatchObject({ code: 'engine_unavailable' })
+    })
+
+    it('slow a step down', async () => {
+      const slept: number[] = []
+      const engine = createFakeEngine({
+        sleep: async (durationMs) => { slept.push(durationMs) }, faults: { markers: true, slowStepMs: 77 }
+      })
+      expect(await answer(engine, '!slow', greedySampling, 3)).not.toBe('')
+      expect(slept).toEqual([77])
+    })
+  })
+})

@@ -1,0 +1,148 @@
+import { describe, expect, it } from 'vitest'
+import { baseAdapterSet, createAdapterSet } from '../../../src/domain/adapter-set.ts'
+import { asLaneId, asSequenceId, asSlotId, asToken, type Token } from '../../../src/domain/ids.ts'
+import { greedySampling } from '../../../src/domain/sampling.ts'
+import { PlanChecker, PlanViolation } from '../../../src/engine/fake/plan-checker.ts'
+import type { SlotWork, StepPlan } from '../../../src/scheduler/plan.ts'
+
+const tokens = (...ids: number[]): Token[] => ids.map(asToken)
+
+let planCount = 0
+const plan = (work: readonly SlotWork[], rest: Partial<StepPlan> = {}): StepPlan =>
+  ({ id: ++planCount, lane: asLaneId(0), threads: 1, adapters: baseAdapterSet, released: [], work, ...rest })
+
+/** Reads tokens without drawing. */
+const read = (sequence: string, slot: number, keep: number, ids: readonly number[], rest: Partial<SlotWork> = {}): SlotWork =>
+  ({ sequence: asSequenceId(sequence), slot: asSlotId(slot), keep, tokens: tokens(...ids), ...rest })
+
+/** Reads the rest of a history and draws. */
+const draw = (sequence: string, slot: number, keep: number, history: readonly number[], promptLength: number): SlotWork =>
+  read(sequence, slot, keep, history.slice(keep), {
+    sample: { sampling: greedySampling, index: history.length - promptLength, history: tokens(...history), promptLength }
+  })
+
+const poet = createAdapterSet([{ name: 'poet', generation: 1, scale: 1 }])
+
+const create = (): PlanChecker => new PlanChecker({
+  laneCount: 2,
+  slotsPerLane: 3,
+  contextSize: 16,
+  maxStepTokens: 12,
+  threads: 3,
+  vocabularySize: 100,
+  isAdapterLoaded: (adapter) => adapter.name === 'poet'
+})
+
+/** Carries plans out, one after the other. */
+const carryOut = (checker: PlanChecker, ...plans: readonly StepPlan[]): void => {
+  for (const each of plans) {
+    checker.begin(each)
+    checker.end(each)
+  }
+}
+
+describe('PlanChecker', () => {
+  it('lets a correct story pass: chunks, draws, a copy, a release, a new sequence on kept tokens', () => {
+    const checker = create()
+    const prompt = draw('a', 0, 2, [1, 2, 3, 4], 4)
+    carryOut(checker, plan([read('a', 0, 0, [1, 2])]))
+    checker.begin(plan([prompt], { id: ++planCount }))
+    checker.drawn(prompt, asToken(9))
+    expect(checker.cache(asSlotId(0)).tokens).toEqual([1, 2, 3, 4])
+    expect(() => { checker.begin(plan([prompt])) }).toThrow(/stepping already/)
+
+    const other = create()
+    const first = plan([draw('a', 0, 0, [1, 2, 3], 3)])
+    other.begin(first)
+    other.drawn(first.work[0]!, asToken(9))
+    other.end(first)
+    carryOut(other,
+      plan([draw('a', 0, 3, [1, 2, 3, 9], 3), { ...draw('b', 1, 3, [1, 2, 3, 7], 4), copyFrom: asSlotId(0) }]),
+      plan([draw('c', 0, 2, [1, 2, 5], 3)], { released: [asSequenceId('a')] }))
+    expect(other.cache(asSlotId(1)).tokens).toEqual([1, 2, 3, 7])
+    expect(other.cache(asSlotId(0)).tokens).toEqual([1, 2, 5])
+    expect(other.liveSequences).toBe(2)
+  })
+
+  it('copies what a slot held before the plan', () => {
+    const checker = create()
+    carryOut(checker,
+      plan([read('a', 0, 0, [1, 2, 3])]),
+      plan([read('b', 0, 0, [5]), read('c', 1, 2, [8], { copyFrom: asSlotId(0) })], { released: [asSequenceId('a')] }))
+    expect(checker.cache(asSlotId(0)).tokens).toEqual([5])
+    expect(checker.cache(asSlotId(1)).tokens).toEqual([1, 2, 8])
+  })
+
+  const before = [plan([read('a', 0, 0, [1, 2, 3])])]
+  const released = { released: [asSequenceId('a')] }
+
+  it.each<[string, RegExp, StepPlan, (readonly StepPlan[])?]>([
+    ['has a lane that does not exist', /only 2 lanes/, plan([read('a', 0, 0, [1])], { lane: asLaneId(2) })],
+    ['comes out of order', /came before it/, plan([read('b', 1, 0, [1])], { id: 0 }), before],
+    ['has no threads', /0 threads/, plan([read('a', 0, 0, [1])], { threads: 0 })],
+    ['has too many threads', /4 threads of 3/, plan([read('a', 0, 0, [1])], { threads: 4 })],
+    ['names an unknown adapter', /not loaded/, plan([read('a', 0, 0, [1])], {
+      adapters: createAdapterSet([{ name: 'nobody', generation: 1, scale: 1 }])
+    })],
+    ['has nothing to do', /nothing in it/, plan([])],
+    ['exceeds the budget', /13 tokens exceed/, plan([read('a', 0, 0, Array(13).fill(1))])],
+    ['exceeds the context', /would hold 18 tokens of 16/, plan([read('a', 0, 9, Array(9).fill(1))]),
+      [plan([read('a', 0, 0, Array(9).fill(1))])]],
+    ['names a slot of another lane', /not of this lane/, plan([read('a', 3, 0, [1])])],
+    ['names a slot twice', /slot 0 occurs twice/, plan([read('a', 0, 0, [1]), read('b', 0, 0, [1])])],
+    ['names a sequence twice', /sequence a occurs twice/, plan([read('a', 0, 0, [1]), read('a', 1, 0, [1])])],
+    ['appends nothing', /no tokens/, plan([read('a', 0, 0, [])])],
+    ['appends what is not a token', /not in the vocabulary/, plan([read('a', 0, 0, [100])])],
+    ['keeps a negative number', /keep -1/, plan([read('a', 0, -1, [1])])],
+    ['keeps more than there is', /holds 3 tokens, 4 are/, plan([read('a', 0, 4, [1])]), before],
+    ['keeps what another adapter set computed', /computed under ''/, plan([read('b', 0, 2, [1])], { ...released, adapters: poet }), before],
+    ['copies what another adapter set computed', /computed under ''/,
+      plan([read('b', 1, 2, [1], { copyFrom: asSlotId(0) })], { adapters: poet }), before],
+    ['copies from another lane', /of another lane/, plan([read('b', 1, 2, [1], { copyFrom: asSlotId(3) })]), before],
+    ['copies a slot to itself', /to itself/, plan([read('a', 0, 2, [1], { copyFrom: asSlotId(0) })]), before],
+    ['copies from a slot that is copied', /source of slot/, plan([
+      read('b', 1, 2, [1], { copyFrom: asSlotId(0) }), read('c', 2, 2, [1], { copyFrom: asSlotId(1) })
+    ]), before],
+    ['gives a slot away that is held', /but a holds it/, plan([read('b', 0, 0, [1])]), before],
+    ['uses what was released', /a was released/, plan([read('a', 0, 0, [1])]), [...before, plan([read('b', 1, 0, [1])], released)]],
+    ['releases twice', /released twice/, plan([read('b', 1, 1, [1])], released), [...before, plan([read('b', 1, 0, [1])], released)]],
+    ['moves a sequence', /moved from slot 0 to 1/, plan([read('a', 1, 0, [1])]), before],
+    ['changes a sequence’s adapters', /changed its adapter set/, plan([read('a', 0, 0, [1])], { adapters: poet }), before],
+    ['draws by the wrong number', /draws number 1 after number -1/, plan([draw('a', 0, 0, [1, 2], 1)])],
+    ['contradicts itself about the number', /draws number 5/, plan([{
+      ...draw('a', 0, 0, [1], 1), sample: { sampling: greedySampling, index: 5, history: tokens(1), promptLength: 1 }
+    }])],
+    ['draws before the prompt is read', /the history of a 4/, plan([{
+      ...draw('a', 0, 3, [1, 2, 3, 4], 4), keep: 2, tokens: tokens(4)
+    }]), before],
+    ['computed other tokens than the history has', /does not hold the history/, plan([draw('a', 0, 3, [1, 7, 3, 4], 4)]), before]
+  ])('refuses a plan that %s', (_, message, bad, story = []) => {
+    const checker = create()
+    carryOut(checker, ...story.map((each) => ({ ...each, id: ++planCount })))
+    expect(() => { checker.begin(bad.id === 0 ? bad : { ...bad, id: ++planCount }) }).toThrow(message)
+    expect(() => { checker.begin(bad) }).toThrow(PlanViolation)
+  })
+
+  it('notices a token that was not the one drawn', () => {
+    const checker = create()
+    const first = plan([draw('a', 0, 0, [1], 1)])
+    checker.begin(first)
+    checker.drawn(first.work[0]!, asToken(9))
+    checker.end(first)
+    expect(() => { checker.begin(plan([draw('a', 0, 1, [1, 8], 1)])) }).toThrow(/drew 9, its history says 8/)
+  })
+
+  it('lets nothing be kept of a slot whose content was lost', () => {
+    const checker = create()
+    carryOut(checker, plan([read('a', 0, 0, [1, 2])]))
+    checker.forget(asSlotId(0))
+    expect(() => { checker.begin(plan([read('a', 0, 1, [1])])) }).toThrow(/lost its content/)
+    carryOut(checker, plan([read('a', 0, 0, [1])]), plan([read('a', 0, 1, [2])]))
+  })
+
+  it('counts the threads of all running plans', () => {
+    const checker = create()
+    checker.begin(plan([read('a', 0, 0, [1])], { threads: 2 }))
+    expect(() => { checker.begin(plan([read('b', 3, 0, [1])], { lane: asLaneId(1), threads: 2 })) }).toThrow(/4 threads of 3/)
+  })
+})
