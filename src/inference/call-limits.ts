@@ -1,0 +1,53 @@
+import { ServerError } from '../domain/errors.ts'
+import type { Token } from '../domain/ids.ts'
+import type { EngineInfo } from '../engine/engine.ts'
+import type { Prompt } from './inference.ts'
+
+/*
+ * Tokenizing happens between two steps and takes about half a second for a megabyte: whatever is too long for an answer
+ * anyway must be refused by its size alone, or one request of the largest body that is allowed would stop all others for
+ * many seconds. Both ends of an engine process's channel look: the server's so that it is not even sent.
+ */
+
+/** Bytes of text, and tokens, that are turned into the other at once although no prompt is that long. */
+const LONGEST_TEXT_BYTES = 1024 * 1024
+const MOST_TOKENS = 256 * 1024
+
+/** Why a prompt cannot fit, whatever its tokens are; null when it has to be tokenized to know. */
+export function promptRefusal (prompt: Prompt, info: EngineInfo): ServerError | null {
+  if ('tokens' in prompt) return lengthRefusal(prompt.tokens.length, info)
+  const leastTokens = Math.ceil(bytesOf(prompt) / info.model.longestTokenBytes)
+  return leastTokens < info.contextSize ? null : tooLong(`at least ${leastTokens}`, info)
+}
+
+/** Why a prompt of so many tokens cannot be answered. */
+export function lengthRefusal (tokens: number, info: EngineInfo): ServerError | null {
+  return tokens < info.contextSize ? null : tooLong(String(tokens), info)
+}
+
+const tooLong = (tokens: string, { contextSize }: EngineInfo): ServerError => new ServerError('context_length_exceeded',
+  `This model's maximum context length is ${contextSize} tokens, and the prompt has ${tokens}. ` +
+  'Shorten the prompt so that at least one token of answer fits.')
+
+/** Why a text is not tokenized. */
+export function tokenizeRefusal (prompt: Prompt, { contextSize, model }: EngineInfo): ServerError | null {
+  if ('tokens' in prompt) return null
+  const bytes = bytesOf(prompt)
+  const limit = Math.max(LONGEST_TEXT_BYTES, contextSize * model.longestTokenBytes)
+  if (bytes <= limit) return null
+  return new ServerError('invalid_value',
+    `The text has ${bytes} bytes, and at most ${limit} are tokenized at once; send it in several parts`)
+}
+
+/** Why tokens are not turned into text. */
+export function detokenizeRefusal (tokens: readonly Token[], { contextSize }: EngineInfo): ServerError | null {
+  const limit = Math.max(MOST_TOKENS, contextSize)
+  if (tokens.length <= limit) return null
+  return new ServerError('invalid_value',
+    `There are ${tokens.length} tokens, and at most ${limit} are turned into text at once; send them in several parts`,
+    { param: 'tokens' })
+}
+
+function bytesOf (prompt: Extract<Prompt, { readonly segments: unknown }>): number {
+  return prompt.segments.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0)
+}

@@ -1,0 +1,118 @@
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
+import { asLaneId, type LaneId, type Millis } from '../domain/ids.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { StepPlan, WorkOutcome } from '../scheduler/plan.ts'
+import type { SequenceEvent } from '../scheduler/scheduler-types.ts'
+import type { Scheduler } from '../scheduler/scheduler.ts'
+
+/** How often deadlines are looked at while no step ends. */
+const EXPIRY_INTERVAL_MS = 100
+
+export interface StepLoopParts {
+  readonly scheduler: Scheduler
+  readonly engine: Engine
+  /** Monotonic. The only clock behind the scheduler. */
+  readonly now: () => Millis
+  /** Takes events in the order in which they happened. Must not throw. */
+  readonly onEvents: (events: readonly SequenceEvent[]) => void
+  /** A step that was lost as a whole; its sequences have failed. */
+  readonly onStepLost: (plan: StepPlan, error: Error) => void
+}
+
+/**
+ * Drives the engine: one loop per lane, each `schedule -> step -> commit`. While a lane decodes, the events of its last
+ * step are handed on, so that detokenizing and sending cost no time between decodes.
+ */
+export class StepLoop {
+  readonly #parts: StepLoopParts
+  readonly #lanes: readonly Promise<void>[]
+  readonly #expiry: NodeJS.Timeout
+  /** Lanes without work, each by the function that wakes it. */
+  readonly #sleepers = new Set<() => void>()
+  /** Counts calls of `wake`, so that one between a lane's look for work and its falling asleep is not missed. */
+  #wakes = 0
+  /** Of all lanes, in the order in which they happened. */
+  #undelivered: SequenceEvent[] = []
+  #isClosed = false
+  #stepSeconds = 0
+
+  constructor (parts: StepLoopParts) {
+    this.#parts = parts
+    this.#expiry = setInterval(() => {
+      this.#expire()
+      this.#deliver()
+    }, EXPIRY_INTERVAL_MS)
+    this.#expiry.unref()
+    this.#lanes = Array.from({ length: parts.engine.info.laneCount }, (_, index) => this.#run(asLaneId(index)))
+  }
+
+  /** Time that steps took, summed over lanes. */
+  get stepSeconds (): number { return this.#stepSeconds }
+
+  /** There may be work for lanes that had none. */
+  wake (): void {
+    this.#wakes++
+    for (const wakeLane of this.#sleepers) wakeLane()
+    this.#sleepers.clear()
+  }
+
+  /** Takes no further step; settles when those under way have ended. */
+  async close (): Promise<void> {
+    this.#isClosed = true
+    clearInterval(this.#expiry)
+    this.wake()
+    await Promise.all(this.#lanes)
+  }
+
+  async #run (lane: LaneId): Promise<void> {
+    const { scheduler, now } = this.#parts
+    for (;;) {
+      // What came in meanwhile (requests, disconnects) comes before the next plan.
+      await yieldToEventLoop()
+      if (this.#isClosed) break
+      this.#expire()
+      const wakes = this.#wakes
+      const plan = scheduler.schedule(lane, now())
+      if (plan === null) {
+        this.#deliver()
+        // Delivering may have brought work: a stop text frees a slot.
+        if (this.#wakes === wakes) await new Promise<void>((resolve) => this.#sleepers.add(resolve))
+        continue
+      }
+      const startedAt = now()
+      const stepping = this.#step(plan)
+      this.#deliver()
+      const outcomes = await stepping
+      const endedAt = now()
+      this.#stepSeconds += (endedAt - startedAt) / 1000
+      this.#undelivered.push(...scheduler.commit(plan, outcomes, endedAt))
+      // Slots that became free here may be given to sequences in any lane.
+      if (scheduler.waitingCount > 0) this.wake()
+    }
+    this.#deliver()
+  }
+
+  async #step (plan: StepPlan): Promise<readonly WorkOutcome[]> {
+    try {
+      return await this.#parts.engine.step(plan)
+    } catch (cause) {
+      const error = cause instanceof Error ? cause : new Error(String(cause))
+      this.#parts.onStepLost(plan, error)
+      return plan.work.map(({ slot }) => ({ slot, error }))
+    }
+  }
+
+  #expire (): void {
+    const events = this.#parts.scheduler.expire(this.#parts.now())
+    if (events.length === 0) return
+    this.#undelivered.push(...events)
+    this.wake()
+  }
+
+  #deliver (): void {
+    if (this.#undelivered.length === 0) return
+    const events = this.#undelivered
+    this.#undelivered = []
+    this.#parts.onEvents(events)
+  }
+}

@@ -1,0 +1,167 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import type { InferenceSnapshot } from '../inference/inference.ts'
+import type { ModelHost } from '../models/model-host.ts'
+import type { Observer, RequestRecord } from './observer.ts'
+import { GapHistogram } from './gap-histogram.ts'
+
+export interface Metrics extends Observer {
+  readonly contentType: string
+  /** The metrics as text. Reads the latest known numbers, never waits for a step. */
+  render (): Promise<string>
+}
+
+/** Upper bounds in seconds, as vLLM has them. */
+const ttftBuckets = [
+  0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560
+]
+const requestBuckets = [0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680]
+const tokenBuckets = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000]
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
+const ratio = (part: number, whole: number): number => whole === 0 ? 0 : part / whole
+
+const slotsOf = (snapshot: InferenceSnapshot): number => sum(snapshot.lanes.map((lane) => lane.slotCount))
+const busySlotsOf = (snapshot: InferenceSnapshot): number => sum(snapshot.lanes.map((lane) => lane.busySlots))
+
+/**
+ * The share of the KV cache that is spoken for. A slot's cells belong to its sequence alone, so that is the share of busy
+ * slots; what idle slots hold is only a cache and stands in nobody's way.
+ */
+const cacheUsage = (snapshot: InferenceSnapshot): number => ratio(busySlotsOf(snapshot), slotsOf(snapshot))
+
+interface SnapshotMetric {
+  readonly name: string
+  readonly help: string
+  /** `counter`: counted by the engine process since its start, so that it starts anew when that is replaced. */
+  readonly type: 'gauge' | 'counter'
+  readonly value: (snapshot: InferenceSnapshot) => number
+}
+
+/**
+ * What is read from a model's snapshot when somebody scrapes. The names of `vllm:` are those that routers and autoscalers
+ * of vLLM look for, the last four in their old spelling.
+ */
+const snapshotMetrics: readonly SnapshotMetric[] = [
+  { name: 'vllm:num_requests_running', type: 'gauge', help: 'Sequences in slots', value: ({ running }) => running },
+  { name: 'vllm:num_requests_waiting', type: 'gauge', help: 'Sequences that wait for a slot', value: ({ waiting }) => waiting },
+  { name: 'vllm:kv_cache_usage_perc', type: 'gauge', help: 'Share of the KV cache that running sequences hold, 0 to 1', value: cacheUsage },
+  { name: 'vllm:prompt_tokens_total', type: 'counter', help: 'Prompt tokens, cached ones included', value: ({ promptTokens }) => promptTokens },
+  { name: 'vllm:generation_tokens_total', type: 'counter', help: 'Tokens drawn', value: ({ drawnTokens }) => drawnTokens },
+  { name: 'vllm:prefix_cache_queries_total', type: 'counter', help: 'Prompt tokens looked up in the prefix cache', value: ({ prefixQueriedTokens }) => prefixQueriedTokens },
+  { name: 'vllm:prefix_cache_hits_total', type: 'counter', help: 'Prompt tokens found in the prefix cache', value: ({ prefixHitTokens }) => prefixHitTokens },
+  { name: 'drawbridge_steps_total', type: 'counter', help: 'Forward passes', value: ({ steps }) => steps },
+  { name: 'drawbridge_step_seconds_total', type: 'counter', help: 'Time spent in forward passes, summed over lanes', value: ({ stepSeconds }) => stepSeconds },
+  { name: 'drawbridge_slots_total', type: 'gauge', help: 'Slots over all lanes', value: slotsOf },
+  { name: 'drawbridge_requests', type: 'gauge', help: 'Requests queued or running', value: ({ requests }) => requests },
+  { name: 'drawbridge_sequences_aborted_total', type: 'counter', help: 'Sequences whose client went before the end', value: ({ aborted }) => aborted },
+  { name: 'drawbridge_sequences_failed_total', type: 'counter', help: 'Sequences that ended with an error', value: ({ failed }) => failed },
+  { name: 'vllm:gpu_cache_usage_perc', type: 'gauge', help: 'Old name of vllm:kv_cache_usage_perc', value: cacheUsage },
+  { name: 'vllm:gpu_prefix_cache_queries_total', type: 'counter', help: 'Old name of vllm:prefix_cache_queries_total', value: ({ prefixQueriedTokens }) => prefixQueriedTokens },
+  { name: 'vllm:gpu_prefix_cache_hits_total', type: 'counter', help: 'Old name of vllm:prefix_cache_hits_total', value: ({ prefixHitTokens }) => prefixHitTokens },
+  { name: 'vllm:gpu_prefix_cache_hit_rate', type: 'gauge', help: 'Share of looked-up prompt tokens found in the prefix cache since start', value: ({ prefixHitTokens, prefixQueriedTokens }) => ratio(prefixHitTokens, prefixQueriedTokens) }
+]
+
+/**
+ * All metrics of one server in a registry of its own.
+ * @param hosts the models at the time of a scrape
+ */
+export function createMetrics (hosts: () => readonly ModelHost[]): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  const labelNames = ['model_name']
+  collectDefaultMetrics({ register: registry })
+
+  for (const { name, help, type, value } of snapshotMetrics) {
+    if (type === 'gauge') {
+      const gauge: Gauge = new Gauge({
+        name,
+        help,
+        labelNames,
+        registers,
+        collect: () => { for (const host of hosts()) gauge.set({ model_name: host.id }, value(host.inference.snapshot())) }
+      })
+    } else {
+      const counter: Counter = new Counter({
+        name,
+        help,
+        labelNames,
+        registers,
+        collect () {
+          counter.reset()
+          for (const host of hosts()) counter.inc({ model_name: host.id }, value(host.inference.snapshot()))
+        }
+      })
+    }
+  }
+
+  const busySlots: Gauge = new Gauge({
+    name: 'drawbridge_slots_busy',
+    help: 'Slots that a sequence holds',
+    labelNames: ['model_name', 'lane'],
+    registers,
+    collect () {
+      busySlots.reset()
+      for (const host of hosts()) {
+        for (const { lane, busySlots: busy } of host.inference.snapshot().lanes) {
+          busySlots.set({ model_name: host.id, lane }, busy)
+        }
+      }
+    }
+  })
+  const engineUp: Gauge = new Gauge({
+    name: 'drawbridge_engine_up',
+    help: 'Whether the model can decode',
+    labelNames,
+    registers,
+    collect: () => { for (const host of hosts()) engineUp.set({ model_name: host.id }, host.state === 'ready' ? 1 : 0) }
+  })
+  const engineRestarts: Counter = new Counter({
+    name: 'drawbridge_engine_restarts_total',
+    help: 'Engine processes replaced after a crash',
+    labelNames,
+    registers,
+    collect () {
+      engineRestarts.reset()
+      for (const host of hosts()) engineRestarts.inc({ model_name: host.id }, host.restarts)
+    }
+  })
+
+  const histogram = (name: string, help: string, buckets: number[]): Histogram =>
+    new Histogram({ name, help, buckets, labelNames, registers })
+  const success = new Counter({
+    name: 'vllm:request_success_total', help: 'Choices that ended, by reason', labelNames: ['model_name', 'finished_reason'], registers
+  })
+  const ttft = histogram('vllm:time_to_first_token_seconds', 'Arrival of the request to its first text', ttftBuckets)
+  const endToEnd = histogram('vllm:e2e_request_latency_seconds', 'Arrival of the request to its last byte', requestBuckets)
+  const queueTime = histogram('vllm:request_queue_time_seconds', 'Longest wait of a request\'s choices for a slot', requestBuckets)
+  const promptTokens = histogram('vllm:request_prompt_tokens', 'Prompt tokens of a request', tokenBuckets)
+  const generationTokens = histogram('vllm:request_generation_tokens', 'Tokens drawn for a request', tokenBuckets)
+  const gaps = new GapHistogram({
+    name: 'vllm:inter_token_latency_seconds', help: 'Gaps between consecutive texts of a choice', registry
+  })
+  const httpRequests = new Counter({
+    name: 'drawbridge_http_requests_total', help: 'Requests answered', labelNames: ['route', 'method', 'status'], registers
+  })
+
+  return {
+    contentType: registry.contentType,
+    render: async () => await registry.metrics(),
+    requestFinished: (record: RequestRecord) => {
+      httpRequests.inc({ route: record.route, method: record.method, status: record.status })
+      const { generation } = record
+      if (generation === null) return
+      const labels = { model_name: generation.model }
+      for (const reason of generation.finishReasons) success.inc({ ...labels, finished_reason: reason })
+      // Those that were refused had no choices yet; the count of answers by status has them.
+      const wasAccepted = generation.promptTokens > 0
+      if (record.outcome !== 'ok' && wasAccepted) success.inc({ ...labels, finished_reason: record.outcome === 'aborted' ? 'abort' : 'error' })
+      if (generation.queuedMs !== null) queueTime.observe(labels, generation.queuedMs / 1000)
+      if (generation.ttftMs !== null) ttft.observe(labels, generation.ttftMs / 1000)
+      gaps.merge(generation.model, generation.gaps)
+      if (record.outcome !== 'ok') return
+      endToEnd.observe(labels, record.durationMs / 1000)
+      promptTokens.observe(labels, generation.promptTokens)
+      generationTokens.observe(labels, generation.completionTokens)
+    }
+  }
+}

@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest'
+import { asToken } from '../../../src/domain/ids.ts'
+import { detokenizeRefusal, promptRefusal, tokenizeRefusal } from '../../../src/inference/call-limits.ts'
+import type { EngineInfo } from '../../../src/engine/engine.ts'
+import type { Prompt } from '../../../src/inference/inference.ts'
+import { createFakeEngine } from '../../../src/engine/fake/fake-engine.ts'
+
+const { info } = createFakeEngine()
+const infoOf = (contextSize: number, longestTokenBytes: number): EngineInfo =>
+  ({ ...info, contextSize, model: { ...info.model, longestTokenBytes } })
+const text = (...texts: string[]): Prompt => ({ segments: texts.map((part) => ({ text: part, origin: 'user' })) })
+const tokens = (count: number) => Array.from({ length: count }, () => asToken(1))
+
+describe('call limits', () => {
+  it('refuse a prompt only when it cannot fit, however its text falls into tokens', () => {
+    const small = infoOf(10, 4)
+    // Nine tokens of four bytes leave room for one more.
+    expect(promptRefusal(text('x'.repeat(30), 'x'.repeat(6)), small)).toBeNull()
+    expect(promptRefusal(text('x'.repeat(30), 'x'.repeat(7)), small)?.message).toContain('at least 10.')
+    expect(promptRefusal({ tokens: tokens(9) }, small)).toBeNull()
+    expect(promptRefusal({ tokens: tokens(10) }, small)).toMatchObject({ code: 'context_length_exceeded' })
+  })
+
+  it('count bytes, not characters', () => {
+    expect(promptRefusal(text('🌊'.repeat(9)), infoOf(10, 4))).toBeNull()
+    expect(promptRefusal(text('🌊'.repeat(10)), infoOf(10, 4))).not.toBeNull()
+  })
+
+  it('let every prompt be tokenized, and every context be turned into text', () => {
+    expect(tokenizeRefusal(text('x'.repeat(1_048_576)), infoOf(10, 4))).toBeNull()
+    expect(tokenizeRefusal(text('x'.repeat(1_048_577)), infoOf(10, 4))).toMatchObject({ code: 'invalid_value' })
+    expect(tokenizeRefusal(text('x'.repeat(1_200_000)), infoOf(300_000, 4))).toBeNull()
+    expect(detokenizeRefusal(tokens(262_144), infoOf(10, 4))).toBeNull()
+    expect(detokenizeRefusal(tokens(262_145), infoOf(10, 4))).toMatchObject({ code: 'invalid_value', param: 'tokens' })
+    expect(detokenizeRefusal(tokens(262_145), infoOf(300_000, 4))).toBeNull()
+  })
+})

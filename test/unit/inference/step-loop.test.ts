@@ -1,0 +1,158 @@
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { baseAdapterSet } from '../../../src/domain/adapter-set.ts'
+import { asSequenceId, asTenantId, asToken } from '../../../src/domain/ids.ts'
+import { greedySampling } from '../../../src/domain/sampling.ts'
+import type { Engine, EngineInfo } from '../../../src/engine/engine.ts'
+import { StepLoop } from '../../../src/inference/step-loop.ts'
+import type { StepPlan, WorkOutcome } from '../../../src/scheduler/plan.ts'
+import type { NewSequence, SequenceEvent } from '../../../src/scheduler/scheduler-types.ts'
+import { Scheduler } from '../../../src/scheduler/scheduler.ts'
+import { patience } from '../../support/patience.ts'
+
+interface PendingStep {
+  readonly plan: StepPlan
+  /** Draws this token for every sequence that samples. */
+  succeed (token: number): void
+  reject (error: Error): void
+}
+
+/** Steps wait until the test settles them, which makes the loop's order of things visible. */
+function createSteppedEngine (laneCount: number): { engine: Engine, nextStep: () => Promise<PendingStep> } {
+  const steps: PendingStep[] = []
+  const step = (plan: StepPlan): Promise<readonly WorkOutcome[]> => new Promise((resolve, reject) => {
+    steps.push({
+      plan,
+      succeed: (token) => resolve(plan.work.map(({ slot, sample }) =>
+        ({ slot, token: sample === undefined ? null : asToken(token) }))),
+      reject
+    })
+  })
+  const engine = { info: { laneCount } as EngineInfo, step } as unknown as Engine
+  return {
+    engine,
+    nextStep: async () => {
+      await vi.waitFor(() => expect(steps.length).toBeGreaterThan(0), { interval: 1 })
+      return steps.shift() as PendingStep
+    }
+  }
+}
+
+function createLoop ({ laneCount = 1, slotsPerLane = 2 } = {}): {
+  scheduler: Scheduler,
+  loop: StepLoop,
+  events: SequenceEvent[],
+  nextStep: () => Promise<PendingStep>
+  clock: { now: number },
+  lost: Error[]
+} {
+  const { engine, nextStep } = createSteppedEngine(laneCount)
+  const scheduler = new Scheduler({
+    laneCount, slotsPerLane, contextSize: 32, stepTokens: 8, threads: laneCount, endTokens: [], maxQueue: 8, turnSteps: 4
+  })
+  const events: SequenceEvent[] = []
+  const lost: Error[] = []
+  const clock = { now: 0 }
+  const loop = new StepLoop({
+    scheduler,
+    engine,
+    now: () => clock.now,
+    onEvents: (batch) => events.push(...batch),
+    onStepLost: (_, error) => lost.push(error)
+  })
+  return { scheduler, loop, events, nextStep, clock, lost }
+}
+
+const sequence = (name: string, more: Partial<NewSequence> = {}): NewSequence => ({
+  id: asSequenceId(name),
+  tenant: asTenantId('t'),
+  adapters: baseAdapterSet,
+  prompt: [asToken(1), asToken(2)],
+  maxTokens: 3,
+  sampling: greedySampling,
+  queueDeadline: Infinity,
+  deadline: Infinity,
+  ...more
+})
+
+const tokensOf = (events: readonly SequenceEvent[]): number[] =>
+  events.flatMap((event) => event.type === 'token-drawn' ? [event.token] : [])
+
+describe('StepLoop', () => {
+  const loops: StepLoop[] = []
+  const create = (options?: Parameters<typeof createLoop>[0]): ReturnType<typeof createLoop> => {
+    const made = createLoop(options)
+    loops.push(made.loop)
+    return made
+  }
+  afterEach(async () => { await Promise.all(loops.splice(0).map((loop) => loop.close())) })
+
+  it('hands on the events of a step while the next one is under way', async () => {
+    const { scheduler, loop, events, nextStep } = create()
+    scheduler.add(sequence('a'), 0)
+    loop.wake()
+    const first = await nextStep()
+    expect(tokensOf(events)).toEqual([])
+    first.succeed(7)
+    const second = await nextStep()
+    expect(tokensOf(events)).toEqual([7])
+    second.succeed(8)
+    const third = await nextStep()
+    expect(tokensOf(events)).toEqual([7, 8])
+    third.succeed(9)
+    await vi.waitFor(() => expect(events.at(-1)).toMatchObject({ type: 'sequence-finished', reason: 'length' }), patience)
+    expect(tokensOf(events)).toEqual([7, 8, 9])
+  })
+
+  it('leaves out of the next plan what was aborted during a step', async () => {
+    const { scheduler, loop, events, nextStep } = create()
+    scheduler.add(sequence('a'), 0)
+    scheduler.add(sequence('b'), 0)
+    loop.wake()
+    const first = await nextStep()
+    expect(first.plan.work).toHaveLength(2)
+    scheduler.abort(asSequenceId('a'))
+    first.succeed(7)
+    const second = await nextStep()
+    expect(second.plan.work.map((work) => work.sequence)).toEqual(['b'])
+    expect(second.plan.released).toEqual(['a'])
+    expect(events.some((event) => event.id === 'a')).toBe(false)
+    second.reject(new Error('end of test'))
+  })
+
+  it('fails the sequences of a lost step and goes on', async () => {
+    const { scheduler, loop, events, nextStep, lost } = create()
+    scheduler.add(sequence('a'), 0)
+    loop.wake()
+    const first = await nextStep()
+    scheduler.add(sequence('b'), 0)
+    first.reject(new Error('decode failed'))
+    const second = await nextStep()
+    expect(lost.map((error) => error.message)).toEqual(['decode failed'])
+    expect(events).toMatchObject([{ type: 'sequence-failed', id: 'a', error: { code: 'engine_error' } }])
+    expect(second.plan.work.map((work) => work.sequence)).toEqual(['b'])
+    second.reject(new Error('end of test'))
+  })
+
+  it('ends what waits too long, although a step takes for ever', async () => {
+    const { scheduler, loop, events, nextStep, clock } = create({ slotsPerLane: 1 })
+    scheduler.add(sequence('a'), 0)
+    scheduler.add(sequence('b', { queueDeadline: 100 }), 0)
+    loop.wake()
+    const stuck = await nextStep()
+    clock.now = 101
+    await vi.waitFor(() => expect(events).toMatchObject([
+      { type: 'sequence-failed', id: 'b', error: { code: 'queue_timeout' } }
+    ]))
+    stuck.reject(new Error('end of test'))
+  })
+
+  it('steps lanes at the same time', async () => {
+    const { scheduler, loop, nextStep } = create({ laneCount: 2, slotsPerLane: 1 })
+    scheduler.add(sequence('a'), 0)
+    scheduler.add(sequence('b'), 0)
+    loop.wake()
+    const steps = [await nextStep(), await nextStep()]
+    expect(steps.map(({ plan }) => plan.lane).sort()).toEqual([0, 1])
+    for (const step of steps) step.reject(new Error('end of test'))
+  })
+})
