@@ -1,0 +1,65 @@
+import { z } from 'zod'
+
+/** `auto` or a number. */
+const autoOr = <Schema extends z.ZodType>(schema: Schema) => z.union([z.literal('auto'), schema])
+
+const milliseconds = z.int().min(1).max(24 * 60 * 60 * 1000)
+
+/** One model to serve, after all defaults are filled in. */
+export const modelConfigSchema = z.strictObject({
+  /** `demo`, `fake`, or the path of a GGUF file. */
+  ref: z.string().min(1),
+  /** The model's name in the API; null derives it from the file name. */
+  alias: z.string().min(1).max(256).nullable().default(null)
+})
+
+/** The fake engine's physics, for demos, benchmarks and tests; they matter only to the model `fake`. */
+export const fakeConfigSchema = z.strictObject({
+  /** Time of a step whatever is in it. */
+  stepMs: z.number().min(0).max(60_000).default(5),
+  /** Time that each sequence's next token adds to a step. */
+  decodeTokenMs: z.number().min(0).max(60_000).default(0.5),
+  /** Time that each prompt token adds to a step. */
+  prefillTokenMs: z.number().min(0).max(60_000).default(0.05)
+})
+
+/**
+ * Everything that can be set, in one frozen object. Flags, environment variables and the file are three ways
+ * to fill these fields (`--max-queue`, `DRAWBRIDGE_MAX_QUEUE`, `maxQueue`); `src/config/options.ts` is their list.
+ */
+export const configSchema = z.strictObject({
+  host: z.string().min(1).default('127.0.0.1'),
+  port: z.int().min(0).max(65_535).default(8080),
+  insecureNoAuth: z.boolean().default(false),
+  corsOrigins: z.array(z.string().min(1)).default([]),
+  /** Largest request body in bytes. */
+  bodyLimit: z.int().min(1024).max(1024 * 1024 * 1024).default(32 * 1024 * 1024),
+  /** Time between SSE comments while a stream has nothing to say. */
+  keepAliveMs: milliseconds.default(10_000),
+  /** How long SIGTERM waits for running requests before it ends them. */
+  drainTimeoutMs: milliseconds.default(30_000),
+
+  models: z.array(modelConfigSchema).min(1).default([{ ref: 'demo', alias: null }]),
+
+  slots: autoOr(z.int().min(1).max(256)).default('auto'),
+  contextSize: autoOr(z.int().min(16).max(16_777_216)).default('auto'),
+  lanes: autoOr(z.int().min(1).max(64)).default('auto'),
+  stepTokens: z.int().min(1).max(16_384).default(512),
+  maxQueue: z.int().min(1).max(1_000_000).default(256),
+  queueTimeoutMs: milliseconds.default(60_000),
+  requestTimeoutMs: milliseconds.default(600_000),
+
+  gpu: z.enum(['auto', 'off', 'cuda', 'vulkan', 'metal']).default('auto'),
+  gpuLayers: z.union([z.enum(['auto', 'max']), z.int().min(0).max(10_000)]).default('auto'),
+  threads: autoOr(z.int().min(1).max(512)).default('auto'),
+
+  apiKeys: z.array(z.string().min(1)).default([]),
+
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  logFormat: z.enum(['auto', 'json', 'pretty']).default('auto'),
+
+  fake: fakeConfigSchema.prefault({})
+})
+
+export type Config = Readonly<z.infer<typeof configSchema>>
+export type ModelConfig = Readonly<z.infer<typeof modelConfigSchema>>

@@ -1,0 +1,52 @@
+import { optionGroups, optionTable } from './option-text.ts'
+
+/** The text of `docs/configuration.md`; a test holds the file equal to it. */
+export function configurationPage (): string {
+  const sections = [...optionGroups().keys()].map((group) => `## ${group}\n\n${groupNotes[group] ?? ''}${optionTable(group)}\n`)
+  return `${introduction}\n${sections.join('\n')}`
+}
+
+const groupNotes: Partial<Record<string, string>> = {
+  Models: `A model's name in the API is its alias, else its file's name without \`.gguf\` and without the numbers of a split
+file (\`-00001-of-00003\`). The demo model is called \`drawbridge-demo\`; \`demo\` names it too.
+
+`,
+  Capacity: `A model's memory is its weights and, for each slot, a KV cache of \`context-size\` tokens that is reserved at the
+start, so that a running answer never runs out of it. What is \`auto\` is chosen so that the caches take at most half of
+the memory that the weights leave free, and as much of the rest as that leaves too small; what is set explicitly and does
+not fit keeps the server from starting. When several models are served, each takes from what those before it leave.
+
+`,
+  'Fake engine': `\`--model fake\` serves made-up text from a model that computes nothing, at a speed that these set. It is for
+measuring the server itself and for trying clients.
+
+`
+}
+
+const introduction = `# Configuration
+
+<!-- Written from src/config/options.ts; \`npx vitest run --project unit test/unit/config -u\` writes it again. -->
+
+Every setting has a flag, an environment variable and a key in a YAML file. A flag beats the environment, the environment
+beats the file, and what none of them sets has its default. A list (models, keys, origins) of one place replaces that of
+another as a whole; flags are repeated, variables hold commas, the file has lists. \`drawbridge --print-config\` shows the
+result and where each setting comes from, with secrets hidden.
+
+Times are milliseconds, or have a unit: \`500ms\`, \`30s\`, \`10m\`, \`1h\`. Sizes are bytes, or have a unit: \`64KiB\`, \`32MiB\`.
+
+A file for \`--config\`, whose relative paths are relative to the file:
+
+\`\`\`yaml
+host: 0.0.0.0
+apiKeyFile: keys.txt
+models:
+  - ref: models/assistant-q4_k_m.gguf
+    alias: assistant
+  - demo
+slots: 4
+contextSize: 8192
+queueTimeout: 30s
+\`\`\`
+
+Unknown flags and keys are refused, and so are values out of range; unknown \`DRAWBRIDGE_\` variables get a warning.
+`

@@ -1,0 +1,321 @@
+import type { ValueKind } from './value-kind.ts'
+
+/**
+ * Where an option's value goes. `config` is a field of the Config, by its path; the others are for the loader or the
+ * command line itself.
+ */
+export type OptionTarget =
+  | { readonly type: 'config', readonly path: readonly [string, ...string[]] }
+  | { readonly type: 'models' }
+  | { readonly type: 'aliases' }
+  | { readonly type: 'api-keys' }
+  | { readonly type: 'api-key-file' }
+  | { readonly type: 'config-file' }
+  | { readonly type: 'command', readonly name: 'help' | 'version' | 'print-config' }
+
+export type OptionGroup =
+  | 'Models' | 'Capacity' | 'Placement' | 'Network' | 'Access' | 'Logs' | 'Configuration' | 'Fake engine'
+
+/** One option in all its spellings: `--max-queue`, `DRAWBRIDGE_MAX_QUEUE`, and `maxQueue` in the file. */
+export interface Option {
+  /** Without the dashes. */
+  readonly flag: string
+  /** One letter, without the dash. */
+  readonly short?: string
+  /** Key in the YAML file; null where the file has no such key. */
+  readonly fileKey: string | null
+  /** Whether the environment may set it, as `DRAWBRIDGE_` and the flag in capitals. */
+  readonly hasVariable: boolean
+  readonly target: OptionTarget
+  readonly kind: ValueKind
+  /** Flag: may be given several times. Variable: a list with commas. File: a list. */
+  readonly isRepeatable: boolean
+  /** Never shown, not even in error messages. */
+  readonly isSecret: boolean
+  readonly group: OptionGroup
+  /** Stands for the value in the help; empty for switches. */
+  readonly placeholder: string
+  /** What it means, in one sentence without its full stop. */
+  readonly summary: string
+  /** What `auto` or an absent value comes to, where the default does not say it by itself. */
+  readonly defaultNote?: string
+}
+
+type OptionDefinition = Pick<Option, 'flag' | 'group' | 'placeholder' | 'summary'> & Partial<Option>
+
+const camelCase = (flag: string): string => flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())
+
+/** An option with a field of its own, of the same name unless `target` says otherwise. */
+function define (definition: OptionDefinition): Option {
+  const name = camelCase(definition.flag)
+  return {
+    fileKey: name,
+    hasVariable: true,
+    target: { type: 'config', path: [name] },
+    kind: 'text',
+    isRepeatable: false,
+    isSecret: false,
+    ...definition
+  }
+}
+
+const milliseconds = (field: string): Pick<Option, 'target' | 'kind'> =>
+  ({ target: { type: 'config', path: [field] }, kind: 'duration' })
+
+const fakePhysics = (field: string): Pick<Option, 'target' | 'kind'> =>
+  ({ target: { type: 'config', path: ['fake', field] }, kind: 'number' })
+
+/** Every option of `drawbridge serve`, in the order of the help. */
+export const options: readonly Option[] = [
+  define({
+    flag: 'model',
+    short: 'm',
+    fileKey: 'models',
+    target: { type: 'models' },
+    isRepeatable: true,
+    group: 'Models',
+    placeholder: 'REF',
+    summary: 'A GGUF file, a folder with one GGUF model in it, `demo`, or `fake`; repeat it to serve several',
+    defaultNote: '`demo`'
+  }),
+  define({
+    flag: 'alias',
+    fileKey: null,
+    target: { type: 'aliases' },
+    isRepeatable: true,
+    group: 'Models',
+    placeholder: 'NAME',
+    summary: "The model's name in the API; the first one names the first model, and so on",
+    defaultNote: 'from the file name'
+  }),
+
+  define({
+    flag: 'slots',
+    kind: 'integer',
+    group: 'Capacity',
+    placeholder: 'N',
+    summary: 'Answers that are generated at the same time, for each model; more requests wait in the queue',
+    defaultNote: 'up to 8, from memory and the model'
+  }),
+  define({
+    flag: 'context-size',
+    kind: 'integer',
+    group: 'Capacity',
+    placeholder: 'N',
+    summary: 'Tokens that each answer may hold, its prompt included; at most what the model was trained on',
+    defaultNote: 'up to 8192, from memory and the model'
+  }),
+  define({
+    flag: 'lanes',
+    kind: 'integer',
+    group: 'Capacity',
+    placeholder: 'N',
+    summary: 'Contexts that step in parallel over one copy of the weights; the slots are divided among them',
+    defaultNote: '1'
+  }),
+  define({
+    flag: 'step-tokens',
+    kind: 'integer',
+    group: 'Capacity',
+    placeholder: 'N',
+    summary: "Most tokens in one forward pass: higher reads prompts faster, lower keeps others' answers flowing meanwhile"
+  }),
+  define({
+    flag: 'max-queue',
+    kind: 'integer',
+    group: 'Capacity',
+    placeholder: 'N',
+    summary: 'Most answers that wait for a slot, for each model; beyond that requests get a 429'
+  }),
+  define({
+    flag: 'queue-timeout',
+    ...milliseconds('queueTimeoutMs'),
+    group: 'Capacity',
+    placeholder: 'TIME',
+    summary: 'Longest wait for a slot before a request gets a 503'
+  }),
+  define({
+    flag: 'request-timeout',
+    ...milliseconds('requestTimeoutMs'),
+    group: 'Capacity',
+    placeholder: 'TIME',
+    summary: 'Longest time for a whole answer, the wait included'
+  }),
+
+  define({
+    flag: 'gpu',
+    group: 'Placement',
+    placeholder: 'KIND',
+    summary: 'Where the model computes',
+    defaultNote: 'a GPU where there is one'
+  }),
+  define({
+    flag: 'gpu-layers',
+    kind: 'integer',
+    group: 'Placement',
+    placeholder: 'N',
+    summary: "How many of the model's layers go to the GPU",
+    defaultNote: 'as many as fit'
+  }),
+  define({
+    flag: 'threads',
+    kind: 'integer',
+    group: 'Placement',
+    placeholder: 'N',
+    summary: 'CPU threads for each model, shared by its lanes',
+    defaultNote: 'physical cores this process may use, one logical core left over'
+  }),
+
+  define({
+    flag: 'host',
+    group: 'Network',
+    placeholder: 'ADDRESS',
+    summary: 'Address to listen on; one that others can reach needs an API key'
+  }),
+  define({
+    flag: 'port',
+    kind: 'integer',
+    group: 'Network',
+    placeholder: 'N',
+    summary: 'Port to listen on; 0 takes a free one'
+  }),
+  define({
+    flag: 'cors-origin',
+    fileKey: 'corsOrigins',
+    target: { type: 'config', path: ['corsOrigins'] },
+    isRepeatable: true,
+    group: 'Network',
+    placeholder: 'ORIGIN',
+    summary: 'Origin of web pages that may call the API from a browser, or `*` for all; repeatable',
+    defaultNote: 'none'
+  }),
+  define({
+    flag: 'body-limit',
+    kind: 'bytes',
+    group: 'Network',
+    placeholder: 'SIZE',
+    summary: 'Largest request body; bigger ones get a 413'
+  }),
+  define({
+    flag: 'keep-alive',
+    ...milliseconds('keepAliveMs'),
+    group: 'Network',
+    placeholder: 'TIME',
+    summary: 'Time between the comments that keep a silent stream open'
+  }),
+  define({
+    flag: 'drain-timeout',
+    ...milliseconds('drainTimeoutMs'),
+    group: 'Network',
+    placeholder: 'TIME',
+    summary: 'How long running answers may go on after SIGTERM or Ctrl+C'
+  }),
+
+  define({
+    flag: 'api-key',
+    fileKey: 'apiKeys',
+    target: { type: 'api-keys' },
+    isRepeatable: true,
+    isSecret: true,
+    group: 'Access',
+    placeholder: 'KEY',
+    summary: 'Key that clients must send; repeatable. Other users of the machine can read flags, so prefer a file',
+    defaultNote: 'none'
+  }),
+  define({
+    flag: 'api-key-file',
+    target: { type: 'api-key-file' },
+    group: 'Access',
+    placeholder: 'FILE',
+    summary: 'File with one key in each line; lines that begin with # are comments',
+    defaultNote: 'none'
+  }),
+  define({
+    flag: 'insecure-no-auth',
+    kind: 'switch',
+    group: 'Access',
+    placeholder: '',
+    summary: 'Listen where others can reach it without any API key'
+  }),
+
+  define({
+    flag: 'log-level',
+    group: 'Logs',
+    placeholder: 'LEVEL',
+    summary: 'Least severe messages to log'
+  }),
+  define({
+    flag: 'log-format',
+    group: 'Logs',
+    placeholder: 'FORMAT',
+    summary: 'Form of the log',
+    defaultNote: 'pretty on a terminal, else json'
+  }),
+
+  define({
+    flag: 'config',
+    fileKey: null,
+    target: { type: 'config-file' },
+    group: 'Configuration',
+    placeholder: 'FILE',
+    summary: 'YAML file with any of these settings',
+    defaultNote: 'none'
+  }),
+  define({
+    flag: 'print-config',
+    fileKey: null,
+    hasVariable: false,
+    kind: 'switch',
+    target: { type: 'command', name: 'print-config' },
+    group: 'Configuration',
+    placeholder: '',
+    summary: 'Show every setting and where it comes from, secrets hidden, then exit'
+  }),
+  define({
+    flag: 'version',
+    short: 'v',
+    fileKey: null,
+    hasVariable: false,
+    kind: 'switch',
+    target: { type: 'command', name: 'version' },
+    group: 'Configuration',
+    placeholder: '',
+    summary: 'Show the version, then exit'
+  }),
+  define({
+    flag: 'help',
+    short: 'h',
+    fileKey: null,
+    hasVariable: false,
+    kind: 'switch',
+    target: { type: 'command', name: 'help' },
+    group: 'Configuration',
+    placeholder: '',
+    summary: 'Show this help, then exit'
+  }),
+
+  define({
+    flag: 'fake-step-ms',
+    ...fakePhysics('stepMs'),
+    group: 'Fake engine',
+    placeholder: 'MS',
+    summary: 'Time of a step, whatever is in it'
+  }),
+  define({
+    flag: 'fake-decode-token-ms',
+    ...fakePhysics('decodeTokenMs'),
+    group: 'Fake engine',
+    placeholder: 'MS',
+    summary: 'Time that each next token adds to a step'
+  }),
+  define({
+    flag: 'fake-prefill-token-ms',
+    ...fakePhysics('prefillTokenMs'),
+    group: 'Fake engine',
+    placeholder: 'MS',
+    summary: 'Time that each prompt token adds to a step'
+  })
+]
+
+/** `DRAWBRIDGE_MAX_QUEUE` for `max-queue`. */
+export const variableName = (option: Option): string => `DRAWBRIDGE_${option.flag.toUpperCase().replaceAll('-', '_')}`

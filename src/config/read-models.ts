@@ -1,0 +1,62 @@
+import type { ModelConfig } from './config.ts'
+import type { Setting } from './setting.ts'
+import path from 'node:path'
+import { StartupError } from '../domain/startup-error.ts'
+import { modelConfigSchema } from './config.ts'
+import { didYouMean } from './suggest.ts'
+
+const entryKeys = Object.keys(modelConfigSchema.shape)
+
+/**
+ * Pairs models with aliases: the first alias names the first model, and so on, wherever each of them was set.
+ * @returns null when neither is set.
+ * @throws StartupError when there are more aliases than models, or an entry of the file is not understood.
+ */
+export function readModels (models: Setting | undefined, aliases: Setting | undefined): readonly ModelConfig[] | null {
+  if (models === undefined && aliases === undefined) return null
+  const entries = models === undefined
+    ? [{ ref: 'demo', alias: null }]
+    : models.values.map((value) => readEntry(value, models))
+  const names = aliases?.values ?? []
+  if (names.length > entries.length) {
+    throw new StartupError(`${aliases?.source} names ${count(names.length, 'alias', 'aliases')}, but there ${entries.length === 1 ? 'is' : 'are'} only ${count(entries.length, 'model', 'models')}`)
+  }
+  return entries.map((entry, index) => {
+    const name = names[index]
+    return name === undefined ? entry : { ...entry, alias: checkAlias(name, aliases?.source ?? '') }
+  })
+}
+
+/** A plain text is the reference alone; relative paths of a file are relative to that file. */
+function readEntry (value: unknown, { source, directory }: Setting): ModelConfig {
+  if (typeof value === 'string') return { ref: resolveRef(value, directory), alias: null }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new StartupError(`${source} has the entry ${JSON.stringify(value)}, but must list paths, or entries with "ref" and "alias"`)
+  }
+  for (const key of Object.keys(value)) {
+    if (!entryKeys.includes(key)) {
+      throw new StartupError(`${source} has an entry with the unknown key "${key}"${didYouMean(key, entryKeys)}`)
+    }
+  }
+  const { ref, alias } = value as { readonly ref?: unknown, readonly alias?: unknown }
+  if (typeof ref !== 'string' || ref === '') throw new StartupError(`${source} has an entry without "ref", the model's path`)
+  return {
+    ref: resolveRef(ref, directory),
+    alias: alias === undefined || alias === null ? null : checkAlias(alias, source)
+  }
+}
+
+function resolveRef (ref: string, directory: string | null): string {
+  const isPath = ref !== 'demo' && ref !== 'fake' && !ref.startsWith('~') && !/^[a-z]{2,}:/i.test(ref)
+  return isPath && directory !== null ? path.resolve(directory, ref) : ref
+}
+
+function checkAlias (alias: unknown, source: string): string {
+  // eslint-disable-next-line no-control-regex
+  if (typeof alias !== 'string' || alias.trim() !== alias || alias === '' || alias.length > 256 || /[\u0000-\u001F\u007F]/.test(alias)) {
+    throw new StartupError(`${source} has the alias ${JSON.stringify(alias)}, but must be a name of 1 to 256 characters without spaces around it or control characters`)
+  }
+  return alias
+}
+
+const count = (amount: number, one: string, many: string): string => `${amount} ${amount === 1 ? one : many}`

@@ -1,0 +1,274 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { StartupError } from '../../../src/domain/startup-error.ts'
+import { loadConfig } from '../../../src/config/load-config.ts'
+import { readFlags } from '../../../src/config/read-flags.ts'
+
+let directory = ''
+beforeAll(() => { directory = mkdtempSync(path.join(tmpdir(), 'drawbridge-config-')) })
+afterAll(() => { rmSync(directory, { recursive: true }) })
+
+function load (argv: readonly string[], environment: Record<string, string> = {}) {
+  return loadConfig(readFlags(argv).settings, environment)
+}
+
+function fileOf (name: string, text: string, mode = 0o600): string {
+  const file = path.join(directory, name)
+  writeFileSync(file, text)
+  chmodSync(file, mode)
+  return file
+}
+
+function refusal (argv: readonly string[], environment: Record<string, string> = {}): string {
+  try {
+    load(argv, environment)
+  } catch (error) {
+    expect(error).toBeInstanceOf(StartupError)
+    return (error as StartupError).message
+  }
+  throw new Error(`${argv.join(' ')} was accepted`)
+}
+
+describe('precedence', () => {
+  it('has a default for everything', () => {
+    const { config, origins, warnings } = load([])
+    expect(config).toMatchObject({
+      host: '127.0.0.1',
+      port: 8080,
+      models: [{ ref: 'demo', alias: null }],
+      slots: 'auto',
+      contextSize: 'auto',
+      stepTokens: 512,
+      maxQueue: 256,
+      queueTimeoutMs: 60_000,
+      requestTimeoutMs: 600_000,
+      apiKeys: [],
+      fake: { stepMs: 5, decodeTokenMs: 0.5, prefillTokenMs: 0.05 }
+    })
+    expect(origins.size).toBe(0)
+    expect(warnings).toEqual([])
+    expect(Object.isFrozen(config)).toBe(true)
+  })
+
+  it('takes the flag before the environment, and the environment before the file', () => {
+    const file = fileOf('precedence.yaml', 'port: 1\nslots: 2\nmaxQueue: 3\n')
+    const environment = { DRAWBRIDGE_CONFIG: file, DRAWBRIDGE_PORT: '11', DRAWBRIDGE_SLOTS: '12' }
+    const { config, origins } = load(['--port', '111'], environment)
+    expect(config).toMatchObject({ port: 111, slots: 12, maxQueue: 3 })
+    expect(Object.fromEntries(origins)).toEqual({
+      config: 'DRAWBRIDGE_CONFIG',
+      port: '--port',
+      slots: 'DRAWBRIDGE_SLOTS',
+      'max-queue': `maxQueue in ${file}`
+    })
+  })
+
+  it('replaces lists as a whole', () => {
+    const file = fileOf('lists.yaml', 'models: [a.gguf, b.gguf]\ncorsOrigins: ["https://a.example"]\n')
+    const { config } = load(['--config', file, '--model', 'c.gguf'], { DRAWBRIDGE_CORS_ORIGIN: 'https://b.example, https://c.example' })
+    expect(config.models).toEqual([{ ref: 'c.gguf', alias: null }])
+    expect(config.corsOrigins).toEqual(['https://b.example', 'https://c.example'])
+  })
+
+  it('treats an empty variable as absent', () => {
+    expect(load([], { DRAWBRIDGE_PORT: '', DRAWBRIDGE_MODEL: ' ' }).config).toMatchObject({ port: 8080, models: [{ ref: 'demo' }] })
+  })
+})
+
+describe('values', () => {
+  it('reads times and sizes with and without units', () => {
+    const { config } = load(['--queue-timeout', '1500', '--request-timeout=2m', '--keep-alive', '1.5s', '--body-limit', '64KiB'])
+    expect(config).toMatchObject({ queueTimeoutMs: 1500, requestTimeoutMs: 120_000, keepAliveMs: 1500, bodyLimit: 65_536 })
+  })
+
+  it('reads switches, short flags and physics', () => {
+    const { config } = load(['-m', 'fake', '--insecure-no-auth', '--fake-decode-token-ms', '0.25'])
+    expect(config).toMatchObject({ insecureNoAuth: true, models: [{ ref: 'fake' }], fake: { decodeTokenMs: 0.25, stepMs: 5 } })
+    expect(load(['--insecure-no-auth=false'], { DRAWBRIDGE_INSECURE_NO_AUTH: '1' }).config.insecureNoAuth).toBe(false)
+    expect(load([], { DRAWBRIDGE_INSECURE_NO_AUTH: 'yes' }).config.insecureNoAuth).toBe(true)
+  })
+
+  it.each([
+    ['--port', 'eighty', '--port is "eighty", but must be a whole number from 0 to 65535'],
+    ['--port', '65536', '--port is "65536", but must be a whole number from 0 to 65535'],
+    ['--port', '-1', '--port is "-1", but must be a whole number from 0 to 65535'],
+    ['--slots', '4.5', '--slots is "4.5", but must be auto or a whole number from 1 to 256'],
+    ['--slots', '1e2', '--slots is "1e2", but must be auto or a whole number from 1 to 256'],
+    ['--slots', '0x10', '--slots is "0x10", but must be auto or a whole number from 1 to 256'],
+    ['--slots', '0', '--slots is "0", but must be auto or a whole number from 1 to 256'],
+    ['--gpu', 'rocm', '--gpu is "rocm", but must be auto, off, cuda, vulkan or metal'],
+    ['--gpu-layers', 'most', '--gpu-layers is "most", but must be auto, max or a whole number from 0 to 10000'],
+    ['--queue-timeout', '5 days', '--queue-timeout is "5 days", but must be a time from 1ms to 24h, such as 500ms, 30s or 10m (a bare number is milliseconds)'],
+    ['--queue-timeout', '0', '--queue-timeout is "0", but must be a time from 1ms to 24h, such as 500ms, 30s or 10m (a bare number is milliseconds)'],
+    ['--body-limit', '2GiB', '--body-limit is "2GiB", but must be a size from 1KiB to 1GiB, such as 64KiB or 32MiB (a bare number is bytes)'],
+    ['--fake-step-ms', 'fast', '--fake-step-ms is "fast", but must be a number from 0 to 60000'],
+    ['--insecure-no-auth=maybe', '', '--insecure-no-auth is "maybe", but must be true or false'],
+    ['--cors-origin', 'https://a.example/path', '--cors-origin is "https://a.example/path", but must be * or an origin such as https://chat.example.com, without a path']
+  ])('refuses %s %s', (flag, value, message) => {
+    expect(refusal(value === '' ? [flag] : [flag, value])).toBe(message)
+  })
+
+  it('names the variable or the key at fault', () => {
+    expect(refusal([], { DRAWBRIDGE_LANES: 'two' })).toBe('DRAWBRIDGE_LANES is "two", but must be auto or a whole number from 1 to 64')
+    const file = fileOf('value.yaml', 'stepTokens: lots\n')
+    expect(refusal(['--config', file])).toBe(`stepTokens in ${file} is "lots", but must be a whole number from 1 to 16384`)
+    const list = fileOf('value-list.yaml', 'port: [1, 2]\n')
+    expect(refusal(['--config', list])).toBe(`port in ${list} is [1,2], but must be a whole number from 0 to 65535`)
+  })
+})
+
+describe('flags', () => {
+  it('suggests the flag that was meant', () => {
+    expect(refusal(['--max-queu', '5'])).toBe('There is no option --max-queu; did you mean --max-queue? (drawbridge --help lists them)')
+    expect(refusal(['--contextSize=5'])).toContain('did you mean --context-size?')
+    expect(refusal(['--adapter', 'x=y'])).toBe('There is no option --adapter (drawbridge --help lists them)')
+    expect(refusal(['-x'])).toBe('There is no option -x (drawbridge --help lists them)')
+  })
+
+  it('asks for a missing value instead of swallowing the next flag', () => {
+    expect(refusal(['--model', '--port', '80'])).toBe('--model needs a value: --model REF')
+    expect(refusal(['--port'])).toBe('--port needs a value: --port N')
+    expect(refusal(['--host='])).toBe('--host is empty: --host ADDRESS')
+  })
+
+  it('refuses a second value where one is meant', () => {
+    expect(refusal(['--port', '1', '--port', '2'])).toBe('--port is given twice, but takes one value')
+  })
+
+  it('gives back the words that belong to no flag', () => {
+    expect(readFlags(['serve', '--port', '1', 'x.gguf']).words).toEqual(['serve', 'x.gguf'])
+  })
+})
+
+describe('environment', () => {
+  it('warns of unknown variables and does not refuse them', () => {
+    const { warnings } = load([], { DRAWBRIDGE_MAX_QUEU: '5', DRAWBRIDGE_COLOUR: 'red', PORT: '5' })
+    expect(warnings).toEqual([
+      'The environment variable DRAWBRIDGE_MAX_QUEU means nothing to this server; did you mean DRAWBRIDGE_MAX_QUEUE?',
+      'The environment variable DRAWBRIDGE_COLOUR means nothing to this server'
+    ])
+  })
+
+  it('ignores what Kubernetes sets for a Service of the same name', () => {
+    const { config, warnings } = load([], {
+      DRAWBRIDGE_PORT: 'tcp://10.96.0.12:8080',
+      DRAWBRIDGE_SERVICE_HOST: '10.96.0.12',
+      DRAWBRIDGE_SERVICE_PORT_HTTP: '8080',
+      DRAWBRIDGE_PORT_8080_TCP_ADDR: '10.96.0.12'
+    })
+    expect(config.port).toBe(8080)
+    expect(warnings).toEqual([])
+  })
+})
+
+describe('file', () => {
+  it('refuses unknown keys with a suggestion', () => {
+    const file = fileOf('unknown.yaml', 'max_queue: 5\n')
+    expect(refusal(['--config', file])).toBe(`The configuration file ${file} has the unknown key "max_queue"; did you mean maxQueue?`)
+    const model = fileOf('unknown-model-key.yaml', 'models:\n  - ref: demo\n    aliass: x\n')
+    expect(refusal(['--config', model])).toContain('has an entry with the unknown key "aliass"; did you mean alias?')
+  })
+
+  it('says what is wrong with a file', () => {
+    expect(refusal(['--config', '/nowhere/x.yaml'])).toBe('The configuration file /nowhere/x.yaml (--config) cannot be read: it does not exist')
+    expect(refusal([], { DRAWBRIDGE_CONFIG: directory })).toContain('(DRAWBRIDGE_CONFIG) cannot be read: it is a folder')
+    expect(refusal(['--config', fileOf('list.yaml', '- 1\n')])).toContain('must hold settings such as "port: 8080"')
+    const broken = refusal(['--config', fileOf('broken.yaml', 'port: [1\nslots: 2\n')])
+    expect(broken).toContain('is not valid YAML')
+    expect(broken).toMatch(/line \d/)
+    expect(broken).not.toContain('\n')
+    expect(refusal(['--config', fileOf('twice.yaml', 'port: 1\nport: 2\n')])).toContain('is not valid YAML')
+    const bomb = 'a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n' + ['b', 'c', 'd'].map((name, index) => `${name}: &${name} [${Array.from({ length: 9 }, () => `*${'abc'[index]}`).join(', ')}]\n`).join('')
+    expect(refusal(['--config', fileOf('bomb.yaml', bomb)])).toContain('is not valid YAML: Excessive alias count')
+  })
+
+  it('takes an empty file as no settings', () => {
+    expect(load(['--config', fileOf('empty.yaml', '# nothing\n')]).config.port).toBe(8080)
+  })
+
+  it('resolves its relative paths from its own folder, and leaves names alone', () => {
+    const file = fileOf('paths.yaml', [
+      'apiKeyFile: keys.txt',
+      'models:',
+      '  - ref: models/a.gguf',
+      '    alias: assistant',
+      '  - demo',
+      '  - ~/b.gguf',
+      '  - /c.gguf'
+    ].join('\n'))
+    fileOf('keys.txt', '# ours\nkey-one\n\n  key-two  \n')
+    const { config, warnings } = load(['--config', file])
+    expect(config.models).toEqual([
+      { ref: path.join(directory, 'models/a.gguf'), alias: 'assistant' },
+      { ref: 'demo', alias: null },
+      { ref: '~/b.gguf', alias: null },
+      { ref: '/c.gguf', alias: null }
+    ])
+    expect(config.apiKeys).toEqual(['key-one', 'key-two'])
+    expect(warnings).toEqual([])
+  })
+})
+
+describe('models and aliases', () => {
+  it('pairs them in order, wherever they were set', () => {
+    const { config } = load(['--alias', 'first', '--alias', 'second'], { DRAWBRIDGE_MODEL: 'a.gguf,b.gguf,c.gguf' })
+    expect(config.models).toEqual([{ ref: 'a.gguf', alias: 'first' }, { ref: 'b.gguf', alias: 'second' }, { ref: 'c.gguf', alias: null }])
+    expect(load(['--alias', 'mine']).config.models).toEqual([{ ref: 'demo', alias: 'mine' }])
+  })
+
+  it('refuses more aliases than models, and unusable names', () => {
+    expect(refusal(['--alias', 'a', '--alias', 'b'])).toBe('--alias names 2 aliases, but there is only 1 model')
+    expect(refusal(['--alias', ' a'])).toContain('--alias has the alias " a"')
+    const file = fileOf('no-ref.yaml', 'models: [{ alias: x }]\n')
+    expect(refusal(['--config', file])).toContain('has an entry without "ref"')
+  })
+})
+
+describe('API keys', () => {
+  it('joins keys of both options and drops doubles', () => {
+    const file = fileOf('both.txt', 'b\nc\n')
+    expect(load(['--api-key', 'a', '--api-key', 'b', '--api-key-file', file]).config.apiKeys).toEqual(['a', 'b', 'c'])
+  })
+
+  it('warns when everybody may read the key file', () => {
+    const file = fileOf('open.txt', 'k\n', 0o644)
+    expect(load(['--api-key-file', file]).warnings).toEqual([`Every user of this machine can read the key file ${file}; chmod 600 ${file} keeps them out`])
+  })
+
+  it('refuses missing, empty and unusable key files without showing a key', () => {
+    expect(refusal(['--api-key-file', '/nowhere/keys'])).toBe('The key file /nowhere/keys (--api-key-file) cannot be read: it does not exist')
+    const empty = fileOf('empty-keys.txt', '# none yet\n\n')
+    expect(refusal(['--api-key-file', empty])).toBe(`The key file ${empty} (--api-key-file) has no key in it`)
+    const spaced = refusal(['--api-key-file', fileOf('spaced.txt', 'good\nnot so good\n')])
+    expect(spaced).toMatch(/^Line 2 of the key file .* is not a key: keys are printable ASCII characters without spaces$/)
+    expect(spaced).not.toContain('so good')
+    expect(refusal([], { DRAWBRIDGE_API_KEY: 'sëcret' })).toBe('A value of DRAWBRIDGE_API_KEY is not a key: keys are printable ASCII characters without spaces')
+  })
+})
+
+describe('settings that do not go together', () => {
+  it.each(['0.0.0.0', '::', '192.168.1.5', 'example.com', '2001:db8::1'])('refuses %s without a key', (host) => {
+    expect(refusal(['--host', host])).toBe(`--host is "${host}", where others can reach the server, and no API key is set; set --api-key-file FILE, or --insecure-no-auth if everybody there may use it`)
+    expect(load(['--host', host, '--api-key', 'k']).config.host).toBe(host)
+    expect(load(['--host', host, '--insecure-no-auth']).config.host).toBe(host)
+  })
+
+  it.each(['127.0.0.1', '127.1.2.3', '::1', 'localhost', 'LOCALHOST', '[::1]'])('needs no key on %s', (host) => {
+    expect(load(['--host', host]).config.host).toBe(host)
+  })
+
+  it('checks slots, lanes, step tokens and threads against each other', () => {
+    expect(refusal(['--slots', '5', '--lanes', '2'])).toBe('--slots is 5, which cannot be divided evenly among 2 lanes (--lanes)')
+    expect(refusal(['--slots', '16', '--step-tokens', '8'])).toBe('--step-tokens is 8, but must be at least 16, so that all 16 slots of a lane can go on in one step')
+    expect(load(['--slots', '16', '--lanes', '2', '--step-tokens', '8']).config.slots).toBe(16)
+    expect(refusal(['--lanes', '4', '--threads', '2'])).toBe('--lanes is 4, but must be at most 2, so that each lane has a thread (--threads)')
+    expect(refusal(['--gpu', 'off', '--gpu-layers', '3'])).toBe('--gpu-layers is 3, but --gpu is off')
+  })
+
+  it('warns of settings that change nothing', () => {
+    expect(load(['--fake-step-ms', '1']).warnings).toEqual(['--fake-step-ms changes nothing, because no model is "fake"'])
+    expect(load(['--insecure-no-auth', '--api-key', 'k']).warnings).toEqual(['--insecure-no-auth changes nothing, because API keys are set and every request needs one'])
+  })
+})
