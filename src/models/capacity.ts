@@ -1,0 +1,155 @@
+import type { Config } from '../config/config.ts'
+import type { Machine } from './machine.ts'
+import type { MemoryEstimate, MemoryShape } from './memory-estimate.ts'
+import type { ModelFile } from './model-file.ts'
+import { StartupError } from '../domain/startup-error.ts'
+import { byteText } from './byte-text.ts'
+import { estimateMemory } from './memory-estimate.ts'
+
+/** How a model is loaded, with nothing left to choose. */
+export interface Capacity {
+  readonly laneCount: number
+  readonly slotsPerLane: number
+  /** Tokens that each slot can hold. */
+  readonly contextSize: number
+  readonly stepTokens: number
+  readonly threads: number
+  /** Null for the fake engine. */
+  readonly estimate: MemoryEstimate | null
+}
+
+export type CapacityRequest = Pick<Config, 'slots' | 'contextSize' | 'lanes' | 'stepTokens' | 'threads' | 'gpu' | 'gpuLayers'>
+
+/** What is aimed for where memory is no question. */
+const preferredSlots = 8
+const preferredContextSize = 8192
+/** Fewer tokens than this are given up only after slots are. */
+const comfortableContextSize = 2048
+const smallestContextSize = 512
+const fakeContextSize = 4096
+
+/** Memory that a model may take, and how to call it. */
+interface Budget {
+  readonly bytes: number
+  readonly name: string
+}
+
+export interface CapacityOptions {
+  /** What models chosen before this one take of the same memory. */
+  readonly takenBytes?: number
+  /** Where a setting comes from, by its flag, for errors: `--slots` unless told otherwise. */
+  readonly sourceOf?: (flag: string) => string
+}
+
+const flagItself = (flag: string): string => `--${flag}`
+
+/**
+ * Chooses slots, context size, lanes and threads for a model, as far as they were left to `auto`. The caches take at most
+ * half of what the rest of the model leaves; where not even the smallest choice keeps to that, they may take all of it.
+ *
+ * @throws StartupError when what was asked for cannot be: the numbers, and what would help.
+ */
+export function chooseCapacity (
+  model: ModelFile, request: CapacityRequest, machine: Machine, { takenBytes = 0, sourceOf = flagItself }: CapacityOptions = {}
+): Capacity {
+  const { laneCount, threads } = chooseLanes(request, machine)
+  const trainContextSize = model.trainContextSize ?? Infinity
+  if (request.contextSize !== 'auto' && request.contextSize > trainContextSize) {
+    throw new StartupError(`${sourceOf('context-size')} is ${request.contextSize}, but the model file ${model.path} was trained for at most ${trainContextSize} tokens`)
+  }
+  const budget = budgetOf(model, request, machine, takenBytes)
+  const candidates = listCandidates(request, laneCount, trainContextSize)
+  const shapes = candidates.map(({ slots, contextSize }): MemoryShape => ({ lanes: laneCount, slots, contextSize, stepTokens: request.stepTokens }))
+  const estimates = shapes.map((shape) => ({ shape, estimate: estimateMemory(model, shape) }))
+  const chosen = estimates.find(({ estimate }) => isPolite(estimate, budget)) ??
+    estimates.find(({ estimate }) => estimate.totalBytes <= budget.bytes)
+  if (chosen === undefined) throw tooLarge(model, estimates.at(-1)!, budget, request, sourceOf)
+
+  const { shape, estimate } = chosen
+  return {
+    laneCount,
+    slotsPerLane: shape.slots / laneCount,
+    contextSize: shape.contextSize,
+    stepTokens: request.stepTokens,
+    threads,
+    estimate
+  }
+}
+
+/** The fake engine needs no memory to speak of, so it gets what it is asked for. */
+export function chooseFakeCapacity (request: CapacityRequest, machine: Machine): Capacity {
+  const { laneCount, threads } = chooseLanes(request, machine)
+  const slots = request.slots === 'auto' ? fittingSlots(preferredSlots, laneCount, request.stepTokens) : request.slots
+  return {
+    laneCount,
+    slotsPerLane: slots / laneCount,
+    contextSize: request.contextSize === 'auto' ? fakeContextSize : request.contextSize,
+    stepTokens: request.stepTokens,
+    threads,
+    estimate: null
+  }
+}
+
+function chooseLanes (request: CapacityRequest, machine: Machine): { readonly laneCount: number, readonly threads: number } {
+  const laneCount = request.lanes === 'auto' ? 1 : request.lanes
+  const threads = request.threads === 'auto' ? Math.max(machine.computeThreads, laneCount) : request.threads
+  return { laneCount, threads }
+}
+
+/** At least one slot in each lane, the same number in all of them, and no more in a lane than a step has tokens. */
+function fittingSlots (wanted: number, laneCount: number, stepTokens: number): number {
+  return Math.min(Math.max(1, Math.floor(wanted / laneCount)), stepTokens) * laneCount
+}
+
+/** From the most generous to the smallest: first slots are halved, then the context, then the rest of both. */
+function listCandidates (
+  request: CapacityRequest, laneCount: number, trainContextSize: number
+): readonly { readonly slots: number, readonly contextSize: number }[] {
+  const fullContext = Math.min(preferredContextSize, trainContextSize)
+  const wanted: (readonly [slots: number, contextSize: number])[] = [[preferredSlots, fullContext], [4, fullContext]]
+  for (let size = fullContext / 2; size >= comfortableContextSize; size /= 2) wanted.push([4, size])
+  const comfortable = Math.min(comfortableContextSize, fullContext)
+  wanted.push([4, comfortable], [2, comfortable], [1, comfortable])
+  for (let size = comfortable / 2; size >= smallestContextSize; size /= 2) wanted.push([1, size])
+
+  return wanted.map(([slots, contextSize]) => ({
+    slots: request.slots === 'auto' ? fittingSlots(slots, laneCount, request.stepTokens) : request.slots,
+    contextSize: request.contextSize === 'auto' ? Math.floor(contextSize) : request.contextSize
+  }))
+}
+
+const isPolite = ({ cacheBytes, totalBytes }: MemoryEstimate, { bytes }: Budget): boolean =>
+  cacheBytes <= (bytes - (totalBytes - cacheBytes)) / 2
+
+/**
+ * Which memory counts. On a GPU it is the GPU's as long as the whole model is to be there; where layers may be split it
+ * is both together, and where nothing is known of the GPU's (Vulkan), there is no limit to check.
+ */
+function budgetOf (model: ModelFile, request: CapacityRequest, machine: Machine, takenBytes: number): Budget {
+  const { gpu, gpuLayers } = request
+  const main = {
+    bytes: Math.max(0, machine.availableBytes - takenBytes),
+    name: `this ${machine.memoryLimit} has ${byteText(Math.max(0, machine.availableBytes - takenBytes))} of memory available${takenBytes > 0 ? ' beside the models before it' : ''}`
+  }
+  if (gpu === 'off' || gpuLayers === 0 || gpu === 'metal') return main
+  if (gpu === 'vulkan') return { bytes: Infinity, name: 'the GPU has no limit that is known' }
+  if (machine.gpu === null) return main
+  const free = Math.max(0, machine.gpu.freeBytes - takenBytes)
+  const device = { bytes: free, name: `${machine.gpu.name} has ${byteText(free)} of memory free${takenBytes > 0 ? ' beside the models before it' : ''}` }
+  if (gpuLayers === 'max' || model.sizeBytes * 1.2 <= free) return device
+  return { bytes: main.bytes + free, name: `${main.name}, and ${device.name}` }
+}
+
+function tooLarge (
+  model: ModelFile, { shape, estimate }: { readonly shape: MemoryShape, readonly estimate: MemoryEstimate },
+  budget: Budget, request: CapacityRequest, sourceOf: (flag: string) => string
+): StartupError {
+  const { weightsBytes, cacheBytes, workBytes, totalBytes } = estimate
+  const slots = `${shape.slots} ${shape.slots === 1 ? 'slot' : 'slots'} of ${shape.contextSize} tokens`
+  const canShrink = weightsBytes + workBytes < budget.bytes && (request.slots !== 'auto' || request.contextSize !== 'auto')
+  const advice = canShrink
+    ? `lower ${[request.slots === 'auto' ? [] : sourceOf('slots'), request.contextSize === 'auto' ? [] : sourceOf('context-size')].flat().join(' or ')}`
+    : 'use a smaller model or a smaller quantization of it'
+  return new StartupError(`The model file ${model.path} needs about ${byteText(totalBytes)} (weights ${byteText(weightsBytes)}, ` +
+    `caches ${byteText(cacheBytes)} for ${slots}, work ${byteText(workBytes)}), but ${budget.name}; ${advice}`)
+}

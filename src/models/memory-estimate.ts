@@ -1,0 +1,39 @@
+import type { ModelFile } from './model-file.ts'
+
+/** Bytes that a loaded model takes. An estimate that is meant to be a little too high. */
+export interface MemoryEstimate {
+  readonly weightsBytes: number
+  /** The KV caches of all slots. */
+  readonly cacheBytes: number
+  /** Intermediate results of a step, in every lane. */
+  readonly workBytes: number
+  readonly totalBytes: number
+}
+
+export interface MemoryShape {
+  readonly lanes: number
+  /** In all lanes together. */
+  readonly slots: number
+  readonly contextSize: number
+  readonly stepTokens: number
+}
+
+/** An engine process without any model: Node, the bindings and llama.cpp's own tables. */
+const processBytes = 128 * 1024 ** 2
+
+/** llama.cpp rounds the cells of a cache up to a multiple of this. */
+const cellPadding = 256
+
+/**
+ * Estimates what a model takes with so many slots of such a context. A cache costs, for each token and layer, the keys
+ * and values of all KV heads in 16 bits; the work of a step is above all its logits and widest activations, in 32 bits
+ * (flash attention keeps no scores). Where the file does not tell its cache's shape, the cache is left out.
+ */
+export function estimateMemory (model: ModelFile, shape: MemoryShape): MemoryEstimate {
+  const weightsBytes = model.sizeBytes
+  const cells = Math.ceil(shape.contextSize / cellPadding) * cellPadding
+  const floatsPerToken = model.vocabularySize + 8 * model.embeddingLength + 3 * model.feedForwardLength
+  const workBytes = processBytes + shape.lanes * Math.min(shape.stepTokens, shape.contextSize * shape.slots) * floatsPerToken * 4
+  const cacheBytes = (model.kvBytesPerToken ?? 0) * cells * shape.slots
+  return { weightsBytes, cacheBytes, workBytes, totalBytes: weightsBytes + cacheBytes + workBytes }
+}
