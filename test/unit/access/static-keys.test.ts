@@ -1,0 +1,98 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import type { FastifyInstance } from 'fastify'
+import { createStaticKeys } from '../../../src/access/static-keys.ts'
+import { answerEvents, createScriptedInference } from '../../support/scripted-inference.ts'
+import { buildTestApp } from '../../support/test-app.ts'
+import { createTestHost } from '../../support/test-host.ts'
+
+const apps: FastifyInstance[] = []
+afterEach(async () => { for (const app of apps.splice(0)) await app.close() })
+
+const nobody = { authorization: undefined, xApiKey: undefined, address: '10.0.0.1' }
+
+describe('static keys', () => {
+  it('charge the address when there are none', () => {
+    expect(createStaticKeys([]).identify({ ...nobody, authorization: 'Bearer whatever' })).toBe('10.0.0.1')
+  })
+
+  it('give each key a tenant of its own that does not tell the key', () => {
+    const access = createStaticKeys(['secret-one', 'secret-two'])
+    const first = access.identify({ ...nobody, authorization: 'Bearer secret-one' })
+    const second = access.identify({ ...nobody, xApiKey: 'secret-two' })
+    expect(first).toMatch(/^key_[0-9a-f]{12}$/)
+    expect(second).toMatch(/^key_[0-9a-f]{12}$/)
+    expect(first).not.toBe(second)
+    expect(createStaticKeys(['secret-two']).identify({ ...nobody, authorization: 'bearer  secret-two ' })).toBe(second)
+  })
+
+  it.each([
+    ['no key', nobody],
+    ['a wrong key', { ...nobody, authorization: 'Bearer secret' }],
+    ['a longer key', { ...nobody, authorization: 'Bearer secret-one-and-more' }],
+    ['another scheme', { ...nobody, authorization: 'Basic secret-one' }],
+    ['the bare key', { ...nobody, authorization: 'secret-one' }],
+    ['an empty key', { ...nobody, xApiKey: '' }],
+    ['a wrong bearer beside the right x-api-key', { ...nobody, authorization: 'Bearer no', xApiKey: 'secret-one' }]
+  ])('refuse %s', (_name, credentials) => {
+    expect(() => createStaticKeys(['secret-one']).identify(credentials)).toThrow(expect.objectContaining({ code: 'invalid_api_key' }))
+  })
+})
+
+describe('a server with keys', () => {
+  const setUp = async () => {
+    const inference = createScriptedInference(() => answerEvents(['x']))
+    const testApp = await buildTestApp([createTestHost(inference)], { config: { apiKeys: ['sk-right', 'sk-other'] } })
+    apps.push(testApp.app)
+    return { ...testApp, inference }
+  }
+
+  it.each([
+    ['GET', '/v1/models'],
+    ['GET', '/v1/models/test-model'],
+    ['POST', '/v1/chat/completions'],
+    ['POST', '/v1/completions'],
+    ['POST', '/v1/tokenize'],
+    ['POST', '/detokenize'],
+    ['GET', '/ready'],
+    ['GET', '/metrics'],
+    ['GET', '/'],
+    ['GET', '/unknown'],
+    ['PUT', '/v1/models']
+  ] as const)('keeps %s %s behind them', async (method, url) => {
+    const { app } = await setUp()
+    const response = await app.inject({ method, url, headers: { authorization: 'Bearer sk-wrong' } })
+    expect(response.statusCode).toBe(401)
+    expect(response.json()).toEqual({ error: { message: expect.stringContaining('Incorrect API key'), type: 'authentication_error', param: null, code: 'invalid_api_key' } })
+    expect(response.headers['www-authenticate']).toBe('Bearer')
+    expect(response.headers['x-request-id']).toMatch(/^req_/)
+  })
+
+  it('leaves /health open', async () => {
+    const { app } = await setUp()
+    expect((await app.inject('/health')).statusCode).toBe(200)
+  })
+
+  it('charges the key\'s owner', async () => {
+    const { app, inference } = await setUp()
+    const payload = { model: 'test-model', messages: [{ role: 'user', content: 'Hi' }] }
+    await app.inject({ method: 'POST', url: '/v1/chat/completions', payload, headers: { authorization: 'Bearer sk-right' } })
+    await app.inject({ method: 'POST', url: '/v1/chat/completions', payload, headers: { 'x-api-key': 'sk-other' } })
+    const tenants = inference.requests.map(({ tenant }) => tenant)
+    expect(new Set(tenants).size).toBe(2)
+    expect(tenants.every((tenant) => /^key_[0-9a-f]{12}$/.test(tenant))).toBe(true)
+  })
+
+  it('never writes a key or a prompt to its log', async () => {
+    const { app, logText } = await setUp()
+    await app.inject({
+      method: 'POST',
+      url: '/v1/chat/completions?api_key=sk-right',
+      payload: { model: 'test-model', messages: [{ role: 'user', content: 'private words' }] },
+      headers: { authorization: 'Bearer sk-right' }
+    })
+    await app.inject({ method: 'POST', url: '/v1/chat/completions', payload: '{"private words"', headers: { authorization: 'Bearer sk-right', 'content-type': 'application/json' } })
+    await app.inject({ method: 'GET', url: '/nothing?api_key=sk-right', headers: { 'x-api-key': 'sk-wrong' } })
+    expect(logText()).toContain('request finished')
+    expect(logText()).not.toMatch(/sk-(right|wrong)|private words/)
+  })
+})
