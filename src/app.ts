@@ -1,0 +1,123 @@
+import { randomInt } from 'node:crypto'
+import cors from '@fastify/cors'
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify'
+import { createStaticKeys } from './access/static-keys.ts'
+import { createChatTemplates } from './chat/chat-templates.ts'
+import type { Config } from './config/config.ts'
+import type { Millis } from './domain/ids.ts'
+import { accessPlugin } from './http/plugins/access.ts'
+import { answerMalformedHttp, errorsPlugin, toClientError } from './http/plugins/errors.ts'
+import { exchangePlugin } from './http/plugins/exchange.ts'
+import { closeIdlePlugin } from './http/plugins/close-idle.ts'
+import { jsonBodyPlugin } from './http/plugins/json-body.ts'
+import { createMethodRefusals } from './http/plugins/methods.ts'
+import { requestIdOf } from './http/plugins/request-id.ts'
+import { toErrorBody } from './http/error-response.ts'
+import { chatCompletionsRoute } from './http/routes/chat-completions.ts'
+import { completionsRoute } from './http/routes/completions.ts'
+import { detokenizeRoute } from './http/routes/detokenize.ts'
+import { healthRoute } from './http/routes/health.ts'
+import { metricsRoute } from './http/routes/metrics.ts'
+import { modelRoute } from './http/routes/model.ts'
+import { modelsRoute } from './http/routes/models.ts'
+import { readyRoute } from './http/routes/ready.ts'
+import { rootRoute } from './http/routes/root.ts'
+import { tokenizeRoute } from './http/routes/tokenize.ts'
+import type { HttpConfig, HttpServices } from './http/services.ts'
+import type { ModelCatalogue } from './models/catalogue.ts'
+import { createRequestLog } from './telemetry/logging.ts'
+import { createMetrics, type Metrics } from './telemetry/metrics.ts'
+import { createFanOut } from './telemetry/observer.ts'
+
+/** What the server is made of. The caller creates the models and closes them; the app only asks them. */
+export interface AppParts {
+  readonly config: HttpConfig & Pick<Config, 'apiKeys'>
+  readonly catalogue: ModelCatalogue
+  readonly logger: FastifyBaseLogger
+  readonly metrics?: Metrics
+  /** Monotonic clock in milliseconds. */
+  readonly now?: () => Millis
+  /** Unsigned 32-bit, for requests without a seed. */
+  readonly randomSeed?: () => number
+  readonly maxStreamBufferBytes?: number
+}
+
+const mebibyte = 1024 * 1024
+
+/** Time in which a request's head and body must arrive. Answers may take as long as they like. */
+const headersTimeoutMs = 60_000
+const requestTimeoutMs = 300_000
+
+/** Builds the HTTP server; `listen` starts it, `close` lets running answers finish. */
+export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
+  const { config, catalogue, logger } = parts
+  const metrics = parts.metrics ?? createMetrics(() => catalogue.hosts)
+  const services: HttpServices = {
+    config,
+    catalogue,
+    logger,
+    metrics,
+    access: createStaticKeys(config.apiKeys),
+    chatTemplates: createChatTemplates(({ name, architecture }) => {
+      logger.warn({ model: name, architecture }, 'the model has no chat template; a plain transcript is used')
+    }),
+    observer: createFanOut([createRequestLog(logger), metrics]),
+    now: parts.now ?? (() => performance.now()),
+    randomSeed: parts.randomSeed ?? (() => randomInt(2 ** 32)),
+    maxStreamBufferBytes: parts.maxStreamBufferBytes ?? mebibyte
+  }
+
+  const app = Fastify({
+    loggerInstance: logger,
+    // One line per request comes from telemetry.
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: requestIdOf,
+    bodyLimit: config.bodyLimit,
+    requestTimeout: requestTimeoutMs,
+    http: { headersTimeout: headersTimeoutMs },
+    // While draining, models refuse requests themselves, in the shape that clients know.
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: 1024, ignoreTrailingSlash: true },
+    clientErrorHandler: answerMalformedHttp,
+    frameworkErrors: (thrown, request, reply: FastifyReply) => {
+      const error = toClientError(thrown, config.bodyLimit)
+      reply.hijack()
+      reply.raw
+        .writeHead(error.status, { 'x-request-id': request.id, 'content-type': 'application/json; charset=utf-8' })
+        .end(JSON.stringify(toErrorBody(error)))
+    }
+  })
+  const methods = createMethodRefusals(app)
+
+  await app.register(closeIdlePlugin)
+  await app.register(exchangePlugin, services)
+  await app.register(errorsPlugin, services)
+  await app.register(jsonBodyPlugin)
+  if (config.corsOrigins.length > 0) {
+    await app.register(cors, {
+      origin: config.corsOrigins.includes('*') ? '*' : [...config.corsOrigins],
+      methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+      exposedHeaders: ['x-request-id', 'retry-after', 'retry-after-ms', 'x-should-retry'],
+      maxAge: 600
+    })
+  }
+  await app.register(accessPlugin, services)
+
+  for (const route of [
+    chatCompletionsRoute,
+    completionsRoute,
+    modelsRoute,
+    modelRoute,
+    tokenizeRoute,
+    detokenizeRoute,
+    healthRoute,
+    readyRoute,
+    metricsRoute,
+    rootRoute
+  ]) {
+    route(app, services)
+  }
+  methods.addRefusals()
+  await app.ready()
+  return app
+}

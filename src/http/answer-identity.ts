@@ -1,0 +1,27 @@
+import { createHash, randomUUID } from 'node:crypto'
+import type { EngineInfo } from '../engine/engine.ts'
+
+/** What every chunk of an answer repeats. */
+export interface AnswerIdentity {
+  readonly id: string
+  /** Seconds since 1970. */
+  readonly created: number
+  /** The model's name as the client wrote it. */
+  readonly model: string
+  /** Changes when the same seed may give another text: with engine, build, model or placement. */
+  readonly fingerprint: string
+}
+
+export function createAnswerIdentity (prefix: 'chatcmpl' | 'cmpl', model: string, info: EngineInfo): AnswerIdentity {
+  return {
+    id: `${prefix}-${randomUUID().replaceAll('-', '')}`,
+    created: Math.floor(Date.now() / 1000),
+    model,
+    fingerprint: fingerprintOf(info)
+  }
+}
+
+function fingerprintOf ({ backend, build, placement, model }: EngineInfo): string {
+  const parts = [backend, build, placement, model.architecture, model.name, model.sizeBytes, model.parameterCount]
+  return `fp_${createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 12)}`
+}

@@ -1,0 +1,46 @@
+import type { EngineInfo } from '../engine/engine.ts'
+import type { ModelCatalogue, ResolvedModel } from '../models/catalogue.ts'
+import type { ModelHost } from '../models/model-host.ts'
+import { ServerError } from '../domain/errors.ts'
+
+export interface OpenModel extends ResolvedModel {
+  readonly info: EngineInfo
+}
+
+/**
+ * The model that a request's `model` names, with what is known of it.
+ * @throws ServerError `model_not_found`, or `model_loading` and `engine_unavailable` for one that was never ready
+ */
+export function openModel (catalogue: ModelCatalogue, name: string): OpenModel {
+  const { host, adapters } = catalogue.resolve(name)
+  if (host.info === null) throw notReady(host)
+  return { host, adapters, info: host.info }
+}
+
+function notReady (host: ModelHost): ServerError {
+  if (host.state === 'draining' || host.state === 'closed') {
+    return new ServerError('server_draining', 'The server is shutting down')
+  }
+  if (host.state === 'failed') {
+    return new ServerError('engine_unavailable', `The model "${host.id}" could not be loaded: ${host.failure?.message ?? 'the log has the reason'}`, { retryAfterMs: 60_000 })
+  }
+  return new ServerError('model_loading', `The model "${host.id}" is loading; try again shortly`)
+}
+
+/**
+ * @param param the parameter that holds the tokens
+ * @throws ServerError `invalid_value` when one of the tokens is none of the model's
+ */
+export function checkTokens (tokens: readonly number[], { model }: EngineInfo, param: string): void {
+  const index = tokens.findIndex((token) => token >= model.vocabularySize)
+  if (index === -1) return
+  throw new ServerError('invalid_value', `Invalid value for '${param}[${index}]': token ${tokens[index]} is not in the vocabulary, whose tokens are 0 to ${model.vocabularySize - 1}`, { param: `${param}[${index}]` })
+}
+
+/** @throws ServerError `invalid_value` when a bias is for a token that the model does not have */
+export function checkLogitBias (logitBias: readonly (readonly [number, number])[], { model }: EngineInfo): void {
+  const unknown = logitBias.find(([token]) => token >= model.vocabularySize)
+  if (unknown !== undefined) {
+    throw new ServerError('invalid_value', `Invalid value for 'logit_bias': token ${unknown[0]} is not in the vocabulary, whose tokens are 0 to ${model.vocabularySize - 1}`, { param: 'logit_bias' })
+  }
+}

@@ -1,0 +1,39 @@
+import type { Millis, TenantId } from '../domain/ids.ts'
+import { asTenantId } from '../domain/ids.ts'
+import type { ServerError } from '../domain/errors.ts'
+import type { RequestRecord } from '../telemetry/observer.ts'
+import type { GenerationTrace } from './generation-trace.ts'
+
+/** What belongs to one HTTP exchange beside Fastify's request and reply. */
+export class RequestContext {
+  readonly arrivedAt: Millis
+  /** Set by access before any handler runs. */
+  tenant: TenantId = asTenantId('')
+  /** Fires when the client goes before its answer is complete, or when the server gives the request up. */
+  readonly cancellation: AbortController = new AbortController()
+  /** The error the client was told, for the log. */
+  error: ServerError | null = null
+  /** Whether the client, and not the server, ended the exchange early. */
+  isAborted = false
+  generation: GenerationTrace | null = null
+
+  constructor (arrivedAt: Millis) {
+    this.arrivedAt = arrivedAt
+  }
+
+  outcome (): RequestRecord['outcome'] {
+    if (this.isAborted || this.error?.code === 'request_aborted') return 'aborted'
+    return this.error === null ? 'ok' : 'error'
+  }
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    requestContext: RequestContext
+  }
+
+  interface FastifyContextConfig {
+    /** Needs no API key. */
+    isPublic?: boolean
+  }
+}

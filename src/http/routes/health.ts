@@ -1,0 +1,6 @@
+import type { Route } from '../services.ts'
+
+/** `GET /health`: the process is alive. Says nothing of models; that is what `/ready` is for. */
+export const healthRoute: Route = (app) => {
+  app.get('/health', { config: { isPublic: true } }, async () => ({ status: 'ok' }))
+}

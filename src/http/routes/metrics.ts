@@ -1,0 +1,9 @@
+import type { Route } from '../services.ts'
+
+/** `GET /metrics`: Prometheus text. Never waits for a decode. */
+export const metricsRoute: Route = (app, { metrics }) => {
+  app.get('/metrics', async (_request, reply) => {
+    reply.type(metrics.contentType)
+    return await metrics.render()
+  })
+}

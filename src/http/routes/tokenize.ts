@@ -1,0 +1,82 @@
+import type { FastifyRequest } from 'fastify'
+import { ServerError } from '../../domain/errors.ts'
+import { type Token, asToken } from '../../domain/ids.ts'
+import type { Inference, Prompt } from '../../inference/inference.ts'
+import { type OpenModel, openModel } from '../open-model.ts'
+import { refuseUnsupportedMessages } from '../schemas/chat-completion-request.ts'
+import { parseRequest } from '../schemas/parse-request.ts'
+import { tokenizeContentSchema, tokenizeMessagesSchema, tokenizePromptSchema } from '../schemas/tokenize-request.ts'
+import type { HttpServices, Route } from '../services.ts'
+
+/**
+ * `POST /v1/tokenize` and `/tokenize`: llama-server's form (`content`) answers with `tokens` alone, vLLM's (`prompt` or
+ * `messages`) with their count and the context size as well.
+ */
+export const tokenizeRoute: Route = (app, services) => {
+  const handler = async ({ body }: FastifyRequest) => {
+    const has = (member: string): boolean => typeof body === 'object' && body !== null && Object.hasOwn(body, member)
+    if (has('content')) return await tokenizeContent(body, services)
+    if (has('messages')) return await tokenizeMessages(body, services)
+    if (has('prompt')) return await tokenizePrompt(body, services)
+    throw new ServerError('missing_required_parameter', 'Missing required parameter: \'prompt\', \'messages\' or \'content\'', { param: 'prompt' })
+  }
+  app.post('/v1/tokenize', handler)
+  app.post('/tokenize', handler)
+}
+
+/**
+ * These endpoints are asked without a model by clients of servers that have only one.
+ * @throws ServerError `missing_required_parameter` when there are several
+ */
+export function openNamedOrOnlyModel ({ catalogue }: HttpServices, name: string | undefined): OpenModel {
+  const [only, second] = catalogue.hosts
+  if (name !== undefined) return openModel(catalogue, name)
+  if (only === undefined || second !== undefined) {
+    throw new ServerError('missing_required_parameter', 'Missing required parameter: \'model\'; this server has several models', { param: 'model' })
+  }
+  return openModel(catalogue, only.id)
+}
+
+async function tokenizeContent (raw: unknown, services: HttpServices) {
+  const body = parseRequest(tokenizeContentSchema, raw)
+  const { inference } = openNamedOrOnlyModel(services, body.model).host
+  const prompt: Prompt = { segments: [{ text: body.content, origin: body.parse_special ? 'template' : 'user' }] }
+  const tokens = await inference.tokenize(prompt, { addBos: body.add_special })
+  if (!body.with_pieces) return { tokens }
+  const pieces = await piecesOf(inference, tokens)
+  return { tokens: tokens.map((id, index) => ({ id, piece: pieces[index] ?? '' })) }
+}
+
+async function tokenizePrompt (raw: unknown, services: HttpServices) {
+  const body = parseRequest(tokenizePromptSchema, raw)
+  const model = openNamedOrOnlyModel(services, body.model)
+  const prompt: Prompt = { segments: [{ text: body.prompt, origin: 'template' }] }
+  return await countTokens(model, prompt, { addBos: body.add_special_tokens, withTexts: body.return_token_strs })
+}
+
+async function tokenizeMessages (raw: unknown, services: HttpServices) {
+  refuseUnsupportedMessages((raw as { messages: unknown }).messages)
+  const body = parseRequest(tokenizeMessagesSchema, raw)
+  const model = openNamedOrOnlyModel(services, body.model)
+  const segments = services.chatTemplates.of(model.info.model).render(body.messages, { addGenerationPrompt: body.add_generation_prompt })
+  // As the chat endpoint would read them: with BOS, unless the template wrote it.
+  return await countTokens(model, { segments }, { addBos: true, withTexts: body.return_token_strs })
+}
+
+async function countTokens ({ host, info }: OpenModel, prompt: Prompt, options: { addBos: boolean, withTexts: boolean }) {
+  const tokens = await host.inference.tokenize(prompt, { addBos: options.addBos })
+  return {
+    count: tokens.length,
+    max_model_len: info.contextSize,
+    tokens,
+    token_strs: options.withTexts ? await piecesOf(host.inference, tokens) : null
+  }
+}
+
+/** The text of each token by itself; U+FFFD where a token holds part of a character. */
+async function piecesOf (inference: Inference, tokens: readonly Token[]): Promise<string[]> {
+  const distinct = [...new Set(tokens)]
+  const texts = await Promise.all(distinct.map(async (token) => await inference.detokenize([asToken(token)])))
+  const textByToken = new Map(distinct.map((token, index) => [token, texts[index] ?? '']))
+  return tokens.map((token) => textByToken.get(token) ?? '')
+}

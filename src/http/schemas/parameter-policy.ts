@@ -1,0 +1,111 @@
+import { z } from 'zod'
+import { boundedRecord } from './bounded-record.ts'
+
+/**
+ * A parameter that clients know from other servers and that has no effect here. Its `accepted` values are taken and
+ * dropped because ignoring them keeps the request's meaning; every other value is refused, never silently dropped.
+ */
+export interface ParameterPolicy {
+  readonly accepted: z.ZodType
+  /** A sentence for the client whose value is refused. */
+  readonly advice: string
+}
+
+export type ParameterPolicies = Readonly<Record<string, ParameterPolicy>>
+
+const never = (advice: string): ParameterPolicy => ({ accepted: z.never(), advice })
+const only = (accepted: z.ZodType, advice: string): ParameterPolicy => ({ accepted, advice })
+const notYet = (what: string): string => `${what} is not supported by this version.`
+
+const samplerAdvice = 'This sampler is not supported; temperature, top_p, top_k, min_p, xtc_probability and dry_multiplier are.'
+const outputAdvice = 'Use "grammar" with a GBNF grammar instead.'
+const stopTokenAdvice = 'Use "stop" with texts, or "logit_bias".'
+const nothing = z.array(z.never()).max(0)
+const lora = never(`${notYet('"lora"')} Name the adapter in "model" as "base:adapter".`)
+
+/** What both completion endpoints know of. */
+const sharedPolicies = {
+  // Without effect on the answer.
+  user: only(z.string(), 'It must be a string.'),
+  cache_prompt: only(z.literal(true), 'The prefix cache is always on.'),
+  use_beam_search: only(z.literal(false), notYet('Beam search')),
+  length_penalty: only(z.literal(1), notYet('Beam search')),
+  early_stopping: only(z.literal(false), notYet('Beam search')),
+  skip_special_tokens: only(z.literal(true), 'Control tokens are never part of an answer.'),
+  spaces_between_special_tokens: only(z.boolean(), 'It must be true or false.'),
+  include_stop_str_in_output: only(z.literal(false), 'Stop texts are never part of an answer.'),
+  typical_p: only(z.literal(1), samplerAdvice),
+  tfs_z: only(z.literal(1), samplerAdvice),
+  mirostat: only(z.literal(0), samplerAdvice),
+  dynatemp_range: only(z.literal(0), samplerAdvice),
+  // Known elsewhere, not here.
+  stop_token_ids: only(nothing, stopTokenAdvice),
+  bad_words: only(nothing, stopTokenAdvice),
+  allowed_token_ids: never(stopTokenAdvice),
+  n_predict: never('Use "max_tokens".'),
+  truncate_prompt_tokens: never('Prompts are never truncated; shorten the prompt.'),
+  prompt_logprobs: never('Log-probabilities of the prompt are not supported.'),
+  json_schema: never(outputAdvice),
+  guided_json: never(outputAdvice),
+  guided_regex: never(outputAdvice),
+  guided_choice: never(outputAdvice),
+  guided_grammar: never(outputAdvice),
+  structured_outputs: never(outputAdvice),
+  priority: only(z.literal(0), notYet('Priority')),
+  id_slot: only(z.literal(-1), 'The scheduler chooses the slot.'),
+  lora
+} satisfies ParameterPolicies
+
+/** With OpenAI's limits. */
+const metadataSchema = boundedRecord(z.string().max(512), 16, 'pairs')
+  .refine((metadata) => Object.keys(metadata).every((key) => key.length <= 64))
+const metadataAdvice = 'It must be an object of at most 16 strings.'
+const toolAdvice = notYet('Tool calling')
+const formatAdvice = `Only {"type": "text"} is supported by this version. ${outputAdvice}`
+
+export const chatParameterPolicies = {
+  ...sharedPolicies,
+  // Without effect on the answer.
+  metadata: only(metadataSchema, metadataAdvice),
+  safety_identifier: only(z.string(), 'It must be a string.'),
+  prompt_cache_key: only(z.string(), 'It must be a string.'),
+  prompt_cache_retention: only(z.enum(['in_memory', 'in-memory', '24h']), 'It must be "in_memory" or "24h".'),
+  prompt_cache_options: only(z.looseObject({}), 'It must be an object.'),
+  parallel_tool_calls: only(z.boolean(), 'It must be true or false.'),
+  // One value is what happens anyway.
+  store: only(z.literal(false), 'Stored completions are not supported; leave "store" out or set it to false.'),
+  service_tier: only(z.enum(['auto', 'default']), 'There are no service tiers; only "auto" and "default" are accepted.'),
+  modalities: only(z.array(z.literal('text')).length(1), 'Only ["text"] is supported.'),
+  response_format: only(z.strictObject({ type: z.literal('text') }), formatAdvice),
+  verbosity: only(z.literal('medium'), 'Only "medium" is accepted; say in the prompt how long the answer should be.'),
+  tools: only(nothing, toolAdvice),
+  tool_choice: only(z.enum(['none', 'auto']), toolAdvice),
+  functions: only(nothing, toolAdvice),
+  function_call: only(z.enum(['none', 'auto']), toolAdvice),
+  add_generation_prompt: only(z.literal(true), 'The answer is always a new turn of the assistant.'),
+  continue_final_message: only(z.literal(false), 'The answer is always a new turn of the assistant.'),
+  echo: only(z.literal(false), 'Use /v1/completions to get the prompt back.'),
+  best_of: only(z.literal(1), 'Use "n".'),
+  // Not here.
+  audio: never('Audio output is not supported.'),
+  prediction: never('Predicted outputs are not supported.'),
+  web_search_options: never('This server has no web search.'),
+  moderation: never('This server has no moderation.'),
+  reasoning_effort: never(notYet('"reasoning_effort"')),
+  reasoning_format: never(notYet('"reasoning_format"')),
+  chat_template: never('The model\'s own chat template is always used.'),
+  chat_template_kwargs: never(notYet('"chat_template_kwargs"')),
+  documents: never(notYet('"documents"')),
+  prompt: never('Use "messages", or /v1/completions.')
+} satisfies ParameterPolicies
+
+export const completionParameterPolicies = {
+  ...sharedPolicies,
+  metadata: only(metadataSchema, metadataAdvice),
+  suffix: only(z.literal(''), 'Filling in between a prompt and a suffix is not supported; send a prompt without "suffix".'),
+  store: only(z.literal(false), 'Stored completions are not supported; leave "store" out or set it to false.'),
+  response_format: only(z.strictObject({ type: z.literal('text') }), formatAdvice),
+  max_completion_tokens: never('Use "max_tokens".'),
+  messages: never('Use "prompt", or /v1/chat/completions.'),
+  tools: never('Use /v1/chat/completions.')
+} satisfies ParameterPolicies

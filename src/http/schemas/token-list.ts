@@ -1,0 +1,17 @@
+import { z } from 'zod'
+
+/**
+ * Numbers of tokens. Names the first one that is wrong and no others: the lists are long, and a schema for each member
+ * would note all of them.
+ * @param most the longest list
+ */
+export const tokenListSchema = (most: number) => z.custom<readonly unknown[]>(Array.isArray, 'expected a list of tokens')
+  .superRefine((tokens, context) => {
+    if (tokens.length > most) {
+      context.addIssue({ code: 'too_big', origin: 'array', maximum: most, inclusive: true, input: tokens })
+      return
+    }
+    const index = tokens.findIndex((token) => !Number.isSafeInteger(token) || (token as number) < 0)
+    if (index !== -1) context.addIssue({ code: 'custom', path: [index], message: 'expected the number of a token', input: tokens[index] })
+  })
+  .transform((tokens) => tokens as readonly number[])

@@ -1,0 +1,38 @@
+import { z } from 'zod'
+import { messagesSchema } from './chat-completion-request.ts'
+import { tokenListSchema } from './token-list.ts'
+
+const modelSchema = z.string().min(1).max(1024).optional()
+
+/** llama-server's form. */
+export const tokenizeContentSchema = z.strictObject({
+  model: modelSchema,
+  content: z.string(),
+  add_special: z.boolean().default(false),
+  /** Whether texts of control tokens become those tokens. */
+  parse_special: z.boolean().default(true),
+  with_pieces: z.boolean().default(false)
+})
+
+/** vLLM's form for texts. */
+export const tokenizePromptSchema = z.strictObject({
+  model: modelSchema,
+  prompt: z.string(),
+  add_special_tokens: z.boolean().default(true),
+  return_token_strs: z.boolean().default(false)
+})
+
+/** vLLM's form for conversations. */
+export const tokenizeMessagesSchema = z.strictObject({
+  model: modelSchema,
+  messages: messagesSchema,
+  add_generation_prompt: z.boolean().default(true),
+  continue_final_message: z.literal(false).default(false),
+  add_special_tokens: z.boolean().default(false),
+  return_token_strs: z.boolean().default(false)
+})
+
+export const detokenizeSchema = z.strictObject({
+  model: modelSchema,
+  tokens: tokenListSchema(1_000_000)
+})

@@ -1,0 +1,31 @@
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { ChatTemplates } from '../chat/chat-templates.ts'
+import type { Config } from '../config/config.ts'
+import type { Millis } from '../domain/ids.ts'
+import type { ModelCatalogue } from '../models/catalogue.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { Observer } from '../telemetry/observer.ts'
+import type { Access } from '../access/static-keys.ts'
+
+/** The settings that HTTP looks at. */
+export type HttpConfig = Pick<Config, 'bodyLimit' | 'corsOrigins' | 'keepAliveMs' | 'queueTimeoutMs' | 'requestTimeoutMs'>
+
+/** What routes and plugins use. Everything is passed in; nothing is looked up. */
+export interface HttpServices {
+  readonly config: HttpConfig
+  readonly catalogue: ModelCatalogue
+  readonly chatTemplates: ChatTemplates
+  readonly access: Access
+  readonly metrics: Metrics
+  readonly observer: Observer
+  readonly logger: FastifyBaseLogger
+  /** Monotonic clock in milliseconds. */
+  readonly now: () => Millis
+  /** Unsigned 32-bit, for requests without a seed. */
+  readonly randomSeed: () => number
+  /** Most bytes of a stream that wait for a slow reader before its request is given up. */
+  readonly maxStreamBufferBytes: number
+}
+
+/** Adds one endpoint. */
+export type Route = (app: FastifyInstance, services: HttpServices) => void

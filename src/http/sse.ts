@@ -1,0 +1,123 @@
+import type { OutgoingHttpHeaders } from 'node:http'
+import type { FastifyReply } from 'fastify'
+import type { ServerError } from '../domain/errors.ts'
+import { toErrorBody } from './error-response.ts'
+
+export interface SseStreamOptions {
+  /** A comment goes out after this long without an event. */
+  readonly keepAliveMs: number
+  /** Most bytes that wait for the reader. */
+  readonly maxBufferedBytes: number
+  /** The reader was too slow; the connection is closed. */
+  readonly onOverflow: () => void
+}
+
+/** One server-sent event with JSON as its data. */
+export const toSseEvent = (json: string): string => `data: ${json}\n\n`
+
+const doneEvent = toSseEvent('[DONE]')
+/** More than this does not wait for the end of the turn. */
+const flushAtLength = 64 * 1024
+
+const keepAliveComment = ': keep-alive\n\n'
+
+/**
+ * A stream of server-sent events as OpenAI's clients read it.
+ *
+ * The status line goes out with the first event or the first keep-alive, so that an error before that still has its true
+ * status. Events of one turn of the event loop leave in one write. Nothing here waits for the reader: what it does not
+ * take is buffered up to a bound, and beyond that it is cut off.
+ */
+export class SseStream {
+  readonly #reply: FastifyReply
+  readonly #options: SseStreamOptions
+  readonly #keepAlive: NodeJS.Timeout
+  #pending = ''
+  #isFlushScheduled = false
+  #isOpen = false
+  #isEnded = false
+
+  constructor (reply: FastifyReply, options: SseStreamOptions) {
+    this.#reply = reply
+    this.#options = options
+    this.#keepAlive = setTimeout(() => {
+      this.send(keepAliveComment)
+      this.#keepAlive.refresh()
+    }, options.keepAliveMs)
+  }
+
+  /** Whether the status line is out, so that an error can only be told as an event. */
+  get isOpen (): boolean { return this.#isOpen }
+
+  /** Takes whole events, as {@link toSseEvent} makes them. */
+  send (events: string): void {
+    if (this.#isEnded) return
+    this.#pending += events
+    if (this.#pending.length > flushAtLength) {
+      this.#flush()
+    } else if (!this.#isFlushScheduled) {
+      this.#isFlushScheduled = true
+      setImmediate(this.#flushScheduled)
+    }
+  }
+
+  /** Ends the stream after the given events, as a complete answer. */
+  end (events: string): void {
+    this.#finish(events + doneEvent)
+  }
+
+  /** Ends the open stream with an error event and without `[DONE]`, so that no client takes it for complete. */
+  fail (error: ServerError): void {
+    this.#finish(toSseEvent(JSON.stringify(toErrorBody(error))))
+  }
+
+  /** Stops without another word; a stream that is not open leaves the reply to others. */
+  abandon (): void {
+    this.#isEnded = true
+    this.#pending = ''
+    clearTimeout(this.#keepAlive)
+  }
+
+  #finish (events: string): void {
+    if (this.#isEnded) return
+    const text = this.#pending + events
+    this.abandon()
+    this.#open()
+    this.#reply.raw.end(text)
+  }
+
+  readonly #flushScheduled = (): void => {
+    this.#isFlushScheduled = false
+    if (this.#pending !== '') this.#flush()
+  }
+
+  #flush (): void {
+    const { raw } = this.#reply
+    if (raw.destroyed) {
+      this.abandon()
+      return
+    }
+    this.#open()
+    raw.write(this.#pending)
+    this.#pending = ''
+    this.#keepAlive.refresh()
+    if (raw.writableLength > this.#options.maxBufferedBytes) {
+      this.abandon()
+      this.#options.onOverflow()
+      raw.destroy()
+    }
+  }
+
+  #open (): void {
+    if (this.#isOpen) return
+    this.#isOpen = true
+    this.#reply.hijack()
+    this.#reply.raw.writeHead(200, {
+      ...(this.#reply.getHeaders() as OutgoingHttpHeaders),
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache, no-transform',
+      // Proxies such as nginx would hold events back.
+      'x-accel-buffering': 'no'
+    })
+  }
+}

@@ -1,0 +1,118 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+
+const mainFile = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
+
+/** A server as users run it: `drawbridge serve …` in a process of its own, on a loopback port of its own. */
+export interface ServerProcess extends AsyncDisposable {
+  readonly child: ChildProcess
+  readonly pid: number
+  readonly origin: string
+  /** `baseURL` of OpenAI clients. */
+  readonly baseURL: string
+  /** Everything it has written so far. */
+  readonly output: () => string
+  /** Asks it to end and gives its exit code. */
+  stop (signal?: NodeJS.Signals): Promise<number | null>
+}
+
+export async function freePort (): Promise<number> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('A TCP server has a port')
+  return address.port
+}
+
+/** Starts the built server and waits until `/ready` says yes. */
+export async function startServer (flags: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<ServerProcess> {
+  const port = await freePort()
+  const child = spawn(process.execPath, [mainFile, 'serve', '--port', String(port), '--log-format', 'json', ...flags], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env }
+  })
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => { output += text })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => { output += text })
+  const exited = once(child, 'exit')
+  const apiKey = flags.find((_, index) => flags[index - 1] === '--api-key')
+  const origin = `http://127.0.0.1:${port}`
+
+  const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal)
+    await exited
+    return child.exitCode
+  }
+  try {
+    await waitUntil(async () => {
+      if (child.exitCode !== null) throw new Error(`The server ended with ${child.exitCode}:\n${output}`)
+      return await isReady(origin, apiKey)
+    })
+  } catch (error) {
+    child.kill('SIGKILL')
+    throw error
+  }
+  if (child.pid === undefined) throw new Error('The server has no process')
+  return {
+    child,
+    pid: child.pid,
+    origin,
+    baseURL: `${origin}/v1`,
+    output: () => output,
+    stop,
+    async [Symbol.asyncDispose] () {
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
+      await exited
+    }
+  }
+}
+
+export async function isReady (origin: string, apiKey = 'none'): Promise<boolean> {
+  try {
+    return (await fetch(`${origin}/ready`, { headers: { authorization: `Bearer ${apiKey}` } })).status === 200
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Waits for a fact. The limit only keeps a broken test from hanging; it asserts nothing about speed.
+ * @throws what the check throws, or an error when the limit passes.
+ */
+export async function waitUntil (
+  check: () => boolean | Promise<boolean>, what = 'the expected state', limitMs = 45_000
+): Promise<void> {
+  const end = performance.now() + limitMs
+  while (!await check()) {
+    if (performance.now() > end) throw new Error(`${what} did not come within ${limitMs} ms`)
+    await delay(10)
+  }
+}
+
+/** The sum of a metric's samples whose labels include the given ones; 0 when there are none. */
+export async function metric (origin: string, name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
+  const text = await (await fetch(`${origin}/metrics`)).text()
+  let sum = 0
+  for (const line of text.split('\n')) {
+    const match = /^([A-Za-z_:][\w:]*)(?:\{(.*)\})? (\S+)$/.exec(line)
+    if (match === null || match[1] !== name) continue
+    const isWanted = Object.entries(labels).every(([key, value]) => (match[2] ?? '').includes(`${key}="${value}"`))
+    if (isWanted) sum += Number(match[3])
+  }
+  return sum
+}
+
+/** Process ids of a process's children. */
+export async function childrenOf (pid: number): Promise<number[]> {
+  const listing = spawn('ps', ['-o', 'pid=', '--ppid', String(pid)], { stdio: ['ignore', 'pipe', 'ignore'] })
+  let text = ''
+  listing.stdout.setEncoding('utf8').on('data', (part: string) => { text += part })
+  await once(listing, 'close')
+  return text.split('\n').map((line) => Number(line.trim())).filter((child) => child > 0)
+}

@@ -1,0 +1,171 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { FastifyInstance } from 'fastify'
+import type { OpenAI } from 'openai'
+import { chatCompletionRequestSchema } from '../../../src/http/schemas/chat-completion-request.ts'
+import { completionRequestSchema } from '../../../src/http/schemas/completion-request.ts'
+import { chatParameterPolicies, completionParameterPolicies } from '../../../src/http/schemas/parameter-policy.ts'
+import { answerEvents, createScriptedInference } from '../../support/scripted-inference.ts'
+import { buildTestApp } from '../../support/test-app.ts'
+import { createTestHost } from '../../support/test-host.ts'
+
+const inference = createScriptedInference(() => answerEvents(['x']))
+let app: FastifyInstance
+beforeAll(async () => { ({ app } = await buildTestApp([createTestHost(inference)], { config: { bodyLimit: 65_536 } })) })
+afterAll(async () => await app.close())
+
+const hello = { model: 'test-model', messages: [{ role: 'user', content: 'Hi' }] }
+const post = async (payload: object | string, headers: Record<string, string> = { 'content-type': 'application/json' }) =>
+  await app.inject({ method: 'POST', url: '/v1/chat/completions', payload, headers })
+
+describe('a request body', () => {
+  it.each([
+    ['no model', { messages: hello.messages }, 'missing_required_parameter', 'model', 'Missing required parameter: \'model\''],
+    ['a null model', { ...hello, model: null }, 'missing_required_parameter', 'model', ''],
+    ['no messages', { model: 'test-model' }, 'missing_required_parameter', 'messages', ''],
+    ['an empty list of messages', { ...hello, messages: [] }, 'invalid_value', 'messages', 'at least 1 members'],
+    ['messages of another type', { ...hello, messages: 'Hi' }, 'invalid_value', 'messages', 'expected a list, but got "Hi"'],
+    ['an unknown parameter', { ...hello, temprature: 1 }, 'unknown_parameter', 'temprature', 'Unknown parameter: \'temprature\''],
+    ['an unknown parameter in the place of a known one', { ...hello, messages: undefined, mesages: [] }, 'unknown_parameter', 'mesages', ''],
+    ['an unknown member of a message', { ...hello, messages: [{ role: 'user', content: 'x', foo: 1 }] }, 'unknown_parameter', 'messages[0].foo', ''],
+    ['an unknown member of an object', { ...hello, stream: true, stream_options: { foo: 1 } }, 'unknown_parameter', 'stream_options.foo', ''],
+    ['constructor as a parameter', { ...hello, constructor: 1 }, 'unknown_parameter', 'constructor', ''],
+    ['an unknown role', { ...hello, messages: [{ role: 'robot', content: 'x' }] }, 'invalid_value', 'messages[0].role', '"robot"'],
+    ['a message without a role', { ...hello, messages: [{ content: 'x' }] }, 'missing_required_parameter', 'messages[0].role', ''],
+    ['a message without content', { ...hello, messages: [{ role: 'user' }] }, 'missing_required_parameter', 'messages[0].content', ''],
+    ['content of another type', { ...hello, messages: [{ role: 'user', content: 5 }] }, 'invalid_value', 'messages[0].content', 'expected a string or a list of parts, but got 5'],
+    ['an unknown content part', { ...hello, messages: [{ role: 'user', content: [{ type: 'smell' }] }] }, 'invalid_value', 'messages[0].content[0].type', ''],
+    ['an image', { ...hello, messages: [{ role: 'system', content: 'x' }, { role: 'user', content: [{ type: 'text', text: 'x' }, { type: 'image_url', image_url: { url: 'data:' } }] }] }, 'unsupported_value', 'messages[1].content[1]', 'Images are not supported'],
+    ['audio', { ...hello, messages: [{ role: 'user', content: [{ type: 'input_audio', input_audio: {} }] }] }, 'unsupported_value', 'messages[0].content[0]', 'Audio is not supported'],
+    ['a file', { ...hello, messages: [{ role: 'user', content: [{ type: 'file', file: {} }] }] }, 'unsupported_value', 'messages[0].content[0]', 'Files are not supported'],
+    ['a tool\'s message', { ...hello, messages: [{ role: 'tool', content: 'x', tool_call_id: 'y' }] }, 'unsupported_value', 'messages[0].role', ''],
+    ['tool calls', { ...hello, messages: [{ role: 'assistant', content: null, tool_calls: [{}] }] }, 'unsupported_value', 'messages[0].tool_calls', ''],
+    ['a temperature above the limit', { ...hello, temperature: 2.5 }, 'invalid_value', 'temperature', 'expected at most 2, but got 2.5'],
+    ['a temperature below the limit', { ...hello, temperature: -1 }, 'invalid_value', 'temperature', 'expected at least 0, but got -1'],
+    ['a temperature of another type', { ...hello, temperature: 'hot' }, 'invalid_value', 'temperature', 'expected a number, but got "hot"'],
+    ['top_p above the limit', { ...hello, top_p: 1.1 }, 'invalid_value', 'top_p', 'at most 1'],
+    ['a presence penalty above the limit', { ...hello, presence_penalty: 2.1 }, 'invalid_value', 'presence_penalty', 'at most 2'],
+    ['a broken number of choices', { ...hello, n: 1.5 }, 'invalid_value', 'n', 'expected an integer'],
+    ['too many choices', { ...hello, n: 33 }, 'invalid_value', 'n', 'expected at most 32, but got 33'],
+    ['no tokens', { ...hello, max_tokens: 0 }, 'invalid_value', 'max_tokens', 'at least 1'],
+    ['too many stop texts', { ...hello, stop: Array.from({ length: 17 }, () => 'x') }, 'invalid_value', 'stop', 'at most 16 members'],
+    ['an empty stop text', { ...hello, stop: '' }, 'invalid_value', 'stop[0]', 'at least 1 characters'],
+    ['more members than there are parameters', { ...hello, ...Object.fromEntries(Array.from({ length: 600 }, (_, index) => [`member${index}`, 1])) }, 'invalid_value', null, 'has 602 members; the limit is 512'],
+    ['more parts than one conversation has', { ...hello, messages: [{ role: 'user', content: Array.from({ length: 16_385 }, () => 0) }] }, 'invalid_value', 'messages', 'more than 16384 parts'],
+    ['null in the place of content', { ...hello, messages: [{ role: 'user', content: null }] }, 'missing_required_parameter', 'messages[0].content', ''],
+    ['logit_bias for too many tokens', { ...hello, logit_bias: Object.fromEntries(Array.from({ length: 1025 }, (_, token) => [token, 'x'])) }, 'invalid_value', 'logit_bias', 'at most 1024 tokens'],
+    ['too much metadata', { ...hello, metadata: Object.fromEntries(Array.from({ length: 17 }, (_, index) => [index, ''])) }, 'unsupported_parameter', 'metadata', 'at most 16'],
+    ['a broken seed', { ...hello, seed: 1.5 }, 'invalid_value', 'seed', 'expected an integer'],
+    ['logit_bias of texts', { ...hello, logit_bias: { hello: 1 } }, 'invalid_value', 'logit_bias', 'numbers of tokens'],
+    ['logit_bias above the limit', { ...hello, logit_bias: { 1: 101 } }, 'invalid_value', 'logit_bias.1', 'at most 100'],
+    ['logit_bias of a token beyond the vocabulary', { ...hello, logit_bias: { 256: 1 } }, 'invalid_value', 'logit_bias', '0 to 255'],
+    ['top_logprobs without logprobs', { ...hello, top_logprobs: 2 }, 'invalid_value', 'top_logprobs', ''],
+    ['too many top_logprobs', { ...hello, logprobs: true, top_logprobs: 21 }, 'invalid_value', 'top_logprobs', 'at most 20'],
+    ['stream_options without stream', { ...hello, stream_options: { include_usage: true } }, 'invalid_value', 'stream_options', ''],
+    ['two repeat penalties', { ...hello, repeat_penalty: 1.1, repetition_penalty: 1.2 }, 'invalid_value', 'repetition_penalty', ''],
+    ['min_tokens above max_tokens', { ...hello, min_tokens: 5, max_tokens: 4 }, 'invalid_value', 'min_tokens', ''],
+    ['tools', { ...hello, tools: [{ type: 'function' }] }, 'unsupported_parameter', 'tools', 'Tool calling is not supported'],
+    ['a required tool', { ...hello, tool_choice: 'required' }, 'unsupported_parameter', 'tool_choice', ''],
+    ['functions', { ...hello, functions: [{}] }, 'unsupported_parameter', 'functions', ''],
+    ['JSON mode', { ...hello, response_format: { type: 'json_object' } }, 'unsupported_parameter', 'response_format', 'grammar'],
+    ['a JSON schema', { ...hello, response_format: { type: 'json_schema', json_schema: {} } }, 'unsupported_parameter', 'response_format', ''],
+    ['audio output', { ...hello, modalities: ['text', 'audio'] }, 'unsupported_parameter', 'modalities', ''],
+    ['storing', { ...hello, store: true }, 'unsupported_parameter', 'store', ''],
+    ['a prediction', { ...hello, prediction: { type: 'content', content: 'x' } }, 'unsupported_parameter', 'prediction', ''],
+    ['web search', { ...hello, web_search_options: {} }, 'unsupported_parameter', 'web_search_options', ''],
+    ['a service tier', { ...hello, service_tier: 'priority' }, 'unsupported_parameter', 'service_tier', ''],
+    ['reasoning effort', { ...hello, reasoning_effort: 'high' }, 'unsupported_parameter', 'reasoning_effort', ''],
+    ['stop tokens', { ...hello, stop_token_ids: [3] }, 'unsupported_parameter', 'stop_token_ids', ''],
+    ['guided output', { ...hello, guided_json: {} }, 'unsupported_parameter', 'guided_json', ''],
+    ['adapters by list', { ...hello, lora: [{ id: 0, scale: 1 }] }, 'unsupported_parameter', 'lora', 'base:adapter']
+  ])('with %s is refused by name', async (_name, body, code, param, message) => {
+    const before = inference.requests.length
+    const response = await post(body)
+    expect(response.json()).toEqual({ error: { code, param, type: 'invalid_request_error', message: expect.stringContaining(message) } })
+    expect(response.statusCode).toBe(400)
+    expect(inference.requests).toHaveLength(before)
+  })
+
+  it('may hold what has no effect', async () => {
+    const response = await post({
+      ...hello,
+      messages: [
+        { role: 'developer', content: 'x' },
+        { role: 'assistant', content: null, refusal: null, annotations: [], audio: null, tool_calls: [] },
+        // As the stream helper of OpenAI's client hands it out.
+        { role: 'assistant', content: 'x', refusal: null, parsed: null },
+        { role: 'assistant', content: [{ type: 'refusal', refusal: 'no' }] },
+        { role: 'user', content: 'Hi', name: 'Ann' }
+      ],
+      user: 'u',
+      metadata: { a: 'b' },
+      safety_identifier: 's',
+      prompt_cache_key: 'k',
+      store: false,
+      service_tier: 'auto',
+      parallel_tool_calls: true,
+      verbosity: 'medium',
+      modalities: ['text'],
+      response_format: { type: 'text' },
+      tools: [],
+      tool_choice: 'none',
+      top_logprobs: 0,
+      repetition_penalty: 1,
+      skip_special_tokens: true
+    })
+    expect(response.statusCode).toBe(200)
+  })
+
+  it.each([
+    ['not JSON', '{"model": ', 'application/json', 400, 'invalid_json'],
+    ['empty', '', 'application/json', 400, 'invalid_json'],
+    ['a list', '[]', 'application/json', 400, 'invalid_value'],
+    ['null', 'null', 'application/json', 400, 'invalid_value'],
+    ['poisoned', '{"__proto__": {"x": 1}}', 'application/json', 400, 'invalid_json'],
+    ['poisoned deeper', '{"messages": [{"constructor": {"prototype": {"x": 1}}}]}', 'application/json', 400, 'invalid_json'],
+    ['a text', JSON.stringify(hello), 'text/plain', 415, 'unsupported_media_type'],
+    ['a form', 'model=x', 'application/x-www-form-urlencoded', 415, 'unsupported_media_type'],
+    ['too large', JSON.stringify({ ...hello, user: 'x'.repeat(70_000) }), 'application/json', 413, 'body_too_large']
+  ])('that is %s is refused', async (_name, body, type, status, code) => {
+    const response = await post(body, { 'content-type': type })
+    expect(response.json()).toMatchObject({ error: { code, param: null, type: 'invalid_request_error' } })
+    expect(response.statusCode).toBe(status)
+    expect(response.headers['x-request-id']).toMatch(/^req_[0-9a-f]{32}$/)
+  })
+
+  it('names the body limit when it is too large', async () => {
+    const response = await post(JSON.stringify({ ...hello, user: 'x'.repeat(70_000) }))
+    expect(response.json<{ error: { message: string } }>().error.message).toContain('65536 bytes')
+  })
+
+  it('says where it is not JSON', async () => {
+    const response = await post('{"model": "test-model",}')
+    expect(response.json<{ error: { message: string } }>().error.message).toMatch(/^The request body is not valid JSON: .*(position 23|at line 1)/)
+  })
+
+  it('says which members are refused for poisoning', async () => {
+    expect((await post('{"__proto__": 1}')).json<{ error: { message: string } }>().error.message).toContain('"__proto__"')
+  })
+
+  it('takes the last of two members of the same name, as JSON.parse does', async () => {
+    const response = await post('{"model": "nobody", "model": "test-model", "messages": [{"role": "user", "content": "Hi"}]}')
+    expect(response.statusCode).toBe(200)
+  })
+})
+
+describe('OpenAI\'s parameters', () => {
+  it('are all known, in code that fails to compile when its client learns another one', () => {
+    type ChatNames = keyof OpenAI.Chat.ChatCompletionCreateParamsStreaming
+    type ChatKnown = keyof typeof chatCompletionRequestSchema.shape | keyof typeof chatParameterPolicies
+    type CompletionNames = keyof OpenAI.CompletionCreateParamsStreaming
+    type CompletionKnown = keyof typeof completionRequestSchema.shape | keyof typeof completionParameterPolicies
+    const missing: [Exclude<ChatNames, ChatKnown>, Exclude<CompletionNames, CompletionKnown>][] = []
+    const nothing: [never, never][] = missing
+    expect(nothing).toEqual([])
+  })
+
+  it('are either read or have a policy, never both', () => {
+    for (const [schema, policies] of [[chatCompletionRequestSchema, chatParameterPolicies], [completionRequestSchema, completionParameterPolicies]] as const) {
+      expect(Object.keys(schema.shape).filter((name) => Object.hasOwn(policies, name))).toEqual([])
+    }
+  })
+})
