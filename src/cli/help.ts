@@ -1,0 +1,58 @@
+import type { Option } from '../config/options.ts'
+import { defaultOf, optionGroups, usageOf } from '../config/option-text.ts'
+
+const lineWidth = 100
+const indent = 6
+
+/** What `drawbridge --help` prints. */
+export function helpText (version: string): string {
+  const groups = [...optionGroups()].map(([group, members]) =>
+    `${group}${notes[group] ?? ''}\n${members.map(describeOption).join('\n')}`)
+  return `${introduction(version)}\n${groups.join('\n\n')}\n\n${ending}`
+}
+
+function describeOption (option: Option): string {
+  const usage = `  ${option.short === undefined ? '' : `-${option.short}, `}${usageOf(option)}`
+  const fallback = defaultOf(option)
+  const text = `${option.summary}.${fallback === '' ? '' : ` Default: ${fallback}.`}`.replaceAll('`', '')
+  return `${usage}\n${wrap(text)}`
+}
+
+/** Breaks a sentence into indented lines. */
+function wrap (text: string): string {
+  const lines = ['']
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1) ?? ''
+    if (line !== '' && indent + line.length + 1 + word.length > lineWidth) lines.push(word)
+    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`
+  }
+  return lines.map((line) => ' '.repeat(indent) + line).join('\n')
+}
+
+const notes: Partial<Record<string, string>> = {
+  'Fake engine': ' (with --model fake: made-up text at a set speed, to measure the server and try clients)'
+}
+
+const introduction = (version: string): string => `Drawbridge ${version}: an OpenAI-compatible server for GGUF models.
+
+Usage
+  drawbridge [serve] [options]
+
+Examples
+  drawbridge
+      Serve the demo model on http://127.0.0.1:8080/v1.
+  drawbridge --model ./qwen3-4b-q4_k_m.gguf --alias qwen
+      Serve your own model; clients ask for "qwen".
+  drawbridge --model ./qwen3-4b-q4_k_m.gguf --slots 8 --context-size 4096
+      Eight answers at a time, each of at most 4096 tokens with its prompt.
+  drawbridge --host 0.0.0.0 --api-key-file keys.txt
+      Serve the network; clients send one of the keys in the file.
+  drawbridge --config drawbridge.yaml --print-config
+      Show what a file, the environment and the flags come to.
+`
+
+const ending = `Options are also environment variables (--max-queue is DRAWBRIDGE_MAX_QUEUE) and keys of the YAML file
+(maxQueue; docs/configuration.md lists them). A flag beats the environment, and the environment beats
+the file. Times are milliseconds or have a unit (500ms, 30s, 10m); sizes are bytes or have one (64KiB,
+32MiB).
+`

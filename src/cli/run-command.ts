@@ -1,0 +1,52 @@
+import { loadConfig } from '../config/load-config.ts'
+import { printConfig } from '../config/print-config.ts'
+import { readFlags } from '../config/read-flags.ts'
+import { didYouMean } from '../config/suggest.ts'
+import { StartupError } from '../domain/startup-error.ts'
+import { helpText } from './help.ts'
+import { readVersion } from './version.ts'
+
+/** A command gets its settings and gives the exit code. */
+const commands = ['serve'] as const
+
+/**
+ * Runs a command line.
+ * @returns the exit code: 0, or 1 after one sentence on stderr about what is wrong.
+ */
+export async function runCommand (argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
+  try {
+    const { settings, words } = readFlags(argv)
+    if (settings.has('help') || words[0] === 'help') return print(helpText(readVersion()))
+    if (settings.has('version') || words[0] === 'version') return print(`${readVersion()}\n`)
+    checkWords(words)
+
+    const loaded = loadConfig(settings, environment)
+    if (settings.has('print-config')) {
+      for (const warning of loaded.warnings) process.stderr.write(`drawbridge: warning: ${warning}\n`)
+      return print(printConfig(loaded))
+    }
+    // Loaded late, so that --help does not wait for the server's parts.
+    const { serve } = await import('./serve.ts')
+    return await serve(loaded)
+  } catch (error) {
+    if (!(error instanceof StartupError)) throw error
+    process.stderr.write(`drawbridge: ${error.message}\n`)
+    return 1
+  }
+}
+
+function checkWords ([command, ...rest]: readonly string[]): void {
+  if (command !== undefined && command !== 'serve') {
+    const hint = /\.gguf$/i.test(command) ? `; a model is given with --model ${command}` : didYouMean(command, commands)
+    throw new StartupError(`There is no command "${command}"${hint} (drawbridge --help explains)`)
+  }
+  if (rest[0] !== undefined) {
+    const hint = /\.gguf$/i.test(rest[0]) ? `; a model is given with --model ${rest[0]}` : ''
+    throw new StartupError(`"${rest[0]}" belongs to no option${hint} (drawbridge --help explains)`)
+  }
+}
+
+function print (text: string): number {
+  process.stdout.write(text)
+  return 0
+}

@@ -1,0 +1,172 @@
+import type { AddressInfo } from 'node:net'
+import { setMaxListeners } from 'node:events'
+import type { Logger } from 'pino'
+import { buildApp } from '../app.ts'
+import type { LoadedConfig } from '../config/load-config.ts'
+import { isLoopback } from '../config/check-config.ts'
+import { ServerError } from '../domain/errors.ts'
+import { StartupError } from '../domain/startup-error.ts'
+import { threadPoolSize } from '../engine/llama-cpp/thread-pool-size.ts'
+import { createModelCatalogue } from '../models/catalogue.ts'
+import { inspectMachine } from '../models/machine.ts'
+import { type PreparedModel, prepareModels } from '../models/prepare-models.ts'
+import { createProcessHost, type ProcessHost } from '../models/process-host.ts'
+import { createLogger } from '../telemetry/logging.ts'
+import { describeListenError } from './listen-error.ts'
+import { reachableOrigins } from './reachable-origins.ts'
+import { drain, waitForSignal } from './shutdown.ts'
+import { startScreen } from './start-screen.ts'
+import { readVersion } from './version.ts'
+
+type App = Awaited<ReturnType<typeof buildApp>>
+
+/** Far more than any step takes: 512 prompt tokens of a 70B model on a few cores are minutes. */
+const stallTimeoutMs = 300_000
+
+/**
+ * Serves until a signal ends it. It listens while the models load, so that `/health` and `/ready` can tell.
+ * @returns the exit code.
+ * @throws StartupError when it cannot start.
+ */
+export async function serve ({ config, origins, warnings }: LoadedConfig): Promise<number> {
+  process.title = 'drawbridge'
+  const sourceOf = (flag: string): string => origins.get(flag) ?? `--${flag}`
+  const isTerminal = process.stdout.isTTY
+  const logger = createLogger({ level: config.logLevel, format: config.logFormat, isTerminal })
+  for (const warning of warnings) logger.warn({}, warning)
+
+  const machine = await inspectMachine({ withGpu: config.gpu === 'auto' || config.gpu === 'cuda' })
+  const models = await prepareModels(config, machine, sourceOf)
+
+  for (const { id, root, capacity } of models) {
+    const { laneCount, slotsPerLane, contextSize, threads, estimate } = capacity
+    logger.info({ model: id, root, slots: laneCount * slotsPerLane, contextSize, threads, estimatedBytes: estimate?.totalBytes }, 'loading model')
+  }
+
+  // From here on there are processes to end.
+  const signals = waitForSignal()
+  const hosts = models.map((model) => createHost(model, config, logger))
+  let app: App | null = null
+  try {
+    dieOfUncaughtErrors(logger)
+    app = await buildApp({ config, catalogue: createModelCatalogue(hosts), logger })
+    await listen(app, config, sourceOf)
+    const urls = reachableOrigins(config.host, (app.server.address() as AddressInfo).port)
+
+    const isReady = await untilReadyOrSignal(hosts, signals.first)
+    if (isReady) announce({ config, urls, models, hosts, logger, isTerminal })
+    const signal = await signals.first
+    logger.info({ signal, drainTimeoutMs: config.drainTimeoutMs }, 'draining')
+    await drain({ hosts, app, drainTimeoutMs: config.drainTimeoutMs, second: signals.second, logger })
+    logger.info({}, 'stopped')
+    return 0
+  } catch (error) {
+    await Promise.allSettled(hosts.map((host) => host.destroy(new ServerError('server_draining', 'The server could not start'))))
+    await app?.close()
+    throw error
+  } finally {
+    signals.dispose()
+  }
+}
+
+function createHost ({ id, root, engine }: PreparedModel, config: LoadedConfig['config'], logger: Logger): ProcessHost {
+  return createProcessHost({
+    id,
+    root,
+    createdAt: Math.floor(Date.now() / 1000),
+    spec: engine,
+    maxQueue: config.maxQueue,
+    queueTimeoutMs: config.queueTimeoutMs,
+    stallTimeoutMs,
+    threadPoolSize: threadPoolSize(engine.options.laneCount ?? 1),
+    logger: {
+      trace: (details, message) => logger.trace(details, message),
+      debug: (details, message) => logger.debug(details, message),
+      info: (details, message) => logger.info(details, message),
+      warn: (details, message) => logger.warn(details, message),
+      error: (details, message) => logger.error(details, message)
+    },
+    logLevel: config.logLevel === 'fatal' ? 'silent' : config.logLevel
+  })
+}
+
+async function listen (app: App, { host, port }: LoadedConfig['config'], sourceOf: (flag: string) => string): Promise<void> {
+  try {
+    await app.listen({ host: host.replace(/^\[(.*)\]$/, '$1'), port })
+  } catch (error) {
+    throw describeListenError(error, { host, port, hostSource: sourceOf('host'), portSource: sourceOf('port') })
+  }
+}
+
+/**
+ * @returns false when a signal came first.
+ * @throws StartupError when a model cannot be loaded.
+ */
+async function untilReadyOrSignal (hosts: readonly ProcessHost[], signal: Promise<NodeJS.Signals>): Promise<boolean> {
+  const waiting = new AbortController()
+  setMaxListeners(0, waiting.signal)
+  const ready = Promise.all(hosts.map(async (host) => {
+    try {
+      await host.ready(waiting.signal)
+    } catch (error) {
+      if (waiting.signal.aborted) return
+      throw new StartupError(`The model ${host.id} (${host.root}) could not be loaded: ${(error as Error).message}`, { cause: error })
+    }
+  }))
+  try {
+    return await Promise.race([ready.then(() => true), signal.then(() => false)])
+  } finally {
+    waiting.abort()
+  }
+}
+
+interface Announcement {
+  readonly config: LoadedConfig['config']
+  readonly urls: readonly string[]
+  readonly models: readonly PreparedModel[]
+  readonly hosts: readonly ProcessHost[]
+  readonly logger: Logger
+  readonly isTerminal: boolean
+}
+
+/** A screen for people; for programs that read the log, the same facts in it. */
+function announce ({ config, urls, models, hosts, logger, isTerminal }: Announcement): void {
+  const started = hosts.flatMap((host, index) => host.info === null ? [] : [{ id: host.id, info: host.info, quantization: models[index]?.file?.quantization ?? null }])
+  const isScreenWanted = config.logLevel !== 'silent' && (config.logFormat === 'pretty' || (config.logFormat === 'auto' && isTerminal))
+  if (!isScreenWanted) {
+    logger.info({
+      url: `${urls[0]}/v1`,
+      models: started.map(({ id, info }) => ({
+        id,
+        architecture: info.model.architecture,
+        parameters: info.model.parameterCount,
+        sizeBytes: info.model.sizeBytes,
+        slots: info.laneCount * info.slotsPerLane,
+        lanes: info.laneCount,
+        contextSize: info.contextSize,
+        threads: info.threads,
+        placement: info.placement
+      }))
+    }, 'ready')
+    return
+  }
+  process.stdout.write(startScreen({
+    version: readVersion(),
+    origins: urls,
+    models: started,
+    keyCount: config.apiKeys.length,
+    isPublic: !isLoopback(config.host),
+    command: process.env['npm_lifecycle_event'] === 'start' ? 'npm start --' : 'drawbridge',
+    isColoured: isTerminal && process.env['NO_COLOR'] === undefined
+  }))
+}
+
+/** What nobody caught may have left anything half done. Engine processes end with this one. */
+function dieOfUncaughtErrors (logger: Logger): void {
+  const die = (error: unknown): void => {
+    logger.fatal({ err: error }, 'uncaught error')
+    process.exit(1)
+  }
+  process.on('uncaughtException', die)
+  process.on('unhandledRejection', die)
+}

@@ -1,0 +1,81 @@
+import type { ModelHost } from '../models/model-host.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { ServerError } from '../domain/errors.ts'
+
+export interface Signals {
+  /** The first SIGTERM or SIGINT. */
+  readonly first: Promise<NodeJS.Signals>
+  /** One more of them, later: whoever sends it does not want to wait. */
+  readonly second: Promise<NodeJS.Signals>
+  /** Leaves signals to Node again. */
+  dispose (): void
+}
+
+interface SignalSource {
+  on (signal: NodeJS.Signals, listener: (signal: NodeJS.Signals) => void): unknown
+  off (signal: NodeJS.Signals, listener: (signal: NodeJS.Signals) => void): unknown
+}
+
+/**
+ * The same Ctrl+C arrives twice under `npm start` (from the terminal, and passed on by npm), and so does a SIGTERM that is
+ * sent to a process group and its members. Nobody changes their mind within this time.
+ */
+const echoMs = 500
+
+/** Listens for the signals that ask a process to end. */
+export function waitForSignal (source: SignalSource = process, now: () => number = () => performance.now()): Signals {
+  const waiting: ((signal: NodeJS.Signals) => void)[] = []
+  const next = (): Promise<NodeJS.Signals> => new Promise((resolve) => { waiting.push(resolve) })
+  const first = next()
+  const second = next()
+  let firstAt = -Infinity
+  const hear = (signal: NodeJS.Signals): void => {
+    const isEcho = now() - firstAt < echoMs
+    if (isEcho) return
+    if (firstAt === -Infinity) firstAt = now()
+    waiting.shift()?.(signal)
+  }
+  source.on('SIGTERM', hear)
+  source.on('SIGINT', hear)
+  return {
+    first,
+    second,
+    dispose () {
+      source.off('SIGTERM', hear)
+      source.off('SIGINT', hear)
+    }
+  }
+}
+
+export interface DrainOptions {
+  readonly hosts: readonly Pick<ModelHost, 'close' | 'destroy'>[]
+  /** The HTTP server; closed last, so that `/ready` can say that it drains. */
+  readonly app: { close (): PromiseLike<unknown> }
+  readonly drainTimeoutMs: number
+  /** Ends the waiting at once. */
+  readonly second: Promise<NodeJS.Signals>
+  readonly logger: { warn (details: object, message: string): void }
+}
+
+/**
+ * Ends a server in good order: new requests are refused, running ones may finish until the time is up or a second signal
+ * comes, then they end with an error.
+ */
+export async function drain ({ hosts, app, drainTimeoutMs, second, logger }: DrainOptions): Promise<void> {
+  const timer = new AbortController()
+  const finished = Promise.all(hosts.map((host) => host.close()))
+  // Whoever gives up on them first says so; that closing fails then is no news.
+  finished.catch(() => {})
+  const why = await Promise.race([
+    finished.then(() => null),
+    delay(drainTimeoutMs, 'the time for running requests is up' as const, { signal: timer.signal }).catch(() => null),
+    second.then((signal) => `a second signal came (${signal})`)
+  ])
+  timer.abort()
+  if (why !== null) {
+    logger.warn({ reason: why }, 'ending running requests')
+    const error = new ServerError('server_draining', `The server shuts down: ${why}`)
+    await Promise.allSettled(hosts.map((host) => host.destroy(error)))
+  }
+  await app.close()
+}

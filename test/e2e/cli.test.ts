@@ -1,0 +1,133 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { tinyModel } from '../support/gguf-writer.ts'
+import { childrenOf, startServer } from '../support/server-process.ts'
+
+const mainFile = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
+const demoModel = fileURLToPath(new URL('../../models/demo/drawbridge-demo-q8_0.gguf', import.meta.url))
+const pirateAdapter = fileURLToPath(new URL('../../models/demo/adapters/pirate.gguf', import.meta.url))
+
+let directory = ''
+beforeAll(() => { directory = mkdtempSync(path.join(tmpdir(), 'drawbridge-cli-')) })
+afterAll(() => { rmSync(directory, { recursive: true }) })
+
+function fileOf (name: string, content: Buffer | string): string {
+  const file = path.join(directory, name)
+  writeFileSync(file, content)
+  chmodSync(file, 0o600)
+  return file
+}
+
+/** Runs a command line to its end. */
+async function run (argv: readonly string[], environment: NodeJS.ProcessEnv = {}) {
+  const child = spawn(process.execPath, [mainFile, ...argv], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
+  const [code] = await once(child, 'close') as [number | null]
+  return { code, stdout, stderr }
+}
+
+describe('commands that only print', () => {
+  it('--help, help and -h teach', async () => {
+    const help = await run(['--help'])
+    expect(help).toMatchObject({ code: 0, stderr: '' })
+    expect(help.stdout).toContain('Examples')
+    expect(help.stdout).toContain('--context-size auto|N')
+    expect(await run(['-h'])).toEqual(help)
+    expect(await run(['help'])).toEqual(help)
+  })
+
+  it('--version is the version of the package', async () => {
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+    expect(await run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
+  })
+
+  it('--print-config shows the result with secrets hidden', async () => {
+    const file = fileOf('drawbridge.yaml', 'port: 9001\nslots: 2\napiKeys: [from-the-file]\n')
+    const { code, stdout, stderr } = await run(['serve', '--config', file, '--slots', '3', '--print-config'],
+      { DRAWBRIDGE_API_KEY: 'from-the-environment', DRAWBRIDGE_SLOT: '5' })
+    expect(code).toBe(0)
+    expect(stdout).toContain(`port: 9001  # port in ${file}\n`)
+    expect(stdout).toContain('slots: 3  # --slots\n')
+    expect(stdout).toContain('# apiKeys: 1 hidden, from DRAWBRIDGE_API_KEY\n')
+    expect(stdout).not.toContain('from-the-file')
+    expect(stdout).not.toContain('from-the-environment')
+    expect(stderr).toBe('drawbridge: warning: The environment variable DRAWBRIDGE_SLOT means nothing to this server; did you mean DRAWBRIDGE_SLOTS?\n')
+  })
+})
+
+describe('wrong uses end with one clear sentence and exit code 1', () => {
+  const cases: readonly (readonly [what: string, argv: () => readonly string[], sentence: () => string])[] = [
+    ['an unknown command', () => ['sevre'], () => 'There is no command "sevre"; did you mean serve? (drawbridge --help explains)'],
+    ['a model without its flag', () => ['chat.gguf'], () => 'There is no command "chat.gguf"; a model is given with --model chat.gguf (drawbridge --help explains)'],
+    ['an unknown flag', () => ['--slot', '4'], () => 'There is no option --slot; did you mean --slots? (drawbridge --help lists them)'],
+    ['a bad value', () => ['--port', '99999'], () => '--port is "99999", but must be a whole number from 0 to 65535'],
+    ['an open address', () => ['--host', '0.0.0.0'], () => '--host is "0.0.0.0", where others can reach the server, and no API key is set; set --api-key-file FILE, or --insecure-no-auth if everybody there may use it'],
+    ['a missing file', () => ['--model', '/nowhere/m.gguf'], () => 'The model file /nowhere/m.gguf cannot be read: it does not exist'],
+    ['a file that is not GGUF', () => ['--model', fileOf('text.gguf', 'hello')], () => `The model file ${directory}/text.gguf is not a GGUF file: it does not begin with "GGUF"`],
+    ['a truncated file', () => ['--model', fileOf('cut.gguf', readFileSync(demoModel).subarray(0, 1_000_000))],
+      () => `The model file ${directory}/cut.gguf is truncated at 977 KiB: its tensors need 1.9 MiB, 994880 bytes more; copy or download it again`],
+    ['an adapter', () => ['--model', pirateAdapter], () => `The model file ${pirateAdapter} is a LoRA adapter for Drawbridge Demo, not a model; give the model it belongs to`],
+    ['a context beyond the training', () => ['--context-size', '4096'], () => `--context-size is 4096, but the model file ${demoModel} was trained for at most 2048 tokens`],
+    ['two models of one name', () => ['--model', 'demo', '--model', 'fake', '--alias', 'x', '--alias', 'x'], () => 'Two models are called "x" (demo and fake); give one of them another name with --alias']
+  ]
+  it.each(cases)('%s', async (_what, argv, sentence) => {
+    expect(await run([...argv(), '--log-level', 'warn'])).toEqual({ code: 1, stdout: '', stderr: `drawbridge: ${sentence()}\n` })
+  })
+
+  it('more memory than the machine has', async () => {
+    const file = fileOf('huge.gguf', tinyModel({ 'llama.block_count': 1000, 'llama.attention.key_length': 1_000_000 }))
+    const { code, stdout, stderr } = await run(['--model', file, '--slots', '8', '--context-size', '4096', '--log-level', 'warn'])
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect(stderr).toMatch(/^drawbridge: The model file .*huge\.gguf needs about \d+(\.\d)? TiB \(weights .*caches .* TiB for 8 slots of 4096 tokens, work .*\), but this (machine|container) has .* of memory available; lower --slots or --context-size\n$/)
+  })
+
+  it('a file whose header is right and which llama.cpp cannot load', async () => {
+    const file = fileOf('hollow.gguf', tinyModel())
+    const { code, stderr } = await run(['--model', file, '--port', '0', '--log-level', 'silent'])
+    expect(code).toBe(1)
+    expect(stderr).toMatch(new RegExp(`^drawbridge: The model hollow \\(${file}\\) could not be loaded: .+\n$`))
+  })
+
+  it('a port that is taken', async () => {
+    const other = createServer().listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    const { port } = other.address() as { port: number }
+    try {
+      expect(await run(['--model', 'fake', '--port', String(port), '--log-level', 'warn'])).toEqual({
+        code: 1,
+        stdout: '',
+        stderr: `drawbridge: --port is ${port}, but another program listens there already; choose another port, or 0 for a free one\n`
+      })
+    } finally {
+      other.close()
+    }
+  })
+})
+
+describe('the server process', () => {
+  it('logs JSON lines only when its output is no terminal, and names the models', async () => {
+    await using server = await startServer(['--model', 'demo', '--model', 'fake', '--alias', 'main'])
+    const { data } = await (await fetch(`${server.baseURL}/models`)).json() as { data: { id: string, root: string, max_model_len: number }[] }
+    expect(data.map(({ id, root, max_model_len: length }) => [id, root, length])).toEqual([['main', 'demo', 2048], ['fake', 'fake', 4096]])
+    expect(await server.stop()).toBe(0)
+    const lines = server.output().trim().split('\n').map((line) => JSON.parse(line) as { msg: string })
+    expect(lines.map(({ msg }) => msg)).toEqual(expect.arrayContaining(['loading model', 'model ready', 'ready', 'draining', 'stopped']))
+  })
+
+  it('has no native module in it; its engine process has', async () => {
+    await using server = await startServer(['--model', 'demo'])
+    const [engine] = await childrenOf(server.pid)
+    if (process.platform !== 'linux' || engine === undefined) return
+    expect(readFileSync(`/proc/${server.pid}/maps`, 'utf8')).not.toMatch(/\.node$/m)
+    expect(readFileSync(`/proc/${engine}/maps`, 'utf8')).toMatch(/\.node$/m)
+  })
+})

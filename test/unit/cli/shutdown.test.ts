@@ -1,0 +1,88 @@
+import { EventEmitter } from 'node:events'
+import { describe, expect, it } from 'vitest'
+import { drain, waitForSignal } from '../../../src/cli/shutdown.ts'
+
+const never = new Promise<never>(() => {})
+
+/** A host whose requests run until they are told to end. */
+function busyHost (events: string[]) {
+  return {
+    close: () => {
+      events.push('close')
+      return never
+    },
+    destroy: async (error: Error) => { events.push(`destroy: ${error.message}`) }
+  }
+}
+
+function rig () {
+  const events: string[] = []
+  return {
+    events,
+    app: { close: async () => { events.push('app closed') } },
+    logger: { warn: (details: object) => { events.push(`warned ${JSON.stringify(details)}`) } }
+  }
+}
+
+describe('draining', () => {
+  it('closes models before the HTTP server, and waits for both', async () => {
+    const { events, ...parts } = rig()
+    let finish = (): void => {}
+    const host = {
+      close: () => new Promise<void>((resolve) => { finish = resolve }).then(() => { events.push('model closed') }),
+      destroy: async () => { events.push('destroyed') }
+    }
+    const drained = drain({ hosts: [host], drainTimeoutMs: 60_000, second: never, ...parts })
+    await new Promise(setImmediate)
+    expect(events).toEqual([])
+    finish()
+    await drained
+    expect(events).toEqual(['model closed', 'app closed'])
+  })
+
+  it('ends requests with an error when the time is up', async () => {
+    const { events, ...parts } = rig()
+    await drain({ hosts: [busyHost(events), busyHost(events)], drainTimeoutMs: 1, second: never, ...parts })
+    expect(events).toEqual([
+      'close', 'close',
+      'warned {"reason":"the time for running requests is up"}',
+      'destroy: The server shuts down: the time for running requests is up',
+      'destroy: The server shuts down: the time for running requests is up',
+      'app closed'
+    ])
+  })
+
+  it('ends requests at once on a second signal', async () => {
+    const { events, ...parts } = rig()
+    await drain({ hosts: [busyHost(events)], drainTimeoutMs: 60_000, second: Promise.resolve('SIGINT'), ...parts })
+    expect(events.slice(-2)).toEqual(['destroy: The server shuts down: a second signal came (SIGINT)', 'app closed'])
+  })
+})
+
+describe('signals', () => {
+  it('tells the first and a later second one, but not an echo', async () => {
+    const source = new EventEmitter()
+    let now = 1000
+    const signals = waitForSignal(source, () => now)
+    let second: string | null = null
+    signals.second.then((signal) => { second = signal }, () => {})
+
+    source.emit('SIGINT', 'SIGINT')
+    expect(await signals.first).toBe('SIGINT')
+    now += 499
+    source.emit('SIGINT', 'SIGINT')
+    await new Promise(setImmediate)
+    expect(second).toBeNull()
+    now += 1
+    source.emit('SIGTERM', 'SIGTERM')
+    expect(await signals.second).toBe('SIGTERM')
+  })
+
+  it('lets go of them', () => {
+    const source = new EventEmitter()
+    const signals = waitForSignal(source)
+    expect(source.listenerCount('SIGTERM') + source.listenerCount('SIGINT')).toBe(2)
+    signals.dispose()
+    expect(source.listenerCount('SIGTERM') + source.listenerCount('SIGINT')).toBe(0)
+  })
+})
