@@ -1,0 +1,21 @@
+// The container's health check: exit 0 when /health answers 200, else 1 with one line for `docker inspect`.
+// Plain JavaScript without dependencies: it starts every ten seconds and must be cheap.
+import { get } from 'node:http'
+
+const port = Number(process.env.DRAWBRIDGE_PORT ?? 8080)
+const listening = process.env.DRAWBRIDGE_HOST ?? '127.0.0.1'
+// The unspecified addresses accept connections on loopback.
+const host = { '0.0.0.0': '127.0.0.1', '::': '::1' }[listening] ?? listening
+
+const fail = (reason) => {
+  console.error(`http://${host}:${port}/health: ${reason}`)
+  process.exit(1)
+}
+
+const request = get({ host, port, path: '/health', agent: false }, (response) => {
+  response.resume()
+  if (response.statusCode === 200) process.exit(0)
+  fail(`status ${response.statusCode}`)
+})
+request.setTimeout(4000, () => fail('no answer within 4 s'))
+request.on('error', (error) => fail(error.message))

@@ -1,0 +1,58 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import path from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+
+const script = path.resolve(import.meta.dirname, '../../../docker/healthcheck.mjs')
+const servers: Server[] = []
+
+/** @returns the port of a server that answers /health with a status and everything else with 404. */
+async function listen (status: number): Promise<number> {
+  const server = createServer((request, response) => {
+    response.writeHead(request.url === '/health' ? status : 404).end('{}')
+  })
+  servers.push(server)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('not listening on a port')
+  return address.port
+}
+
+async function check (environment: Record<string, string>): Promise<{ code: number, output: string }> {
+  const child = spawn(process.execPath, [script], { env: environment, stdio: ['ignore', 'ignore', 'pipe'] })
+  let output = ''
+  child.stderr.on('data', (chunk: Buffer) => { output += chunk.toString() })
+  const [code] = await once(child, 'close') as [number]
+  return { code, output }
+}
+
+afterEach(async () => {
+  for (const server of servers.splice(0)) {
+    server.close()
+    await once(server, 'close')
+  }
+})
+
+describe("the container's health check", () => {
+  test.each(['0.0.0.0', '127.0.0.1'])('passes when /health answers 200 and the server listens on %s', async (host) => {
+    const port = await listen(200)
+    expect(await check({ DRAWBRIDGE_HOST: host, DRAWBRIDGE_PORT: String(port) })).toEqual({ code: 0, output: '' })
+  })
+
+  test('fails when the answer is another', async () => {
+    const port = await listen(503)
+    const { code, output } = await check({ DRAWBRIDGE_HOST: '0.0.0.0', DRAWBRIDGE_PORT: String(port) })
+    expect(code).toBe(1)
+    expect(output).toBe(`http://127.0.0.1:${port}/health: status 503\n`)
+  })
+
+  test('fails when nobody listens', async () => {
+    const port = await listen(200)
+    servers[0]?.close()
+    const { code, output } = await check({ DRAWBRIDGE_PORT: String(port) })
+    expect(code).toBe(1)
+    expect(output).toContain('ECONNREFUSED')
+  })
+})

@@ -1,0 +1,142 @@
+import { readFileSync, readdirSync } from 'node:fs'
+import path from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { createMetrics } from '../../../src/telemetry/metrics.ts'
+
+const docker = path.resolve(import.meta.dirname, '../../../docker')
+const read = (...parts: string[]): string => readFileSync(path.join(docker, ...parts), 'utf8')
+
+interface Expression { readonly where: string, readonly text: string }
+
+interface Panel {
+  readonly id: number
+  readonly title: string
+  readonly type: string
+  readonly datasource?: { readonly uid: string }
+  readonly gridPos: { readonly x: number, readonly y: number, readonly w: number, readonly h: number }
+  readonly targets?: readonly { readonly expr: string, readonly datasource: { readonly uid: string } }[]
+}
+interface Dashboard {
+  readonly uid: string
+  readonly panels: readonly Panel[]
+  readonly templating: { readonly list: readonly { readonly name: string, readonly definition: string }[] }
+  readonly annotations: { readonly list: readonly { readonly expr: string }[] }
+}
+interface RuleFile {
+  readonly groups: readonly { readonly rules: readonly { readonly alert: string, readonly expr: string }[] }[]
+}
+
+const dashboards = readdirSync(path.join(docker, 'grafana/dashboards'))
+  .map((file) => ({ file, dashboard: JSON.parse(read('grafana/dashboards', file)) as Dashboard }))
+const rules = readdirSync(path.join(docker, 'prometheus/rules'))
+  .flatMap((file) => (parse(read('prometheus/rules', file)) as RuleFile).groups.flatMap((group) => group.rules))
+
+const expressions: readonly Expression[] = [
+  ...dashboards.flatMap(({ file, dashboard }) => [
+    ...dashboard.panels.flatMap(({ title, targets }) => (targets ?? []).map(({ expr }) => ({ where: `${file}: ${title}`, text: expr }))),
+    ...dashboard.annotations.list.map(({ expr }) => ({ where: `${file}: annotation`, text: expr })),
+    ...dashboard.templating.list.map(({ name, definition }) => ({
+      where: `${file}: variable ${name}`, text: /^label_values\((.*),[^,]*\)$/.exec(definition)?.[1] ?? definition
+    }))
+  ]),
+  ...rules.map(({ alert, expr }) => ({ where: alert, text: expr }))
+]
+
+/** Series that Prometheus itself makes. */
+const ownSeries = new Set(['up', 'ALERTS'])
+const keywords = new Set(['by', 'without', 'on', 'ignoring', 'group_left', 'group_right', 'and', 'or', 'unless', 'bool', 'offset'])
+
+/** Names of series in a PromQL expression: what is left without strings, labels, ranges, functions and keywords. */
+function seriesIn (expression: string): readonly string[] {
+  const bare = expression
+    .replace(/"(?:[^"\\]|\\.)*"/g, '""')
+    .replace(/\{[^}]*\}/g, '')
+    .replace(/\[[^\]]*\]/g, '')
+    .replace(/\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)/g, '')
+  return [...bare.matchAll(/[a-zA-Z_:][\w:]*(?!\w)(\s*\()?/g)]
+    .filter(([, call]) => call === undefined)
+    .map(([name]) => name)
+    .filter((name) => !keywords.has(name) && !ownSeries.has(name))
+}
+
+describe('the metrics that dashboards and alert rules ask for', () => {
+  const types = new Map<string, string>()
+
+  beforeAll(async () => {
+    const text = await createMetrics(() => []).render()
+    for (const [, name, type] of text.matchAll(/^# TYPE (\S+) (\S+)$/gm)) {
+      if (name !== undefined && type !== undefined) types.set(name, type)
+    }
+  })
+
+  /** The type of a series, by its own name or that of the histogram that it is a part of. */
+  const typeOf = (series: string): string | undefined => {
+    const histogram = series.replace(/_(bucket|sum|count)$/, '')
+    return types.get(histogram) === 'histogram' && histogram !== series ? 'counter' : types.get(series)
+  }
+
+  test('there are expressions to look at', () => {
+    expect(expressions.length).toBeGreaterThan(30)
+    expect(rules.length).toBeGreaterThan(5)
+  })
+
+  test.each(expressions.map(({ where, text }) => [where, text]))('%s: the server exposes every one of them', (_, text) => {
+    const series = seriesIn(text)
+    expect(series.length + [...ownSeries].filter((name) => text.includes(name)).length).toBeGreaterThan(0)
+    expect(series.filter((name) => typeOf(name) === undefined)).toEqual([])
+  })
+
+  test.each(expressions.map(({ where, text }) => [where, text]))('%s: rates are taken of counters, and counters only as rates', (_, text) => {
+    const inRates = [...text.matchAll(/\b(?:rate|increase)\(\s*([a-zA-Z_:][\w:]*)/g)].map(([, name]) => name ?? '')
+    expect(inRates.filter((name) => typeOf(name) !== 'counter')).toEqual([])
+    expect(seriesIn(text).filter((name) => typeOf(name) === 'counter' && !inRates.includes(name))).toEqual([])
+  })
+
+  test('a name that does not exist would be noticed', () => {
+    expect(seriesIn('sum by (le) (rate(vllm:nothing_bucket{a="b"}[5m])) > 3 and up == 0')).toEqual(['vllm:nothing_bucket'])
+    expect(typeOf('vllm:nothing_bucket')).toBeUndefined()
+    expect(typeOf('vllm:time_to_first_token_seconds')).toBe('histogram')
+  })
+})
+
+describe('what belongs together in the monitoring files', () => {
+  const datasources = parse(read('grafana/provisioning/datasources/prometheus.yml')) as {
+    readonly datasources: readonly { readonly uid: string, readonly jsonData: { readonly timeInterval: string } }[]
+  }
+  const prometheus = parse(read('prometheus/prometheus.yml')) as {
+    readonly global: { readonly scrape_interval: string }
+    readonly scrape_configs: readonly { readonly job_name: string }[]
+  }
+
+  test('panels use the provisioned data source', () => {
+    const provisioned = datasources.datasources.map(({ uid }) => uid)
+    const used = dashboards.flatMap(({ dashboard }) => dashboard.panels.flatMap(({ datasource, targets }) =>
+      [...(datasource === undefined ? [] : [datasource.uid]), ...(targets ?? []).map((target) => target.datasource.uid)]))
+    expect(used.length).toBeGreaterThan(20)
+    expect([...new Set(used)].filter((uid) => !provisioned.includes(uid))).toEqual([])
+  })
+
+  test("Grafana's idea of the scrape interval is Prometheus' own", () => {
+    expect(datasources.datasources[0]?.jsonData.timeInterval).toBe(prometheus.global.scrape_interval)
+  })
+
+  test('job names in expressions are those that are scraped', () => {
+    const jobs = expressions.flatMap(({ text }) => [...text.matchAll(/job="([^"]*)"/g)].map(([, job]) => job))
+    expect(jobs.length).toBeGreaterThan(0)
+    expect(jobs.filter((job) => !prometheus.scrape_configs.some(({ job_name: name }) => name === job))).toEqual([])
+  })
+
+  test.each(dashboards.map(({ file, dashboard }) => [file, dashboard] as const))('%s: panels have ids of their own and do not overlap', (_, { panels }) => {
+    expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length)
+    const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+      Array.from({ length: w * h }, (_, index) => `${x + index % w},${y + Math.floor(index / w)}`))
+    expect(new Set(cells).size).toBe(cells.length)
+    expect(Math.max(...panels.map(({ gridPos: { x, w } }) => x + w))).toBe(24)
+  })
+
+  test('every alert rule has a test of its own', () => {
+    const tests = read('prometheus/tests/drawbridge.yml')
+    expect(rules.map(({ alert }) => alert).filter((alert) => !tests.includes(alert))).toEqual([])
+  })
+})
