@@ -1,8 +1,9 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { EngineSpec } from '../../src/inference/protocol.ts'
@@ -307,7 +308,8 @@ describe('an engine process and its host', () => {
   })
 
   describe('whose parent dies', () => {
-    const startParent = async (end: string): Promise<{ parent: ReturnType<typeof spawn>, pid: number }> => {
+    /** A parent with an engine process, which does what `end` says as soon as it is told to. */
+    const startParent = async (end: string): Promise<{ parent: ChildProcessByStdio<Writable, Readable, null>, pid: number }> => {
       const module = new URL('../../dist/src/models/process-host.js', import.meta.url).href
       const path = join(folder, 'parent.mjs')
       await writeFile(path, `
@@ -319,8 +321,10 @@ describe('an engine process and its host', () => {
           logger: { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet }
         })
         await host.ready(new AbortController().signal)
-        process.stdout.write(host.pid + '\\n')
-        ${end}`)
+        process.stdin.once('data', () => {
+          ${end}
+        })
+        process.stdout.write(host.pid + '\\n')`)
       const parent = spawn(process.execPath, [path], { stdio: ['pipe', 'pipe', 'inherit'] })
       const pid = await new Promise<number>((resolve) => { parent.stdout.once('data', (data) => resolve(Number(data))) })
       expect(isAlive(pid)).toBe(true)
@@ -334,7 +338,8 @@ describe('an engine process and its host', () => {
     })
 
     it('ends when the parent exits, even when it hangs itself', async () => {
-      const { pid } = await startParent("process.kill(host.pid, 'SIGSTOP'); process.exit(1)")
+      const { parent, pid } = await startParent("process.kill(host.pid, 'SIGSTOP'); process.exit(1)")
+      parent.stdin.end('now')
       await vi.waitFor(() => { expect(isAlive(pid)).toBe(false) }, { timeout: 10_000 })
     })
   })
