@@ -136,7 +136,7 @@ describe('an engine process and its host', () => {
       const crowd: Promise<unknown>[] = []
       for (const waiting of [0, 4]) {
         for (let index = 0; index < 4; index++) crowd.push(run(host, `A lantern ${index}`, { maxTokens: 2 }))
-        await vi.waitFor(() => { expect(host.inference.snapshot()).toMatchObject({ running: 4, waiting }) }, { timeout: 10_000, interval: 5 })
+        await vi.waitFor(() => { expect(host.inference.snapshot()).toMatchObject({ running: 4, waiting }) }, { ...patience, interval: 5 })
       }
       kill(host)
       const outcomes = await Promise.allSettled(crowd)
@@ -176,7 +176,7 @@ describe('an engine process and its host', () => {
     await vi.waitFor(() => { expect(host.restarts).toBeGreaterThan(3) }, { timeout: 30_000 })
     expect(host.state).toBe('restarting')
     await vi.waitFor(() => { expect(host.failure?.message).toMatch(/could not be started again: it exited with code 3/) },
-      { timeout: 10_000 })
+      patience)
     const patient = run(host, 'The fox')
     await rm(marker)
     expect((await patient).at(-1)).toMatchObject({ type: 'finished' })
@@ -334,13 +334,13 @@ describe('an engine process and its host', () => {
     it('ends when the parent is killed', async () => {
       const { parent, pid } = await startParent('')
       parent.kill('SIGKILL')
-      await vi.waitFor(() => { expect(isAlive(pid)).toBe(false) }, { timeout: 10_000 })
+      await vi.waitFor(() => { expect(isAlive(pid)).toBe(false) }, patience)
     })
 
     it('ends when the parent exits, even when it hangs itself', async () => {
       const { parent, pid } = await startParent("process.kill(host.pid, 'SIGSTOP'); process.exit(1)")
       parent.stdin.end('now')
-      await vi.waitFor(() => { expect(isAlive(pid)).toBe(false) }, { timeout: 10_000 })
+      await vi.waitFor(() => { expect(isAlive(pid)).toBe(false) }, patience)
     })
   })
 
@@ -365,7 +365,7 @@ describe('an engine process and its host', () => {
       expect(host.inference.snapshot()).toMatchObject({
         requests: 0, running: 0, waiting: 0, added: 210, finished: 110, aborted: 100, lanes: [{ busySlots: 0 }]
       })
-    }, { timeout: 2000 })
+    }, patience)
     expect(host.restarts).toBe(0)
   })
 })

@@ -5,6 +5,7 @@ import { defaultSampling, greedySampling } from '../../../src/domain/sampling.ts
 import { mixSeed } from '../../../src/domain/seed.ts'
 import type { GenerationEvent, GenerationRequest, Inference, Prompt } from '../../../src/inference/inference.ts'
 import { collectEvents, generationRequest, neverAborted, textOf } from '../../support/generation.ts'
+import { patience } from '../../support/patience.ts'
 
 /** What the suite asks of the engine behind an inference. */
 export interface InferenceLimits {
@@ -50,7 +51,7 @@ export function describeInference (name: string, create: Create, { prompts }: In
     const { requests: open, running, waiting, lanes } = inference.snapshot()
     expect({ open, running, waiting, busy: lanes.map(({ busySlots }) => busySlots) })
       .toEqual({ open: 0, running: 0, waiting: 0, busy: lanes.map(() => 0) })
-  }, { timeout: 20_000 })
+  }, patience)
 
   /** Numbers may come a little later than what they count: waits until nothing comes any more. */
   const settled = async (inference: Inference): Promise<void> => {
@@ -172,7 +173,7 @@ export function describeInference (name: string, create: Create, { prompts }: In
         const slow = inference.generate(request({ maxTokens: 20 }), neverAborted)[Symbol.asyncIterator]()
         const events = [await next(slow)]
         await run(inference, request({ prompt: text(prompts[1] ?? '') }))
-        await vi.waitFor(() => { expect(inference.snapshot().running).toBe(0) }, { timeout: 20_000 })
+        await vi.waitFor(() => { expect(inference.snapshot().running).toBe(0) }, patience)
         for (let result = await slow.next(); result.done !== true; result = await slow.next()) events.push(result.value)
         expect(textOf(events)).toBe(expected)
         expect(events.at(-1)).toMatchObject({ type: 'finished' })
@@ -224,14 +225,14 @@ export function describeInference (name: string, create: Create, { prompts }: In
         for await (const event of inference.generate(endless({ choices: 2 }), neverAborted)) {
           if (event.type === 'text') break
         }
-        await vi.waitFor(() => { expect(inference.snapshot().aborted).toBe(aborted + 2) }, { timeout: 20_000 })
+        await vi.waitFor(() => { expect(inference.snapshot().aborted).toBe(aborted + 2) }, patience)
         await isIdle(inference)
       })
 
       it('frees those that wait for a slot', async () => {
         const controller = new AbortController()
         const outcomes = Array.from({ length: 9 }, () => collectEvents(inference.generate(endless(), controller.signal)))
-        await vi.waitFor(() => { expect(inference.snapshot()).toMatchObject({ running: 4, waiting: 5 }) }, { timeout: 20_000 })
+        await vi.waitFor(() => { expect(inference.snapshot()).toMatchObject({ running: 4, waiting: 5 }) }, patience)
         controller.abort()
         for (const outcome of await Promise.allSettled(outcomes)) {
           expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'request_aborted' } })
@@ -301,7 +302,7 @@ export function describeInference (name: string, create: Create, { prompts }: In
       await settled(inference)
       const before = inference.snapshot()
       await run(inference, endless({ maxTokens: 5, choices: 2 }))
-      await vi.waitFor(() => { expect(inference.snapshot().finished).toBe(before.finished + 2) }, { timeout: 20_000 })
+      await vi.waitFor(() => { expect(inference.snapshot().finished).toBe(before.finished + 2) }, patience)
       await isIdle(inference)
       const after = inference.snapshot()
       expect(after.added - before.added).toBe(2)
@@ -322,7 +323,7 @@ export function describeInference (name: string, create: Create, { prompts }: In
       const controller = new AbortController()
       await runToText(inference, endless(), controller.signal)
       const waiting = run(inference, request())
-      await vi.waitFor(() => { expect(inference.snapshot()).toMatchObject({ running: 1, waiting: 1 }) }, { timeout: 20_000 })
+      await vi.waitFor(() => { expect(inference.snapshot()).toMatchObject({ running: 1, waiting: 1 }) }, patience)
       await expect(run(inference, request())).rejects.toMatchObject({ code: 'queue_full' })
       controller.abort()
       expect((await waiting).at(-1)).toMatchObject({ type: 'finished' })

@@ -298,7 +298,7 @@ describe('a client that leaves', () => {
       method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ ...hello, stream }), signal: leaving.signal
     })
     if (stream) await (await answer).body?.getReader().read()
-    else await vi.waitFor(() => expect(inference.requests).toHaveLength(1))
+    else await vi.waitFor(() => expect(inference.requests).toHaveLength(1), patience)
     leaving.abort()
     await answer.catch(() => {})
     await aborted
@@ -315,7 +315,7 @@ describe('a client that leaves', () => {
     socket.pause()
     const body = JSON.stringify({ ...hello, stream: true })
     socket.write(`POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
-    await vi.waitFor(() => expect(log().at(-1)).toMatchObject({ outcome: 'aborted', errorCode: 'request_aborted' }), { timeout: 20_000 })
+    await vi.waitFor(() => expect(log().at(-1)).toMatchObject({ outcome: 'aborted', errorCode: 'request_aborted' }), patience)
     expect(inference.requests).toHaveLength(1)
     socket.destroy()
     expect((await fetch(`${origin}/health`)).status).toBe(200)

@@ -31,7 +31,7 @@ function createSteppedEngine (laneCount: number): { engine: Engine, nextStep: ()
   return {
     engine,
     nextStep: async () => {
-      await vi.waitFor(() => expect(steps.length).toBeGreaterThan(0), { interval: 1 })
+      await vi.waitFor(() => expect(steps.length).toBeGreaterThan(0), { ...patience, interval: 1 })
       return steps.shift() as PendingStep
     }
   }
@@ -142,7 +142,7 @@ describe('StepLoop', () => {
     clock.now = 101
     await vi.waitFor(() => expect(events).toMatchObject([
       { type: 'sequence-failed', id: 'b', error: { code: 'queue_timeout' } }
-    ]))
+    ]), patience)
     stuck.reject(new Error('end of test'))
   })
 
