@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdir, readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -108,8 +109,15 @@ export async function metric (origin: string, name: string, labels: Readonly<Rec
   return sum
 }
 
-/** Process ids of a process's children. */
+/** Process ids of a process's children. Slim Linux images have no `ps`; other systems always do. */
 export async function childrenOf (pid: number): Promise<number[]> {
+  if (process.platform === 'linux') {
+    const processes = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+    // The name of the program, in parentheses, may hold anything; state and parent follow it.
+    const parents = await Promise.all(processes.map(async (process) =>
+      /^.*\) \S (\d+)/s.exec(await readFile(`/proc/${process}/stat`, 'utf8').catch(() => ''))?.[1]))
+    return processes.filter((_, index) => parents[index] === String(pid)).map(Number)
+  }
   const listing = spawn('ps', ['-o', 'pid=', '--ppid', String(pid)], { stdio: ['ignore', 'pipe', 'ignore'] })
   let text = ''
   listing.stdout.setEncoding('utf8').on('data', (part: string) => { text += part })
