@@ -1,5 +1,6 @@
 import type { Engine } from '../engine/engine.ts'
 import { ServerError } from '../domain/errors.ts'
+import type { SequenceId } from '../domain/ids.ts'
 import { EngineServer } from './engine-server.ts'
 import { LocalInference } from './local.ts'
 import { type EngineLoad, type EngineMessage, type LogLevel, PROTOCOL_VERSION, type ServerMessage } from './protocol.ts'
@@ -59,7 +60,8 @@ async function serve (load: EngineLoad): Promise<EngineServer> {
   const log: Log = (level, details, message) => {
     if (levels.indexOf(level) >= lowest) send({ type: 'log', level, details: plain(details), message })
   }
-  const engine = await createEngine(load, log)
+  let server: EngineServer | null = null
+  const engine = await createEngine(load, log, (sequence, error) => server?.giveUp(sequence, error))
   try {
     for (const { key, file } of load.adapters) {
       await engine.loadAdapter(key, file, new AbortController().signal).catch((error: unknown) => {
@@ -73,7 +75,8 @@ async function serve (load: EngineLoad): Promise<EngineServer> {
         log('error', { step: id, lane, sequences: work.map(({ sequence }) => sequence), error }, 'step lost')
       }
     })
-    return new EngineServer({ engine, inference, send })
+    server = new EngineServer({ engine, inference, send })
+    return server
   } catch (error) {
     await engine[Symbol.asyncDispose]()
     throw error
@@ -81,13 +84,16 @@ async function serve (load: EngineLoad): Promise<EngineServer> {
 }
 
 /** Imported on demand: the fake engine runs where there are no native bindings. */
-async function createEngine ({ spec }: EngineLoad, log: Log): Promise<Engine> {
+async function createEngine (
+  { spec }: EngineLoad, log: Log, onStuck: (sequence: SequenceId, error: ServerError) => void
+): Promise<Engine> {
   switch (spec.backend) {
     case 'llama-cpp': {
       const { createLlamaCppEngine } = await import('../engine/llama-cpp/llama-cpp-engine.ts')
       let lastPercent = -1
       return await createLlamaCppEngine({
         ...spec.options,
+        onStuck,
         onProgress: (loaded) => {
           const percent = Math.floor(loaded * 100)
           if (percent === lastPercent) return

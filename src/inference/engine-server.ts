@@ -1,5 +1,5 @@
 import { ServerError } from '../domain/errors.ts'
-import type { RequestId } from '../domain/ids.ts'
+import type { RequestId, SequenceId } from '../domain/ids.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { LocalInference } from './local.ts'
 import {
@@ -67,6 +67,15 @@ export class EngineServer {
     await this.#inference.close()
     this.#flush()
     this.#publisher.stop()
+  }
+
+  /** A sequence's draw under a grammar does not end: its request fails, and the process asks to be replaced. */
+  giveUp (sequence: SequenceId, error: ServerError): void {
+    for (const [call, request] of this.#generations) {
+      if (this.#inference.requestOf(sequence) === request) this.#emit([call, wireCode.failed, error.serialize()])
+    }
+    this.#flush()
+    this.#send({ type: 'stuck', reason: 'was stuck in a draw under a grammar' })
   }
 
   #generate ({ call, request }: Extract<ServerMessage, { readonly type: 'generate' }>): void {

@@ -146,6 +146,11 @@ export class LocalInference implements Inference {
     this.#loop.wake()
   }
 
+  /** The request that a sequence is a choice of; undefined when it has ended. */
+  requestOf (sequence: SequenceId): RequestId | undefined {
+    return this.#owners.get(sequence)?.request.id
+  }
+
   /** Ends a request without a word to its sink; unknown and ended ones are ignored. */
   abort (id: RequestId): void {
     const request = this.#requests.get(id)

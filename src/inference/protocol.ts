@@ -28,7 +28,7 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error'
 export type EngineSpec =
   | {
     readonly backend: 'llama-cpp'
-    readonly options: Omit<LlamaCppEngineOptions, 'onProgress' | 'logger' | 'signal'>
+    readonly options: Omit<LlamaCppEngineOptions, 'onProgress' | 'onStuck' | 'logger' | 'signal'>
   }
   | {
     readonly backend: 'fake'
@@ -77,6 +77,8 @@ export type EngineMessage =
   /** How much of the model is loaded, 0 to 1. */
   | { readonly type: 'progress', readonly loaded: number }
   | { readonly type: 'ready', readonly info: EngineInfo, readonly snapshot: WireSnapshot }
+  /** It will never end what it does, and asks to be killed. */
+  | { readonly type: 'stuck', readonly reason: string }
   /** It could not load; the process exits. */
   | { readonly type: 'failed', readonly error: SerializedServerError }
   /** Everything that happened to all requests since the last batch; at most one batch per turn of the event loop. */

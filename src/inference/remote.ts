@@ -55,7 +55,7 @@ export class RemoteInference implements Inference {
   #refusal: ServerError | null = null
   #adapters = new Map<AdapterKey, AdapterFile>()
   #lastCall = 0
-  /** When the process last did something, or had to begin doing something. */
+  /** When the process last completed a step, or had to begin doing something. */
   #progressAt: Millis = 0
   #watch: NodeJS.Timeout | null = null
   #idle: (() => void)[] = []
@@ -125,7 +125,7 @@ export class RemoteInference implements Inference {
   take (message: Extract<EngineMessage, { readonly type: 'events' | 'reply' | 'reply-failed' | 'snapshot' }>): void {
     switch (message.type) {
       case 'events':
-        this.#progressAt = this.#now()
+        this.#noteLife()
         for (const event of message.events) {
           const call = this.#calls.get(event[0])
           if (call instanceof GenerationCall && call.take(event)) this.#settle(call)
@@ -134,7 +134,7 @@ export class RemoteInference implements Inference {
         break
       case 'reply':
       case 'reply-failed': {
-        this.#progressAt = this.#now()
+        this.#noteLife()
         const call = this.#calls.get(message.call)
         if (!(call instanceof ReplyCall)) break
         this.#settle(call)
@@ -253,11 +253,19 @@ export class RemoteInference implements Inference {
   }
 
   #add (call: RemoteCall): void {
-    if (this.#calls.size === 0) this.#progressAt = this.#now()
+    if (this.#calls.size === 0) this.#noteLife()
     this.#calls.set(call.number, call)
     this.#watch ??= setInterval(() => this.#look(), WATCH_INTERVAL_MS).unref()
     if (this.#connection !== null && this.#waiting.size === 0) this.#send(call, this.#connection)
     else this.#waiting.add(call)
+  }
+
+  /**
+   * The process answers, or has to begin. While it has a step to complete that is no progress: it can take in requests, and
+   * be asked by one client after the other, with a step that never ends.
+   */
+  #noteLife (): void {
+    if (this.#ledger.isQuiet) this.#progressAt = this.#now()
   }
 
   #send (call: RemoteCall, connection: EngineConnection): void {

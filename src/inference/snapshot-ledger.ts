@@ -1,6 +1,7 @@
 import type { Millis } from '../domain/ids.ts'
 import type { InferenceSnapshot } from './inference.ts'
 import type { WireSnapshot } from './protocol.ts'
+import { isQuiet } from './snapshot-publisher.ts'
 
 /** Which numbers only ever grow. A new counter fails to compile until it is named here; so does a new gauge below. */
 const counters = {
@@ -47,6 +48,9 @@ export class SnapshotLedger {
   /** Sums over the dead processes. */
   #past: InferenceSnapshot = nothingYet
   #current: InferenceSnapshot = nothingYet
+
+  /** Whether the process had nothing to do when it last reported. */
+  get isQuiet (): boolean { return isQuiet(this.#current) }
 
   /** A new process reports for the first time. */
   begin (snapshot: WireSnapshot, now: Millis): void {

@@ -51,6 +51,9 @@ export class SnapshotPublisher {
   }
 }
 
-/** A step may outlive the last request by its own duration; until then, slots and counters may still change. */
-const isQuiet = ({ requests, waiting, running, lanes }: InferenceSnapshot): boolean =>
+/**
+ * Whether there is nothing to do. A step may outlive the last request by its own duration; until then, slots and counters
+ * may still change.
+ */
+export const isQuiet = ({ requests, waiting, running, lanes }: InferenceSnapshot): boolean =>
   requests === 0 && waiting === 0 && running === 0 && lanes.every(({ isStepping, busySlots }) => !isStepping && busySlots === 0)

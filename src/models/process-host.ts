@@ -185,6 +185,10 @@ class EngineProcessHost implements ProcessHost {
         // It leaves by itself; if it cannot, its memory is needed all the same.
         this.#seeOff(child, this.#exitGraceMs).catch(() => {})
         break
+      case 'stuck':
+        this.#killReason = `${message.reason} and was killed`
+        child.kill()
+        break
       case 'log':
         this.#log(message.level, { enginePid: child.pid, ...message.details }, message.message)
         break
@@ -315,5 +319,6 @@ function describeExit ({ code, signal, spawnError }: EngineExit): string {
 /** The line that says what happened: before a stack, where there is one. */
 function lastWords ({ lastLines }: EngineExit): string {
   const line = lastLines.find((line) => /assert|error|abort|terminate|fatal|fail/i.test(line)) ?? lastLines.at(-1)
-  return line === undefined ? '' : `; its last words: ${line.trim()}`
+  // Native code gives the path of its source where it was built.
+  return line === undefined ? '' : `; its last words: ${line.trim().replace(/\S*\/(?=[\w.-]+:\d+:)/, '')}`
 }

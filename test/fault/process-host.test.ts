@@ -6,10 +6,12 @@ import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { greedySampling } from '../../src/domain/sampling.ts'
 import type { EngineSpec } from '../../src/inference/protocol.ts'
 import { engineProcessEntry } from '../../src/models/engine-child.ts'
 import type { ProcessHost, ProcessHostOptions } from '../../src/models/process-host.ts'
 import { collectEvents, generationRequest, neverAborted, textOf } from '../support/generation.ts'
+import { demoEngineOptions } from '../contract/inference/demo-model.ts'
 import { createTestHost } from '../support/process-host.ts'
 import { patience } from '../support/patience.ts'
 
@@ -259,6 +261,35 @@ describe('an engine process and its host', () => {
       const host = await startReady({ stallTimeoutMs: 500 })
       await expect(run(host, 'Please !hang-later')).rejects.toThrow(/completed no step in 500 ms and was killed/)
       expect((await run(host, 'The window')).at(-1)).toMatchObject({ type: 'finished' })
+      expect(host.restarts).toBe(1)
+    })
+  })
+
+  describe('stuck in a draw that does not end', () => {
+    it('is replaced: the request at fault fails, all that had no text are answered', async () => {
+      const host = await startReady({
+        spec: {
+          backend: 'llama-cpp',
+          options: {
+            ...demoEngineOptions,
+            ...{ laneCount: 1, slotsPerLane: 2, contextSize: 256, maxStepTokens: 64 },
+            grammarDrawLimits: { slowMs: 1000, stuckMs: 300 }
+          }
+        }
+      })
+      // After one letter there are two thousand ways to have read it, after two there are four million.
+      const grammar = `root ::= letter letter letter\nletter ::= ${Array.from({ length: 2000 }, () => '[a-z]').join(' | ')}`
+      const stuck = run(host, 'Once upon a time', { sampling: { ...greedySampling, grammar } })
+      const queued = [run(host, 'The fox'), run(host, 'The bridge'), run(host, 'The river')]
+      await expect(stuck).rejects.toMatchObject({ code: 'invalid_grammar', param: 'grammar' })
+      const outcomes = await Promise.allSettled(queued)
+      expect(outcomes.filter(({ status }) => status === 'fulfilled').length).toBeGreaterThan(0)
+      for (const outcome of outcomes) {
+        if (outcome.status === 'rejected') {
+          expect(outcome.reason).toMatchObject({ code: 'engine_crashed', message: expect.stringContaining('was stuck in a draw under a grammar and was killed') })
+        }
+      }
+      expect(textOf(await run(host, 'The fox'))).not.toBe('')
       expect(host.restarts).toBe(1)
     })
   })

@@ -1,3 +1,6 @@
+import type { ServerError } from '../../domain/errors.ts'
+import type { Millis, SequenceId } from '../../domain/ids.ts'
+
 /** Where the engine's and llama.cpp's own messages go: an object, then a short sentence, as pino takes them. */
 export interface EngineLogger {
   trace (details: object, message: string): void
@@ -5,6 +8,17 @@ export interface EngineLogger {
   info (details: object, message: string): void
   warn (details: object, message: string): void
   error (details: object, message: string): void
+}
+
+/**
+ * llama.cpp follows all ways at once in which a grammar can read the answer so far. Their number can grow exponentially, and
+ * a draw cannot be interrupted.
+ */
+export interface GrammarDrawLimits {
+  /** A sequence whose draw took longer ends with `invalid_grammar`: its next one would take many times as long. */
+  readonly slowMs: Millis
+  /** A draw that is not over by then may never be; see {@link LlamaCppEngineOptions.onStuck}. */
+  readonly stuckMs: Millis
 }
 
 export interface LlamaCppEngineOptions {
@@ -25,6 +39,11 @@ export interface LlamaCppEngineOptions {
   /** Called with 0 to 1 while the weights are read. */
   readonly onProgress?: ((progress: number) => void) | undefined
   readonly logger?: EngineLogger | undefined
+  readonly grammarDrawLimits?: GrammarDrawLimits | undefined
+  /**
+   * A sequence's draw does not end, and with it neither the step nor any other of its lane: the process has to be replaced.
+   */
+  readonly onStuck?: ((sequence: SequenceId, error: ServerError) => void) | undefined
   /** Stops the loading; the engine that was loaded does not listen to it. */
   readonly signal?: AbortSignal | undefined
 }

@@ -3,7 +3,7 @@ import { parseGbnf } from './gbnf-parser.ts'
 import type { GbnfElement, GbnfGrammar, GbnfRule } from './gbnf-parser.ts'
 
 /** Most ways in which a rule can begin; each is a stack that llama.cpp tries every token of the vocabulary against. */
-const maxBeginnings = 20_000
+const maxBeginnings = 5_000
 /**
  * Most steps of llama.cpp's search for left recursion, which walks shared rules again for every use. It is recursive, on
  * the main thread's stack; this also keeps it within some 2,000 rules of depth.
@@ -14,7 +14,7 @@ const maxSearchSteps = 2_000_000
  * Refuses grammars that llama.cpp does not survive. It checks for itself, but its check has gaps: rules that only become
  * empty through others hide a left recursion (it then runs out of memory, or aborts on an empty stack), and rules that are
  * used again and again make the check itself take exponential time. What no check can foresee is a grammar that becomes
- * ever more ambiguous as the answer grows.
+ * ever more ambiguous as the answer grows; the time that its draws take ends those (`GrammarDrawLimits`).
  *
  * @throws ServerError `invalid_grammar`, with line and column where the syntax is wrong
  */

@@ -18,8 +18,8 @@ export interface GbnfGrammar {
 /** As in llama.cpp, which takes more repetitions than this at the upper end for "without end". */
 const maxRepetitions = 2_000
 const maxGroupDepth = 64
-/** Elements after repetitions are written out, as llama.cpp does: 8 bytes each there. */
-const maxElements = 500_000
+/** Elements after repetitions are written out, as llama.cpp does: 8 bytes each there, again in every sequence's state. */
+const maxElements = 50_000
 
 const terminal: GbnfElement = { type: 'terminal' }
 

@@ -5,6 +5,8 @@ import type { LaneId, SequenceId, SlotId } from '../../domain/ids.ts'
 import type { SlotWork, StepPlan, WorkOutcome } from '../../scheduler/plan.ts'
 import type { Adapters } from './adapters.ts'
 import { AnswerState } from './answer-state.ts'
+import type { GrammarDrawLimits } from './engine-options.ts'
+import { drawWithin } from './grammar-draw.ts'
 import type { LogitIndex, NativeContext } from './native.ts'
 import { SlotSampler } from './slot-sampler.ts'
 import type { DrawnToken, SamplingParts } from './slot-sampler.ts'
@@ -15,9 +17,13 @@ export interface LaneOptions {
   readonly contextSize: number
   readonly maxStepTokens: number
   readonly threads: number
+  readonly grammarDrawLimits: GrammarDrawLimits
+  readonly onStuck: (sequence: SequenceId, error: ServerError) => void
 }
 
 const noLogits = new Uint32Array(0)
+
+const hasGrammar = ({ sample }: SlotWork): boolean => sample !== undefined && sample.sampling.grammar !== null
 
 /** A piece of work that is in the batch, and the draw that waits for its logits. */
 interface QueuedWork {
@@ -128,14 +134,17 @@ export class Lane {
       for (const { slot } of work) this.#clear(this.#sequenceOf(slot))
       throw new ServerError('engine_error', `The decode of ${tokenCount} tokens in ${work.length} slots failed`, { cause: error })
     }
-    await Promise.all(drawn.map(async (item) => {
+    const take = async (item: typeof drawn[number]): Promise<void> => {
       if ('error' in item) return fail(item.work, item.error)
       try {
-        outcomes.push({ slot: item.work.slot, ...await item.draw?.() ?? { token: null } })
+        outcomes.push({ slot: item.work.slot, ...await this.#draw(item) })
       } catch (error) {
         fail(item.work, error)
       }
-    }))
+    }
+    await Promise.all(drawn.filter(({ work }) => !hasGrammar(work)).map(take))
+    // One after the other, so that the time of each is its own.
+    for (const item of drawn.filter(({ work }) => hasGrammar(work))) await take(item)
     return outcomes
   }
 
@@ -221,6 +230,12 @@ export class Lane {
     } catch (error) {
       return { work, error }
     }
+  }
+
+  async #draw ({ work, draw }: QueuedWork): Promise<DrawnToken | { readonly token: null }> {
+    if (draw === null) return { token: null }
+    if (!hasGrammar(work)) return await draw()
+    return await drawWithin(this.#options.grammarDrawLimits, draw, (error) => this.#options.onStuck(work.sequence, error))
   }
 
   /** llama.cpp's sequence of a slot. */

@@ -213,6 +213,47 @@ describe('remote inference', () => {
     expect(ends).toEqual(['stall'])
   })
 
+  it('does not take a stuck process that still takes in requests for one that works', async () => {
+    connect()
+    const busy = { ...idle, requests: 1, running: 1 }
+    const first = run({ timeoutMs: 1_000_000 })
+    remote.take({ type: 'snapshot', snapshot: { now: 0, numbers: busy } })
+    // Its client leaves, others come and leave; the process accepts them, and tokenizes, but completes no step.
+    for (let second = 0; second < 59; second++) {
+      const controller = new AbortController()
+      const answer = run({ timeoutMs: 1_000_000 }, controller.signal)
+      remote.take({ type: 'events', events: [[second + 2, wireCode.accepted, 3]] })
+      controller.abort()
+      await expect(answer).rejects.toMatchObject({ code: 'request_aborted' })
+      if (second === 30) {
+        remote.take({ type: 'events', events: [[1, wireCode.failed, { code: 'engine_error', message: 'lost' }]] })
+        await expect(first).rejects.toMatchObject({ code: 'engine_error' })
+      }
+      pass(1000)
+    }
+    expect(ends).toEqual([])
+    const last = run({ timeoutMs: 1_000_000 })
+    pass(1000)
+    expect(ends).toEqual(['stall'])
+    finish(61)
+    await last
+  })
+
+  it('takes a process that only tokenizes for one that works', async () => {
+    connect()
+    let previous: Promise<unknown> | null = null
+    for (let call = 1; call <= 100; call++) {
+      const tokens = remote.tokenize({ segments }, { addBos: true })
+      if (call > 1) remote.take({ type: 'reply', call: call - 1, value: [] })
+      await previous
+      previous = tokens
+      pass(1000)
+    }
+    expect(ends).toEqual([])
+    remote.take({ type: 'reply', call: 100, value: [] })
+    await previous
+  })
+
   it('loads adapters into every process to come, until they are unloaded', async () => {
     const controller = new AbortController()
     const key = 'pirate#1' as AdapterKey

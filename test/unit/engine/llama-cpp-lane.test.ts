@@ -1,0 +1,118 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { adapterKey, baseAdapterSet, createAdapterSet } from '../../../src/domain/adapter-set.ts'
+import { asLaneId, asSequenceId, asSlotId, asToken } from '../../../src/domain/ids.ts'
+import { defaultSampling, type Sampling } from '../../../src/domain/sampling.ts'
+import type { Adapters } from '../../../src/engine/llama-cpp/adapters.ts'
+import { Lane } from '../../../src/engine/llama-cpp/lane.ts'
+import type { NativeContext, NativeLora, NativeSamplerConfig } from '../../../src/engine/llama-cpp/native.ts'
+import type { SamplingParts } from '../../../src/engine/llama-cpp/slot-sampler.ts'
+import type { SlotWork, StepPlan } from '../../../src/scheduler/plan.ts'
+
+/** What a lane asks of llama.cpp, in order, where the real one's answers would not show it. */
+describe('llama.cpp lane', () => {
+  let calls: unknown[][]
+  let failing: Error | null
+  let configs: NativeSamplerConfig[]
+  let lane: Lane
+  let plans: number
+  const pirate = createAdapterSet([{ name: 'pirate', generation: 1, scale: 0.5 }])
+
+  beforeEach(() => {
+    calls = []
+    failing = null
+    configs = []
+    plans = 0
+    const context = {
+      initBatch: () => {},
+      addToBatch: (...parameters: unknown[]) => {
+        calls.push(['addToBatch', parameters[0], parameters[1]])
+        return Uint32Array.of(0)
+      },
+      decodeBatch: async () => { if (failing !== null) throw failing },
+      sampleToken: async () => 1,
+      removeTokenCellsFromSequence: (...parameters: unknown[]) => {
+        calls.push(['remove', ...parameters])
+        return true
+      },
+      copySequenceStateFromOtherSequence: async (...parameters: unknown[]) => {
+        calls.push(['copy', ...parameters])
+        return 0
+      },
+      setLoras: (...parameters: unknown[]) => { calls.push(['setLoras', ...parameters]) },
+      setThreads: (threads: number) => { calls.push(['setThreads', threads]) },
+      dispose: async () => {}
+    } as unknown as NativeContext
+    class AddonSampler {
+      applyConfig (config: NativeSamplerConfig): void { configs.push(config) }
+      dispose (): void {}
+    }
+    const parts = { bindings: { AddonSampler }, endTokens: [asToken(2)], vocabularySize: 10 } as unknown as SamplingParts
+    const adapters = { get: ({ name }: { name: string }) => name as unknown as NativeLora } as unknown as Adapters
+    lane = new Lane({
+      id: asLaneId(0), slotsPerLane: 3, contextSize: 100, maxStepTokens: 50, threads: 1, grammarDrawLimits: { slowMs: 1, stuckMs: 1 }, onStuck: () => {}
+    }, context, parts, adapters)
+  })
+
+  const step = async (work: readonly SlotWork[], changes: Partial<StepPlan> = {}) => await lane.step({
+    id: ++plans, lane: asLaneId(0), threads: 1, adapters: baseAdapterSet, released: [], work, ...changes
+  })
+  const work = (slot: number, keep: number, tokens: readonly number[], changes: Partial<SlotWork> = {}): SlotWork => ({
+    slot: asSlotId(slot), sequence: asSequenceId(`s${slot}`), keep, tokens: tokens.map(asToken), ...changes
+  })
+  const sample = (sampling: Partial<Sampling>, history: readonly number[], promptLength: number): Pick<SlotWork, 'sample'> => ({
+    sample: { sampling: { ...defaultSampling(1), ...sampling }, index: history.length - promptLength, history: history.map(asToken), promptLength }
+  })
+
+  it('changes its threads when the plan does, and only then', async () => {
+    await step([work(0, 0, [1])])
+    await step([work(0, 1, [1])], { threads: 2 })
+    await step([work(0, 2, [1])], { threads: 2 })
+    expect(calls.filter(([name]) => name === 'setThreads')).toEqual([['setThreads', 2]])
+  })
+
+  it('applies adapters with their scales, and lets go of one before it is unloaded', async () => {
+    await step([work(0, 0, [1])], { adapters: pirate })
+    await step([work(0, 1, [1])], { adapters: pirate })
+    await lane.releaseAdapter(adapterKey({ name: 'shout', generation: 1 }))
+    expect(calls.filter(([name]) => name === 'setLoras')).toEqual([['setLoras', ['pirate'], [0.5]]])
+    await lane.releaseAdapter(adapterKey({ name: 'pirate', generation: 1 }))
+    expect(calls.at(-1)).toEqual(['setLoras', [], []])
+  })
+
+  it('relies on nothing in the slots of a step that was lost', async () => {
+    await step([work(0, 0, [1, 2, 3]), work(1, 0, [1, 2, 3])])
+    failing = new Error('no memory')
+    await expect(step([work(0, 3, [4])])).rejects.toMatchObject({ code: 'engine_error', cause: failing })
+    failing = null
+    expect(calls).toContainEqual(['remove', 0, 0, -1])
+    const outcomes = await step([work(0, 3, [4]), work(1, 3, [4])])
+    expect(outcomes).toContainEqual({ slot: 0, error: expect.objectContaining({ message: expect.stringContaining('3 cached tokens to keep, but it holds 0') }) })
+    expect(outcomes).toContainEqual({ slot: 1, token: null })
+  })
+
+  it('knows how much a copied slot holds: no more than its source', async () => {
+    await step([work(0, 0, [1, 2, 3])])
+    const outcomes = await step([
+      work(1, 3, [4], { copyFrom: asSlotId(0) }), work(2, 4, [5], { copyFrom: asSlotId(0) })
+    ])
+    expect(calls.filter(([name]) => name === 'copy')).toEqual([['copy', 1, 0], ['copy', 2, 0]])
+    expect(outcomes).toContainEqual({ slot: 1, token: null })
+    expect(outcomes).toContainEqual({ slot: 2, error: expect.objectContaining({ message: expect.stringContaining('4 cached tokens to keep, but it holds 3') }) })
+  })
+
+  it('forgets what it knows of a released sequence', async () => {
+    const biasesOf = (): unknown => Object.fromEntries([...configs.at(-1)?.tokenBiasKeys ?? []].map((key, at) => [key, configs.at(-1)?.tokenBiasValues?.[at]]))
+    await step([work(0, 0, [1, 5, 6], sample({ presencePenalty: 1 }, [1, 5, 6], 1))])
+    expect(biasesOf()).toEqual({ 5: -1, 6: -1 })
+    await step([work(0, 0, [1, 7, 8, 9], sample({ presencePenalty: 1 }, [1, 7, 8, 9], 1))], { released: [asSequenceId('s0')] })
+    expect(biasesOf()).toEqual({ 7: -1, 8: -1, 9: -1 })
+  })
+
+  it('refuses a draw for which every token is banned', async () => {
+    const logitBias = Array.from({ length: 10 }, (_, token): [number, number] => [token, -100])
+    expect(await step([work(0, 0, [1], sample({ logitBias }, [1], 1))])).toEqual([
+      { slot: 0, error: expect.objectContaining({ code: 'invalid_value', param: 'logit_bias' }) }
+    ])
+    expect(await step([work(0, 0, [1], sample({ logitBias: logitBias.slice(1) }, [1], 1))])).toEqual([{ slot: 0, token: 1 }])
+  })
+})
