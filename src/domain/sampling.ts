@@ -20,7 +20,7 @@ export const samplingSchema = z.strictObject({
   /** Subtracted from the logit of a token once per occurrence in the answer. */
   frequencyPenalty: z.number().min(-2).max(2).default(0),
   /** Divides (or multiplies, below zero) the logits of recent tokens of prompt and answer; 1 is off. */
-  repeatPenalty: z.number().positive().max(10).default(1),
+  repeatPenalty: z.number().min(0.01).max(10).default(1),
   /** How many recent tokens the repeat penalty looks at; -1 is the whole context. */
   repeatLastN: z.int().min(-1).default(64),
   /** DRY ("don't repeat yourself"): strength of the penalty on extending a repetition; 0 is off. */

@@ -1,6 +1,7 @@
 import { ServerError } from '../../domain/errors.ts'
 import { checkGbnf } from './gbnf-check.ts'
 import type { NativeBindings, NativeGrammar, NativeGrammarState, NativeModel } from './native.ts'
+import { RecentlyUsed } from './recently-used.ts'
 
 /** Texts of up to 64 KiB each; clients use few of them, again and again. */
 const maxKept = 32
@@ -9,7 +10,7 @@ const maxKept = 32
 export class Grammars {
   readonly #bindings: NativeBindings
   readonly #model: NativeModel
-  readonly #kept = new Map<string, NativeGrammar>()
+  readonly #kept = new RecentlyUsed<NativeGrammar>(maxKept)
 
   constructor (bindings: NativeBindings, model: NativeModel) {
     this.#bindings = bindings
@@ -43,22 +44,13 @@ export class Grammars {
   }
 
   #compile (text: string): NativeGrammar {
-    const kept = this.#kept.get(text)
-    if (kept !== undefined) {
-      this.#kept.delete(text)
-      this.#kept.set(text, kept)
-      return kept
-    }
-    checkGbnf(text)
-    let grammar: NativeGrammar
-    try {
-      grammar = new this.#bindings.AddonGrammar(text, { addonExports: this.#bindings, rootRuleName: 'root' })
-    } catch (error) {
-      throw new ServerError('invalid_grammar', 'The grammar is invalid: llama.cpp cannot parse it', { param: 'grammar', cause: error })
-    }
-    this.#kept.set(text, grammar)
-    const oldest = this.#kept.keys().next()
-    if (this.#kept.size > maxKept && oldest.done !== true) this.#kept.delete(oldest.value)
-    return grammar
+    return this.#kept.get(text, () => {
+      checkGbnf(text)
+      try {
+        return new this.#bindings.AddonGrammar(text, { addonExports: this.#bindings, rootRuleName: 'root' })
+      } catch (error) {
+        throw new ServerError('invalid_grammar', 'The grammar is invalid: llama.cpp refuses it. The usual reason is a repetition of something that can be empty', { param: 'grammar', cause: error })
+      }
+    })
   }
 }

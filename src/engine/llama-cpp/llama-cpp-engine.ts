@@ -7,7 +7,8 @@ import type { StepPlan, WorkOutcome } from '../../scheduler/plan.ts'
 import type { AdapterFile, Engine, EngineInfo, Tokenizer } from '../engine.ts'
 import { Adapters } from './adapters.ts'
 import { silentLogger } from './engine-options.ts'
-import type { LlamaCppEngineOptions } from './engine-options.ts'
+import type { EngineLogger, LlamaCppEngineOptions } from './engine-options.ts'
+import { defaultGrammarDrawLimits } from './grammar-draw.ts'
 import { Grammars } from './grammars.ts'
 import { Lane } from './lane.ts'
 import {
@@ -89,11 +90,16 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
   }
   try {
     signal?.throwIfAborted()
-    const backend = await loadNativeBackend(options.gpu, options.logger ?? silentLogger)
+    const complaints: string[] = []
+    const backend = await loadNativeBackend(options.gpu, noteComplaints(options.logger ?? silentLogger, complaints))
     disposers.push(async () => { backend.release() })
     const file = await readModelFile(options.modelPath, signal)
     assertGenerativeModel(file, backend.bindings)
-    const model = await loadModel(backend, options)
+    const model = await loadModel(backend, options).catch((error: unknown) => {
+      // The bindings say no more than that it failed.
+      const [reason] = complaints
+      throw reason === undefined ? error : new ServerError('engine_error', reason, { cause: error })
+    })
     disposers.push(() => model.dispose())
 
     const native = nativeModelOf(model)
@@ -118,7 +124,15 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
       signal?.throwIfAborted()
       const laneThreads = Math.max(1, Math.floor(threads / laneCount))
       const context = await createContext(backend, native, model, options, laneThreads)
-      const created = new Lane({ id: asLaneId(lane), slotsPerLane, contextSize, maxStepTokens, threads: laneThreads }, context, parts, adapters)
+      const created = new Lane({
+        id: asLaneId(lane),
+        slotsPerLane,
+        contextSize,
+        maxStepTokens,
+        threads: laneThreads,
+        grammarDrawLimits: options.grammarDrawLimits ?? defaultGrammarDrawLimits,
+        onStuck: options.onStuck ?? (() => {})
+      }, context, parts, adapters)
       disposers.push(() => created.dispose())
       await created.warmUp()
       lanes.push(created)
@@ -140,6 +154,18 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
     await dispose()
     signal?.throwIfAborted()
     throw ServerError.from(error, 'engine_error')
+  }
+}
+
+/** Passes messages on; keeps those of errors. */
+function noteComplaints (logger: EngineLogger, complaints: string[]): EngineLogger {
+  return {
+    ...logger,
+    error: (details, message) => {
+      // `llama_model_load: error loading model: …`, in front of which stands the function's name.
+      if (complaints.length < 8) complaints.push(message.replace(/^\w+: /, ''))
+      logger.error(details, message)
+    }
   }
 }
 

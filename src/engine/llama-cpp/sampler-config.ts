@@ -50,7 +50,8 @@ const readWith = (_member: keyof Sampling) => (): void => {}
  * tokens, so they are added up here and given as one bias list. llama.cpp has one token window for all three penalties,
  * while presence and frequency count the answer and the repeat penalty counts prompt and answer; and the bindings show
  * their DRY sampler drawn tokens only. It also leaves the native sampler without a memory: a sequence that moves to
- * another slot draws the same tokens. Additions come before the repeat penalty's factor.
+ * another slot draws the same tokens. Additions come before the repeat penalty's factor (llama.cpp
+ * has `logit_bias` there, and the others after it).
  */
 const samplerFields: {
   readonly [Member in keyof Sampling]: (draft: DrawDraft, value: Sampling[Member], draw: Draw) => void
@@ -60,7 +61,7 @@ const samplerFields: {
   },
   topP: (draft, topP) => { draft.config.topP = topP },
   topK: (draft, topK) => {
-    if (topK > 0) draft.config.topK = topK
+    if (topK > 0) draft.config.topK = Math.min(topK, 0x7fff_ffff)
   },
   minP: (draft, minP) => { draft.config.minP = minP },
   presencePenalty: (draft, penalty, { answerCounts }) => {
@@ -77,7 +78,9 @@ const samplerFields: {
     draft.config.repeatPenalty = penalty
     draft.config.repeatPenaltyTokens = Uint32Array.from(history.slice(history.length - window))
     // A window of fixed length where there is one: llama.cpp then takes the drawn token up instead of starting anew.
-    draft.config.repeatPenaltyMaxTokens = sampling.repeatLastN < 0 ? window : sampling.repeatLastN
+    // Two rings of that size are filled at once, so it follows the history in powers of two.
+    const room = Math.max(64, 2 ** Math.ceil(Math.log2(window)))
+    draft.config.repeatPenaltyMaxTokens = sampling.repeatLastN < 0 ? room : Math.min(sampling.repeatLastN, room)
   },
   repeatLastN: readWith('repeatPenalty'),
   dryMultiplier: (draft, multiplier, { sampling, history, breakers }) => {

@@ -1,11 +1,14 @@
 import { asToken } from '../../domain/ids.ts'
 import type { Tokenizer } from '../engine.ts'
 import type { BreakerTails } from './dry-penalty.ts'
+import { RecentlyUsed } from './recently-used.ts'
 
 /** Tails longer than this are cut, as in llama.cpp, so that the scan for breakers stays linear. */
 const maxTailTokens = 20
 /** Breakers differ between requests, but rarely; each costs a walk over the vocabulary. */
 const maxKeptBreakers = 64
+/** Lists of breakers, which clients send again and again; put together, they can take megabytes. */
+const maxKeptLists = 8
 
 /**
  * Finds, for DRY's sequence breakers, all ways in which tokens can spell them: a token that holds the breaker, or one whose
@@ -14,7 +17,8 @@ const maxKeptBreakers = 64
 export class SequenceBreakers {
   readonly #tokenizer: Tokenizer
   readonly #vocabularySize: number
-  readonly #kept = new Map<string, BreakerTails>()
+  readonly #kept = new RecentlyUsed<BreakerTails>(maxKeptBreakers)
+  readonly #keptLists = new RecentlyUsed<BreakerTails>(maxKeptLists)
   #texts: readonly string[] | null = null
 
   constructor (tokenizer: Tokenizer, vocabularySize: number) {
@@ -24,24 +28,20 @@ export class SequenceBreakers {
 
   /** All tails of several breakers together. */
   tailsOf (breakers: readonly string[]): BreakerTails {
-    const merged = new Map<number, (readonly number[])[]>()
-    for (const breaker of breakers) {
-      for (const [token, tails] of this.#tailsOfOne(breaker)) {
-        const known = merged.get(token)
-        if (known === undefined) merged.set(token, [...tails])
-        else known.push(...tails)
+    return this.#keptLists.get(JSON.stringify(breakers), () => {
+      const merged = new Map<number, (readonly number[])[]>()
+      for (const breaker of breakers) {
+        for (const [token, tails] of this.#kept.get(breaker, () => this.#tailsOfOne(breaker))) {
+          const known = merged.get(token)
+          if (known === undefined) merged.set(token, [...tails])
+          else known.push(...tails)
+        }
       }
-    }
-    return merged
+      return merged
+    })
   }
 
   #tailsOfOne (breaker: string): BreakerTails {
-    const kept = this.#kept.get(breaker)
-    if (kept !== undefined) {
-      this.#kept.delete(breaker)
-      this.#kept.set(breaker, kept)
-      return kept
-    }
     this.#texts ??= Array.from({ length: this.#vocabularySize }, (_, token) => this.#tokenizer.tokenText(asToken(token)))
     const found = new Map<number, readonly (readonly number[])[]>()
     for (const [token, text] of this.#texts.entries()) {
@@ -58,9 +58,6 @@ export class SequenceBreakers {
       }
       if (tails.length > 0) found.set(token, tails)
     }
-    this.#kept.set(breaker, found)
-    const oldest = this.#kept.keys().next()
-    if (this.#kept.size > maxKeptBreakers && oldest.done !== true) this.#kept.delete(oldest.value)
     return found
   }
 }

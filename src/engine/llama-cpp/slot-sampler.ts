@@ -71,8 +71,12 @@ export class SlotSampler {
       grammar,
       endTokens
     })
+    if (config.tokenBiasValues !== undefined && config.tokenBiasValues.length >= vocabularySize && config.tokenBiasValues.every((bias) => bias === -Infinity)) {
+      throw new ServerError('invalid_value', 'logit_bias bans every token of the vocabulary', { param: 'logit_bias' })
+    }
     // A sampler that is given the seed it has goes on with its dice instead of throwing them anew.
-    if (config.seed === this.#seed && sampling.temperature > 0) this.#sampler.applyConfig({ ...config, seed: (config.seed ?? 0) ^ 1 })
+    const throwsDice = sampling.temperature > 0 || sampling.xtcProbability > 0
+    if (throwsDice && config.seed === this.#seed) this.#sampler.applyConfig({ ...config, seed: (config.seed ?? 0) ^ 1 })
     this.#sampler.applyConfig(config)
     this.#seed = config.seed ?? null
 
@@ -103,7 +107,6 @@ export class SlotSampler {
     index: LogitIndex, work: SampleWork, answer: AnswerState, grammar: ReturnType<Grammars['createState']>
   ): Promise<Token> {
     const { grammars, endTokens } = this.#parts
-    const before = bansEndTokens(work) ? grammars.cloneState(grammar) : null
     let cause: unknown
     try {
       const [token, , , , weight] = await this.#context.sampleToken(index, this.#sampler, false, false, undefined, true)
@@ -115,12 +118,14 @@ export class SlotSampler {
     } catch (error) {
       cause = error
     }
+    // Native states are only freed by the garbage collector, so the state before the draw is made again, not copied for each.
+    const before = bansEndTokens(work) ? answer.grammarOf(work, grammars) : null
     const end = before === null ? undefined : endTokens.find((token) => grammars.allows(before, token))
     if (before !== null && end !== undefined) {
       answer.keepGrammar(before)
       return end
     }
-    throw new ServerError('engine_error', 'No token of the model continues the answer as the grammar demands', { param: 'grammar', cause })
+    throw new ServerError('invalid_grammar', 'No token that may be drawn continues the answer as the grammar demands', { param: 'grammar', cause })
   }
 
   /**

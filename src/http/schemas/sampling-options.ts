@@ -88,7 +88,8 @@ export function toSampling (request: SamplingRequest, logprobs: number | null, r
     xtcProbability: request.xtc_probability,
     xtcThreshold: request.xtc_threshold,
     logitBias: request.logit_bias,
-    seed: request.seed === undefined ? randomSeed() : seedFromInteger(request.seed),
+    // As vLLM and llama-server have it, -1 asks for a random seed.
+    seed: request.seed === undefined || request.seed === -1 ? randomSeed() : seedFromInteger(request.seed),
     logprobs,
     minTokens: request.min_tokens,
     ignoreEos: request.ignore_eos,

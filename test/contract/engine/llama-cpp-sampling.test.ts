@@ -7,6 +7,9 @@ import { createLlamaCppEngine } from '../../../src/engine/llama-cpp/llama-cpp-en
 import { type DrivenSequence, EngineDriver } from './engine-driver.ts'
 
 const modelPath = join(import.meta.dirname, '../../../models/demo/drawbridge-demo-q8_0.gguf')
+const options = {
+  modelPath, gpu: 'off', gpuLayers: 'auto', threads: 1, laneCount: 1, slotsPerLane: 4, contextSize: 512, maxStepTokens: 512
+} as const
 const ask = (text: string): string => `<|im_start|>user\n${text}<|im_end|>\n<|im_start|>assistant\n`
 
 describe('llama.cpp sampling', () => {
@@ -14,9 +17,7 @@ describe('llama.cpp sampling', () => {
   let driver: EngineDriver
 
   beforeAll(async () => {
-    engine = await createLlamaCppEngine({
-      modelPath, gpu: 'off', gpuLayers: 'auto', threads: 1, laneCount: 1, slotsPerLane: 4, contextSize: 512, maxStepTokens: 512
-    })
+    engine = await createLlamaCppEngine(options)
     driver = new EngineDriver(engine)
   })
 
@@ -216,6 +217,14 @@ describe('llama.cpp sampling', () => {
     expect([second.drawn, third.drawn]).toEqual([first.drawn, first.drawn])
   })
 
+  it('throws the dice of XTC anew as well, where nothing else is left to chance', async () => {
+    const options = { temperature: 0, xtcProbability: 0.5, xtcThreshold: 0.01 }
+    expect((await firstTokens(story, options)).size).toBeGreaterThan(1)
+    const again = new Set<string>()
+    for (let round = 0; round < 12; round++) again.add(textOf(await draw(story, { ...defaultSampling(5), ...options }, 1)))
+    expect(again.size).toBe(1)
+  })
+
   it('reports log-probabilities that are the logarithms of a whole distribution', async () => {
     const { vocabularySize } = engine.info.model
     // Twenty at a time, the rest forbidden one by one: the report must not change with the bans.
@@ -271,9 +280,22 @@ describe('llama.cpp sampling', () => {
         ...{ id: 1_000_000, lane: fine.lane, threads: 1, adapters: fine.adapters, released: [] },
         work: [driver.work(stuck), driver.work(fine)]
       })
-      expect(outcomes).toContainEqual({ slot: 0, error: expect.objectContaining({ code: 'engine_error' }) })
+      expect(outcomes).toContainEqual({ slot: 0, error: expect.objectContaining({ code: 'invalid_grammar', param: 'grammar' }) })
       expect(outcomes).toContainEqual(expect.objectContaining({ slot: 1, token: expect.any(Number) }))
       expect(await answer(story, greedySampling, 4)).toBe(textOf(await draw(story, greedySampling, 4, 2)))
+    })
+
+    it('fail one sequence when its draws take too long, and leave the others of the step alone', async () => {
+      await using limited = await createLlamaCppEngine({ ...options, grammarDrawLimits: { slowMs: -1, stuckMs: 60_000 } })
+      const lever = new EngineDriver(limited)
+      const slow = lever.sequence(tokenize(story), { slot: 0, sampling: { ...greedySampling, grammar: 'root ::= [a-z]+' } })
+      const fine = lever.sequence(tokenize(story), { slot: 1, sampling: greedySampling })
+      const outcomes = await limited.step({
+        ...{ id: 1_000_000, lane: fine.lane, threads: 1, adapters: fine.adapters, released: [] },
+        work: [lever.work(slow), lever.work(fine)]
+      })
+      expect(outcomes).toContainEqual({ slot: 0, error: expect.objectContaining({ code: 'invalid_grammar', param: 'grammar' }) })
+      expect(outcomes).toContainEqual(expect.objectContaining({ slot: 1, token: expect.any(Number) }))
     })
 
     it('stop a sequence whose history does not follow them', async () => {
