@@ -1,5 +1,5 @@
 import type { GGUFParseOutput, MetadataValue } from '@huggingface/gguf'
-import { open } from 'node:fs/promises'
+import { constants, open } from 'node:fs/promises'
 import { gguf } from '@huggingface/gguf'
 import { StartupError } from '../domain/startup-error.ts'
 import { byteText } from './byte-text.ts'
@@ -61,7 +61,8 @@ export async function readGgufFile (path: string, label = 'The model file'): Pro
 
 async function readHead (path: string, label: string): Promise<{ readonly head: Buffer, readonly sizeBytes: number }> {
   try {
-    await using file = await open(path, 'r')
+    // Not to wait for a writer, should it be a named pipe.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
     const stats = await file.stat()
     if (stats.isDirectory()) throw new StartupError(`${label} ${path} is a folder, not a file`)
     if (!stats.isFile()) throw new StartupError(`${label} ${path} is not a regular file`)
@@ -80,7 +81,7 @@ function checkHead (head: Buffer, sizeBytes: number, subject: string): void {
   if (sizeBytes < wholeHeaderBytes) throw truncated(subject, sizeBytes, null)
   const version = head.readUInt32LE(4)
   // A small number read with the wrong byte order has nothing in its low half.
-  if ((version & 0xFFFF) === 0) throw new StartupError(`${subject} is a big-endian GGUF file, which this machine cannot use`)
+  if (version !== 0 && (version & 0xFFFF) === 0) throw new StartupError(`${subject} is a big-endian GGUF file, which this machine cannot use`)
   if (!supportedVersions.includes(version)) {
     throw new StartupError(`${subject} has version ${version} of the GGUF format, but only versions 2 and 3 can be read; ` +
       (version < 2 ? 'convert the model again' : 'a newer Drawbridge may read it'))

@@ -21,6 +21,9 @@ export interface MemoryShape {
 /** An engine process without any model: Node, the bindings and llama.cpp's own tables. */
 const processBytes = 128 * 1024 ** 2
 
+/** A slot's samplers and its share of the graph. */
+const slotBytes = 128 * 1024
+
 /** llama.cpp rounds the cells of a cache up to a multiple of this. */
 const cellPadding = 256
 
@@ -33,7 +36,7 @@ export function estimateMemory (model: ModelFile, shape: MemoryShape): MemoryEst
   const weightsBytes = model.sizeBytes
   const cells = Math.ceil(shape.contextSize / cellPadding) * cellPadding
   const floatsPerToken = model.vocabularySize + 8 * model.embeddingLength + 3 * model.feedForwardLength
-  const workBytes = processBytes + shape.lanes * Math.min(shape.stepTokens, shape.contextSize * shape.slots) * floatsPerToken * 4
+  const workBytes = processBytes + slotBytes * shape.slots + shape.lanes * Math.min(shape.stepTokens, shape.contextSize * shape.slots) * floatsPerToken * 4
   const cacheBytes = (model.kvBytesPerToken ?? 0) * cells * shape.slots
   return { weightsBytes, cacheBytes, workBytes, totalBytes: weightsBytes + cacheBytes + workBytes }
 }

@@ -51,7 +51,7 @@ export async function readModelFile (paths: readonly [string, ...string[]]): Pro
     name: metadata.text('general.name'),
     quantization: fileType === null ? null : GGMLFileQuantizationType[fileType] ?? null,
     parameterCount: tensors.reduce((sum, tensor) => sum + tensor.elementCount, 0),
-    trainContextSize: metadata.number(`${architecture}.context_length`),
+    trainContextSize: metadata.count(`${architecture}.context_length`),
     vocabularySize: vocabulary.length,
     embeddingLength: metadata.number(`${architecture}.embedding_length`) ?? 0,
     feedForwardLength: Math.max(0, ...metadata.numbers(`${architecture}.feed_forward_length`)),
@@ -83,7 +83,8 @@ function checkKind (file: GgufFile, metadata: MetadataReader): string {
     throw new StartupError(`${subject} is a LoRA adapter${base === null ? '' : ` for ${base}`}, not a model; give the model it belongs to`)
   }
   if (architecture === null) throw new StartupError(`${subject} does not name its architecture (general.architecture), so it is no model`)
-  const other = otherArchitectures[type === 'mmproj' ? 'clip' : architecture]
+  const kind = type === 'mmproj' ? 'clip' : architecture
+  const other = Object.hasOwn(otherArchitectures, kind) ? otherArchitectures[kind] : undefined
   if (other !== undefined) throw new StartupError(`${subject} is ${other}`)
   if (type !== null && type !== 'model') throw new StartupError(`${subject} holds "${type}", not a model`)
   const isEmbedding = embeddingArchitectures.has(architecture) ||
@@ -135,6 +136,12 @@ class MetadataReader {
   number (key: string): number | null {
     const value = this.#metadata.get(key)
     return typeof value === 'number' || typeof value === 'bigint' ? Number(value) : null
+  }
+
+  /** A whole number, 1 or more; null for anything else. */
+  count (key: string): number | null {
+    const value = this.number(key)
+    return value !== null && Number.isSafeInteger(value) && value >= 1 ? value : null
   }
 
   /** A number, or one for each layer; empty when the key is missing. */

@@ -95,6 +95,13 @@ describe('wrong uses end with one clear sentence and exit code 1', () => {
     const { code, stderr } = await run(['--model', file, '--port', '0', '--log-level', 'silent'])
     expect(code).toBe(1)
     expect(stderr).toMatch(new RegExp(`^drawbridge: The model hollow \\(${file}\\) could not be loaded: .+\n$`))
+
+    const unknown = fileOf('future.gguf', tinyModel({}, 'transformer9'))
+    expect(await run(['--model', unknown, '--port', '0', '--log-level', 'silent'])).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `drawbridge: The model future (${unknown}) could not be loaded: error loading model: unknown model architecture: 'transformer9'\n`
+    })
   })
 
   it('a port that is taken', async () => {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -86,10 +87,14 @@ describe('files that are no model', () => {
   it('says when it is missing or a folder', async () => {
     expect(await refusal(path.join(directory, 'nothing.gguf'))).toBe('cannot be read: it does not exist')
     expect(await refusal(directory)).toBe('is a folder, not a file')
+    const pipe = path.join(directory, 'pipe.gguf')
+    execFileSync('mkfifo', [pipe])
+    for (const special of ['/dev/null', pipe]) expect(await refusal(special)).toBe('is not a regular file')
   })
 
   it('says which version and byte order it cannot read', async () => {
     expect(await refusal(fileOf('v1.gguf', writeGguf({ version: 1 })))).toBe('has version 1 of the GGUF format, but only versions 2 and 3 can be read; convert the model again')
+    expect(await refusal(fileOf('v0.gguf', writeGguf({ version: 0 })))).toBe('has version 0 of the GGUF format, but only versions 2 and 3 can be read; convert the model again')
     expect(await refusal(fileOf('v9.gguf', writeGguf({ version: 9 })))).toBe('has version 9 of the GGUF format, but only versions 2 and 3 can be read; a newer Drawbridge may read it')
     const swapped = tinyModel()
     swapped.writeUInt32BE(3, 4)
@@ -110,11 +115,20 @@ describe('files that are no model', () => {
     ['bert', tinyModel({}, 'bert'), 'is an embedding model (bert), which cannot generate text'],
     ['pooling', tinyModel({ 'qwen3.pooling_type': 3 }, 'qwen3'), 'is an embedding model (qwen3), which cannot generate text'],
     ['not causal', tinyModel({ 'llama.attention.causal': false }), 'is an embedding model (llama), which cannot generate text'],
+    ['named like a member of all objects', writeGguf({ metadata: { 'general.architecture': '__proto__' } }), 'has no vocabulary, so it cannot read or write text'],
     ['t5', tinyModel({}, 't5'), 'is an encoder-decoder model (t5), which is not supported'],
     ['no architecture', writeGguf({ metadata: { 'general.name': 'x' } }), 'does not name its architecture (general.architecture), so it is no model'],
     ['no vocabulary', writeGguf({ metadata: { 'general.architecture': 'llama' } }), 'has no vocabulary, so it cannot read or write text']
   ])('refuses other things that come as GGUF: %s', async (name, content, message) => {
     expect(await refusal(fileOf(`${name.replace(' ', '-')}.gguf`, content))).toBe(message)
+  })
+})
+
+describe('the context that a model was trained for', () => {
+  it('is unknown where the file says nonsense', async () => {
+    const contextOf = async (length: number) => (await readModelFile([fileOf('context.gguf', tinyModel({ 'llama.context_length': length }))])).trainContextSize
+    expect(await contextOf(1024)).toBe(1024)
+    expect(await contextOf(0)).toBeNull()
   })
 })
 
