@@ -47,6 +47,8 @@ function checkWords ([command, ...rest]: readonly string[]): void {
 }
 
 function print (text: string): number {
+  // `--help | head` has closed its end before everything is written.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
   process.stdout.write(text)
   return 0
 }

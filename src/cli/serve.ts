@@ -12,6 +12,7 @@ import { inspectMachine } from '../models/machine.ts'
 import { type PreparedModel, prepareModels } from '../models/prepare-models.ts'
 import { createProcessHost, type ProcessHost } from '../models/process-host.ts'
 import { createLogger } from '../telemetry/logging.ts'
+import { LogOutput } from '../telemetry/log-output.ts'
 import { describeListenError } from './listen-error.ts'
 import { reachableOrigins } from './reachable-origins.ts'
 import { drain, waitForSignal } from './shutdown.ts'
@@ -32,7 +33,9 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
   process.title = 'drawbridge'
   const sourceOf = (flag: string): string => origins.get(flag) ?? `--${flag}`
   const isTerminal = process.stdout.isTTY
-  const logger = createLogger({ level: config.logLevel, format: config.logFormat, isTerminal })
+  const isColoured = isTerminal && process.env['NO_COLOR'] === undefined
+  const output = new LogOutput(1)
+  const logger = createLogger({ level: config.logLevel, format: config.logFormat, isTerminal, isColoured }, output)
   for (const warning of warnings) logger.warn({}, warning)
 
   const machine = await inspectMachine({ withGpu: config.gpu === 'auto' || config.gpu === 'cuda' })
@@ -48,13 +51,13 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
   const hosts = models.map((model) => createHost(model, config, logger))
   let app: App | null = null
   try {
-    dieOfUncaughtErrors(logger)
+    dieOfUncaughtErrors(logger, output)
     app = await buildApp({ config, catalogue: createModelCatalogue(hosts), logger })
     await listen(app, config, sourceOf)
     const urls = reachableOrigins(config.host, (app.server.address() as AddressInfo).port)
 
     const isReady = await untilReadyOrSignal(hosts, signals.first)
-    if (isReady) announce({ config, urls, models, hosts, logger, isTerminal })
+    if (isReady) announce({ config, urls, models, hosts, logger, output, isTerminal, isColoured })
     const signal = await signals.first
     logger.info({ signal, drainTimeoutMs: config.drainTimeoutMs }, 'draining')
     await drain({ hosts, app, drainTimeoutMs: config.drainTimeoutMs, second: signals.second, logger })
@@ -62,7 +65,9 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
     return 0
   } catch (error) {
     await Promise.allSettled(hosts.map((host) => host.destroy(new ServerError('server_draining', 'The server could not start'))))
-    await app?.close()
+    const closing = app?.close()
+    app?.server.closeAllConnections()
+    await closing
     throw error
   } finally {
     signals.dispose()
@@ -126,11 +131,13 @@ interface Announcement {
   readonly models: readonly PreparedModel[]
   readonly hosts: readonly ProcessHost[]
   readonly logger: Logger
+  readonly output: LogOutput
   readonly isTerminal: boolean
+  readonly isColoured: boolean
 }
 
 /** A screen for people; for programs that read the log, the same facts in it. */
-function announce ({ config, urls, models, hosts, logger, isTerminal }: Announcement): void {
+function announce ({ config, urls, models, hosts, logger, output, isTerminal, isColoured }: Announcement): void {
   const started = hosts.flatMap((host, index) => host.info === null ? [] : [{ id: host.id, info: host.info, quantization: models[index]?.file?.quantization ?? null }])
   const isScreenWanted = config.logLevel !== 'silent' && (config.logFormat === 'pretty' || (config.logFormat === 'auto' && isTerminal))
   if (!isScreenWanted) {
@@ -150,22 +157,25 @@ function announce ({ config, urls, models, hosts, logger, isTerminal }: Announce
     }, 'ready')
     return
   }
-  process.stdout.write(startScreen({
+  output.write(startScreen({
     version: readVersion(),
     origins: urls,
     models: started,
     keyCount: config.apiKeys.length,
     isPublic: !isLoopback(config.host),
     command: process.env['npm_lifecycle_event'] === 'start' ? 'npm start --' : 'drawbridge',
-    isColoured: isTerminal && process.env['NO_COLOR'] === undefined
+    isColoured
   }))
 }
 
+/** For the log's last line to be written. */
+const lastLineMs = 1000
+
 /** What nobody caught may have left anything half done. Engine processes end with this one. */
-function dieOfUncaughtErrors (logger: Logger): void {
+function dieOfUncaughtErrors (logger: Logger, output: LogOutput): void {
   const die = (error: unknown): void => {
     logger.fatal({ err: error }, 'uncaught error')
-    process.exit(1)
+    output.settle(lastLineMs).then(() => process.exit(1), () => process.exit(1))
   }
   process.on('uncaughtException', die)
   process.on('unhandledRejection', die)

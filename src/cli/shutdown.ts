@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ServerError } from '../domain/errors.ts'
 
 export interface Signals {
-  /** The first SIGTERM or SIGINT. */
+  /** The first SIGTERM, SIGINT or SIGHUP (the terminal was closed). */
   readonly first: Promise<NodeJS.Signals>
   /** One more of them, later: whoever sends it does not want to wait. */
   readonly second: Promise<NodeJS.Signals>
@@ -22,6 +22,8 @@ interface SignalSource {
  */
 const echoMs = 500
 
+const endSignals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
+
 /** Listens for the signals that ask a process to end. */
 export function waitForSignal (source: SignalSource = process, now: () => number = () => performance.now()): Signals {
   const waiting: ((signal: NodeJS.Signals) => void)[] = []
@@ -35,14 +37,12 @@ export function waitForSignal (source: SignalSource = process, now: () => number
     if (firstAt === -Infinity) firstAt = now()
     waiting.shift()?.(signal)
   }
-  source.on('SIGTERM', hear)
-  source.on('SIGINT', hear)
+  for (const signal of endSignals) source.on(signal, hear)
   return {
     first,
     second,
     dispose () {
-      source.off('SIGTERM', hear)
-      source.off('SIGINT', hear)
+      for (const signal of endSignals) source.off(signal, hear)
     }
   }
 }
@@ -50,32 +50,42 @@ export function waitForSignal (source: SignalSource = process, now: () => number
 export interface DrainOptions {
   readonly hosts: readonly Pick<ModelHost, 'close' | 'destroy'>[]
   /** The HTTP server; closed last, so that `/ready` can say that it drains. */
-  readonly app: { close (): PromiseLike<unknown> }
+  readonly app: { close (): PromiseLike<unknown>, readonly server: { closeAllConnections (): void } }
   readonly drainTimeoutMs: number
   /** Ends the waiting at once. */
   readonly second: Promise<NodeJS.Signals>
   readonly logger: { warn (details: object, message: string): void }
 }
 
+/** For the error that ends a stream to reach its client. */
+const lastWordsMs = 500
+
 /**
  * Ends a server in good order: new requests are refused, running ones may finish until the time is up or a second signal
- * comes, then they end with an error.
+ * comes, then they end with an error. Connections that are still open after that are cut.
  */
 export async function drain ({ hosts, app, drainTimeoutMs, second, logger }: DrainOptions): Promise<void> {
   const timer = new AbortController()
+  const tooLong = Promise.race([
+    delay(drainTimeoutMs, 'the time for running requests is up', { signal: timer.signal }).catch(() => 'the server is closed'),
+    second.then((signal) => `a second signal came (${signal})`)
+  ])
   const finished = Promise.all(hosts.map((host) => host.close()))
   // Whoever gives up on them first says so; that closing fails then is no news.
   finished.catch(() => {})
-  const why = await Promise.race([
-    finished.then(() => null),
-    delay(drainTimeoutMs, 'the time for running requests is up' as const, { signal: timer.signal }).catch(() => null),
-    second.then((signal) => `a second signal came (${signal})`)
-  ])
-  timer.abort()
+  const why = await Promise.race([finished.then(() => null), tooLong])
   if (why !== null) {
     logger.warn({ reason: why }, 'ending running requests')
     const error = new ServerError('server_draining', `The server shuts down: ${why}`)
     await Promise.allSettled(hosts.map((host) => host.destroy(error)))
   }
-  await app.close()
+  const closing = Promise.resolve(app.close())
+  // Clients that have sent half a request, or do not read their answer, have no more time than the rest.
+  const isLate = await Promise.race([closing.then(() => false), tooLong.then(() => true)])
+  if (isLate) {
+    await Promise.race([closing, delay(why === null ? 0 : lastWordsMs, null, { ref: false })])
+    app.server.closeAllConnections()
+  }
+  timer.abort()
+  await closing
 }

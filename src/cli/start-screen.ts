@@ -35,7 +35,7 @@ export function startScreen (screen: StartScreen): string {
       ['', describeCapacity(model.info)] as const
     ]),
     ['Access', describeAccess(screen)],
-    ['Health', `${origin}/health, ${origin}/ready, ${origin}/metrics`]
+    ['Health', `${origin}/health, /ready, /metrics`]
   ]
   const rows = facts.map(([label, text]) => `  ${dim(label.padEnd(8))}${text}`)
 

@@ -8,6 +8,7 @@ export interface LoggerOptions {
   readonly format: Config['logFormat']
   /** Whether the output is a terminal: what `auto` looks at. */
   readonly isTerminal: boolean
+  readonly isColoured: boolean
 }
 
 /** Fields that could hold a key, wherever a logged object has them. */
@@ -20,11 +21,11 @@ const secretPaths = ['authorization', 'apiKey', 'apiKeys', 'api_key', '["x-api-k
 const redact = { paths: secretPaths, censor: '[hidden]' }
 
 /** The server's logger. Prompts, answers and keys are never passed to it; the redaction is a second net. */
-export function createLogger (options: LoggerOptions, destination: DestinationStream = pino.destination({ dest: 1, sync: true })): Logger {
+export function createLogger (options: LoggerOptions, destination: DestinationStream): Logger {
   const isPretty = options.format === 'pretty' || (options.format === 'auto' && options.isTerminal)
   if (!isPretty) return pino({ level: options.level, redact }, destination)
   // Line by line rather than through streams, so that nothing is lost when the process ends.
-  const toPretty = prettyFactory({ colorize: options.isTerminal, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l', singleLine: true })
+  const toPretty = prettyFactory({ colorize: options.isColoured, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l', singleLine: true })
   return pino({ level: options.level, redact }, { write: (line) => destination.write(toPretty(line)) })
 }
 

@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { tinyModel } from '../support/gguf-writer.ts'
-import { childrenOf, startServer } from '../support/server-process.ts'
+import { childrenOf, startServer, waitUntil } from '../support/server-process.ts'
 
 const mainFile = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
 const demoModel = fileURLToPath(new URL('../../models/demo/drawbridge-demo-q8_0.gguf', import.meta.url))
@@ -128,6 +128,25 @@ describe('the server process', () => {
     expect(await server.stop()).toBe(0)
     const lines = server.output().trim().split('\n').map((line) => JSON.parse(line) as { msg: string })
     expect(lines.map(({ msg }) => msg)).toEqual(expect.arrayContaining(['loading model', 'model ready', 'ready', 'draining', 'stopped']))
+  })
+
+  it.each(['SIGTERM', 'SIGHUP'] as const)('ends in time at %s, whatever half-sent requests wait for', async (signal) => {
+    await using server = await startServer(['--model', 'fake', '--drain-timeout', '500ms'])
+    const socket = connect(Number(new URL(server.origin).port), '127.0.0.1')
+    socket.write('POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"model"')
+    const closed = once(socket.resume(), 'close')
+    // The server has read the first half by the time it has answered somebody else.
+    await fetch(`${server.origin}/health`)
+    expect(await server.stop(signal)).toBe(0)
+    await closed
+    await waitUntil(() => server.output().includes('"msg":"stopped"'), 'the last line of the log')
+  })
+
+  it.skipIf(!existsSync('/dev/full'))('answers although nothing can be written to its log', async () => {
+    await using server = await startServer(['--model', 'fake'], {}, '/dev/full')
+    for (let request = 0; request < 3; request++) expect((await fetch(`${server.baseURL}/models`)).status).toBe(200)
+    expect(await server.stop()).toBe(0)
+    expect(server.output()).toBe('')
   })
 
   it('has no native module in it; its engine process has', async () => {

@@ -61,16 +61,22 @@ describe('the engine process is killed under a running server', () => {
       messages: [{ role: 'user', content: 'Count from 1 to 200.' }],
       stream: true,
       temperature: 0,
-      max_tokens: 400,
+      max_tokens: 1800,
       ...{ ignore_eos: true }
     })
     let finishReason: string | null = null
     let tokens = 0
+    let refusal: unknown
     for await (const chunk of chunks) {
-      if (tokens++ === 0) server.child.kill('SIGTERM')
       finishReason = chunk.choices[0]?.finish_reason ?? finishReason
+      if (tokens++ > 0) continue
+      server.child.kill('SIGTERM')
+      await waitUntil(async () => !await isReady(server.origin), '/ready saying no')
+      refusal = await client.chat.completions.create({ model, messages: [{ role: 'user', content: 'Hello!' }] })
+        .catch((error: unknown) => error)
     }
     expect(finishReason).toBe('length')
+    expect(refusal).toMatchObject({ status: 503, code: 'server_draining' })
     expect(await server.stop()).toBe(0)
   })
 })

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { openSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -31,16 +32,21 @@ export async function freePort (): Promise<number> {
   return address.port
 }
 
-/** Starts the built server and waits until `/ready` says yes. */
-export async function startServer (flags: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<ServerProcess> {
+/**
+ * Starts the built server and waits until `/ready` says yes.
+ * @param logFile what its standard output is; kept in `output` when there is none.
+ */
+export async function startServer (
+  flags: readonly string[] = [], env: NodeJS.ProcessEnv = {}, logFile: string | null = null
+): Promise<ServerProcess> {
   const port = await freePort()
   const child = spawn(process.execPath, [mainFile, 'serve', '--port', String(port), '--log-format', 'json', ...flags], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', logFile === null ? 'pipe' : openSync(logFile, 'w'), 'pipe'],
     env: { ...process.env, ...env }
   })
   let output = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => { output += text })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { output += text })
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => { output += text })
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => { output += text })
   const exited = once(child, 'exit')
   const apiKey = flags.find((_, index) => flags[index - 1] === '--api-key')
   const origin = `http://127.0.0.1:${port}`

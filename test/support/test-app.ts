@@ -21,7 +21,7 @@ export interface TestAppOptions extends Partial<Omit<AppParts, 'config' | 'catal
 export async function buildTestApp (hosts: readonly ModelHost[], { config = {}, ...parts }: TestAppOptions = {}): Promise<TestApp> {
   let text = ''
   const logger = createLogger(
-    { level: 'debug', format: 'json', isTerminal: false },
+    { level: 'debug', format: 'json', isTerminal: false, isColoured: false },
     { write: (line: string) => { text += line } }
   )
   const app = await buildApp({

@@ -49,7 +49,7 @@ describe('start screen', () => {
         Model   drawbridge-demo  llama, 1.8M parameters, Q8_0, 1.9 MiB
                 8 answers at a time, 2048 tokens each; cpu, 2 threads
         Access  no key needed; only this machine can connect
-        Health  http://127.0.0.1:8080/health, http://127.0.0.1:8080/ready, http://127.0.0.1:8080/metrics
+        Health  http://127.0.0.1:8080/health, /ready, /metrics
 
         Try it in another terminal:
 

@@ -161,7 +161,7 @@ describe('the request log', () => {
 describe('the logger', () => {
   it('hides keys wherever an object has them', () => {
     let text = ''
-    const logger = createLogger({ level: 'info', format: 'json', isTerminal: true }, { write: (line: string) => { text += line } })
+    const logger = createLogger({ level: 'info', format: 'json', isTerminal: true, isColoured: true }, { write: (line: string) => { text += line } })
     logger.info({ apiKeys: ['sk-1'], headers: { authorization: 'Bearer sk-2', 'x-api-key': 'sk-3' }, request: { headers: { authorization: 'Bearer sk-4' } }, config: { apiKey: 'sk-5' } }, 'hello')
     expect(text).toContain('hello')
     expect(text).not.toContain('sk-')
@@ -170,7 +170,7 @@ describe('the logger', () => {
   it('is pretty for terminals and JSON for the rest, unless told otherwise', async () => {
     const write = async (format: 'auto' | 'json' | 'pretty', isTerminal: boolean): Promise<string> => {
       let text = ''
-      createLogger({ level: 'info', format, isTerminal }, { write: (line: string) => { text += line } }).info({ a: 1 }, 'hello')
+      createLogger({ level: 'info', format, isTerminal, isColoured: false }, { write: (line: string) => { text += line } }).info({ a: 1 }, 'hello')
       await new Promise((resolve) => setImmediate(resolve))
       return text
     }
