@@ -2,8 +2,10 @@
 // Plain JavaScript without dependencies: it starts every ten seconds and must be cheap.
 import { get } from 'node:http'
 
-const port = Number(process.env.DRAWBRIDGE_PORT ?? 8080)
-const listening = process.env.DRAWBRIDGE_HOST ?? '127.0.0.1'
+// Read as the server reads them: empty ones count as absent, and so does what Kubernetes sets for a service of this name.
+const portText = process.env.DRAWBRIDGE_PORT?.trim() ?? ''
+const port = /^\d+$/.test(portText) ? Number(portText) : 8080
+const listening = process.env.DRAWBRIDGE_HOST?.trim().replace(/^\[(.*)\]$/, '$1') || '127.0.0.1'
 // The unspecified addresses accept connections on loopback.
 const host = { '0.0.0.0': '127.0.0.1', '::': '::1' }[listening] ?? listening
 

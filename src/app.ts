@@ -59,7 +59,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     metrics,
     access: createStaticKeys(config.apiKeys),
     chatTemplates: createChatTemplates(({ name, architecture }) => {
-      logger.warn({ model: name, architecture }, 'the model has no chat template; a plain transcript is used')
+      logger.warn({ modelName: name, architecture }, 'the model has no chat template; a plain transcript is used')
     }),
     observer: createFanOut([createRequestLog(logger), metrics]),
     now: parts.now ?? (() => performance.now()),

@@ -22,8 +22,7 @@ const digestOf = (key: string): Buffer => createHash('sha256').update(key, 'utf8
 const bearerPattern = /^bearer[ \t]+(\S+)[ \t]*$/i
 
 /**
- * Keys that were given at the start. Only their digests are kept, and all of them are compared in constant time, so that
- * neither memory nor timing tells a key.
+ * Keys that were given at the start. The digests of all of them are compared in constant time, so that timing tells no key.
  *
  * @param keys none means that everybody may come in
  */

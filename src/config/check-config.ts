@@ -50,7 +50,7 @@ export function checkConfig (config: Config, origins: ReadonlyMap<string, string
   if (threads !== 'auto' && lanes !== 'auto' && lanes > threads) {
     throw new StartupError(`${source('lanes')} is ${lanes}, but must be at most ${threads}, so that each lane has a thread (${source('threads')})`)
   }
-  if (config.gpu === 'off' && typeof config.gpuLayers === 'number' && config.gpuLayers > 0) {
+  if (config.gpu === 'off' && config.gpuLayers !== 'auto' && config.gpuLayers !== 0) {
     throw new StartupError(`${source('gpu-layers')} is ${config.gpuLayers}, but ${source('gpu')} is off`)
   }
 

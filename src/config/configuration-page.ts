@@ -28,9 +28,10 @@ const introduction = `# Configuration
 <!-- Written from src/config/options.ts; \`npx vitest run --project unit test/unit/config -u\` writes it again. -->
 
 Every setting has a flag, an environment variable and a key in a YAML file. A flag beats the environment, the environment
-beats the file, and what none of them sets has its default. A list (models, keys, origins) of one place replaces that of
-another as a whole; flags are repeated, variables hold commas, the file has lists. \`drawbridge --print-config\` shows the
-result and where each setting comes from, with secrets hidden.
+beats the file, and what none of them sets has its default. A list (models, origins) of one place replaces that of
+another as a whole, but the keys of \`api-key\` and those in the file of \`api-key-file\` add up, wherever each is set. Flags are
+repeated, variables hold commas, the file has lists. \`drawbridge --print-config\` shows the result and where each setting
+comes from, with secrets hidden.
 
 Times are milliseconds, or have a unit: \`500ms\`, \`30s\`, \`10m\`, \`1h\`. Sizes are bytes, or have a unit: \`64KiB\`, \`32MiB\`.
 

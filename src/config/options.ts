@@ -258,7 +258,7 @@ export const options: readonly Option[] = [
     target: { type: 'config-file' },
     group: 'Configuration',
     placeholder: 'FILE',
-    summary: 'YAML file with any of these settings',
+    summary: 'YAML file with any of these settings (aliases stand with the models there)',
     defaultNote: 'none'
   }),
   define({

@@ -49,6 +49,9 @@ export function parseConfigFile (text: string, file: string): Settings {
     }
     if (value === null || value === undefined) continue
     const values: readonly unknown[] = Array.isArray(value) && option.isRepeatable ? value : [value]
+    if (values.length === 0 && option.target.type === 'models') {
+      throw new StartupError(`${key} in ${file} is an empty list; name at least one model, or leave the key out to serve the demo`)
+    }
     if (values.length > 0) settings.set(option.flag, { option, values, source: `${key} in ${file}`, directory })
   }
   return settings

@@ -82,7 +82,7 @@ function onlyModelIn (folder: string): string {
   }).sort()
   const [only] = models
   if (only === undefined) throw new StartupError(`The model folder ${folder} has no .gguf file in it`)
-  if (models.length > 1) throw new StartupError(`The model folder ${folder} has ${models.length} models in it; give the path of one: ${listNames(models)}`)
+  if (models.length > 1) throw new StartupError(`The model folder ${folder} has ${models.length} .gguf files in it; give the path of one: ${listNames(models)}`)
   return path.join(folder, only)
 }
 

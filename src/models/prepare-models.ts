@@ -28,9 +28,19 @@ export async function prepareModels (
   config: Config, machine: Machine, sourceOf: NonNullable<CapacityOptions['sourceOf']>
 ): Promise<readonly PreparedModel[]> {
   const prepared: PreparedModel[] = []
+  const place = sourceOf('model')
+  /** Says where the model was configured, when that is not the command line that the reader has before their eyes. */
+  const namingPlace = <Found>(find: () => Found): Found => {
+    try {
+      return find()
+    } catch (error) {
+      if (place === '--model' || !(error instanceof StartupError)) throw error
+      throw new StartupError(`${error.message} (${place})`, { cause: error })
+    }
+  }
   let takenBytes = 0
   for (const { ref, alias } of config.models) {
-    const source = findModel(ref)
+    const source = namingPlace(() => findModel(ref))
     const id = alias ?? source.id
     const other = prepared.find((model) => model.id === id)
     if (other !== undefined) {
@@ -41,7 +51,7 @@ export async function prepareModels (
       prepared.push({ id, root: source.root, file: null, capacity, engine: fakeEngine(config, capacity) })
       continue
     }
-    const file = await readModelFile(source.paths)
+    const file = await readModelFile(source.paths).catch((error: unknown) => namingPlace(() => { throw error }))
     const capacity = chooseCapacity(file, config, machine, { takenBytes, sourceOf })
     takenBytes += capacity.estimate?.totalBytes ?? 0
     prepared.push({ id, root: source.root, file, capacity, engine: llamaCppEngine(config, file, capacity) })

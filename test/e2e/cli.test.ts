@@ -83,6 +83,14 @@ describe('wrong uses end with one clear sentence and exit code 1', () => {
     expect(await run([...argv(), '--log-level', 'warn'])).toEqual({ code: 1, stdout: '', stderr: `drawbridge: ${sentence()}\n` })
   })
 
+  it('a model that is named elsewhere than on the command line', async () => {
+    const file = fileOf('models.yaml', 'models: [/nowhere/m.gguf]\n')
+    const sentence = 'drawbridge: The model file /nowhere/m.gguf cannot be read: it does not exist'
+    expect((await run([], { DRAWBRIDGE_MODEL: '/nowhere/m.gguf' })).stderr).toBe(`${sentence} (DRAWBRIDGE_MODEL)\n`)
+    expect((await run(['--config', file])).stderr).toBe(`${sentence} (models in ${file})\n`)
+    expect((await run([], { DRAWBRIDGE_MODEL: fileOf('text.gguf', 'hello') })).stderr).toContain('(DRAWBRIDGE_MODEL)')
+  })
+
   it('more memory than the machine has', async () => {
     const file = fileOf('huge.gguf', tinyModel({ 'llama.block_count': 1000, 'llama.attention.key_length': 1_000_000 }))
     const { code, stdout, stderr } = await run(['--model', file, '--slots', '8', '--context-size', '4096', '--log-level', 'warn'])

@@ -223,6 +223,8 @@ describe('models and aliases', () => {
     expect(refusal(['--alias', ' a'])).toContain('--alias has the alias " a"')
     const file = fileOf('no-ref.yaml', 'models: [{ alias: x }]\n')
     expect(refusal(['--config', file])).toContain('has an entry without "ref"')
+    const empty = fileOf('no-models.yaml', 'models: []\n')
+    expect(refusal(['--config', empty])).toBe(`models in ${empty} is an empty list; name at least one model, or leave the key out to serve the demo`)
   })
 })
 
@@ -265,6 +267,7 @@ describe('settings that do not go together', () => {
     expect(load(['--slots', '16', '--lanes', '2', '--step-tokens', '8']).config.slots).toBe(16)
     expect(refusal(['--lanes', '4', '--threads', '2'])).toBe('--lanes is 4, but must be at most 2, so that each lane has a thread (--threads)')
     expect(refusal(['--gpu', 'off', '--gpu-layers', '3'])).toBe('--gpu-layers is 3, but --gpu is off')
+    expect(refusal(['--gpu', 'off', '--gpu-layers', 'max'])).toBe('--gpu-layers is max, but --gpu is off')
   })
 
   it('warns of settings that change nothing', () => {

@@ -41,6 +41,15 @@ describe("the container's health check", () => {
     expect(await check({ DRAWBRIDGE_HOST: host, DRAWBRIDGE_PORT: String(port) })).toEqual({ code: 0, output: '' })
   })
 
+  test('reads its variables as the server does', async () => {
+    const port = await listen(200)
+    expect(await check({ DRAWBRIDGE_HOST: ' 127.0.0.1 ', DRAWBRIDGE_PORT: ` ${port} ` })).toEqual({ code: 0, output: '' })
+    expect((await check({ DRAWBRIDGE_HOST: '[::]', DRAWBRIDGE_PORT: '1' })).output).toMatch(/^http:\/\/::1:1\/health: /)
+    for (const absent of ['', ' ', 'tcp://10.0.0.1:8080']) {
+      expect((await check({ DRAWBRIDGE_HOST: '', DRAWBRIDGE_PORT: absent })).output).toMatch(/^(http:\/\/127\.0\.0\.1:8080\/health: .*\n)?$/)
+    }
+  })
+
   test('fails when the answer is another', async () => {
     const port = await listen(503)
     const { code, output } = await check({ DRAWBRIDGE_HOST: '0.0.0.0', DRAWBRIDGE_PORT: String(port) })

@@ -45,7 +45,7 @@ describe('finding a model', () => {
     const only = folderOf('only', ['README.md', 'chat.gguf', 'mmproj-chat.gguf'])
     expect(findModel(only)).toMatchObject({ id: 'chat', paths: [path.join(only, 'chat.gguf')] })
     const several = folderOf('several', ['b.gguf', 'a.gguf'])
-    expect(refusal(several)).toBe(`The model folder ${several} has 2 models in it; give the path of one: a.gguf, b.gguf`)
+    expect(refusal(several)).toBe(`The model folder ${several} has 2 .gguf files in it; give the path of one: a.gguf, b.gguf`)
     const none = folderOf('none', ['weights.bin'])
     expect(refusal(none)).toBe(`The model folder ${none} has no .gguf file in it`)
   })
