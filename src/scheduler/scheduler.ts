@@ -243,7 +243,7 @@ export class Scheduler {
     if (leaderId === undefined) return false
     if (this.#waiting.has(leaderId)) return true
     const leader = this.#running.get(leaderId)
-    return leader !== undefined && !leader.isEnded && !leader.isPromptComputed
+    return leader !== undefined && !leader.isPromptComputed
   }
 
   #runningIn (lane: LaneId): Sequence[] {

@@ -137,6 +137,8 @@ export function describeInference (name: string, create: Create, { prompts }: In
           if (choice > 0) expect(last.promptTokens - cachedTokens).toBeLessThanOrEqual(16)
         }
         expect(finished.map(({ choice }) => choice).sort()).toEqual([0, 1, 2])
+        // The first choice has read the prompt; what the others copied of it was not cached before.
+        expect(last.cachedTokens).toBe(started.find(({ choice }) => choice === 0)?.cachedTokens)
         expect(last.completionTokens).toBe(finished.reduce((sum, { completionTokens }) => sum + completionTokens, 0))
         for (const choice of [0, 1, 2]) {
           const seed = choice === 0 ? sampling.seed : mixSeed(sampling.seed, choice)

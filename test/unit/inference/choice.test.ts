@@ -40,6 +40,16 @@ const logprobsOf = (events: readonly GenerationEvent[]): string[] =>
   events.flatMap((event) => event.type === 'text' ? (event.logprobs ?? []).map(({ token }) => token) : [])
 
 describe('Choice', () => {
+  it('tells the log-probabilities of a token with its text, not before', () => {
+    const { events, take } = createChoice(['!?'])
+    take(4, true)
+    take(4, true)
+    take(1, true)
+    expect(events).toMatchObject([
+      { text: '!', logprobs: [{ token: '!' }] }, { text: '!lo', logprobs: [{ token: '!' }, { token: 'lo' }] }
+    ])
+  })
+
   it('emits text as it comes and counts its tokens', () => {
     const { choice, events, take } = createChoice()
     take(0)

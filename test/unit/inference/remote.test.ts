@@ -172,6 +172,15 @@ describe('remote inference', () => {
     await Promise.all(calls)
   })
 
+  it('sends what is more than a whole queue by itself: its choices were admitted once', async () => {
+    connect()
+    const answer = run({ choices: 5 })
+    remote.interrupt(crash)
+    expect(connect()).toMatchObject([{ type: 'generate', request: { choices: 5 } }])
+    finish(1)
+    await answer
+  })
+
   it('ends calls that wait too long for a process', async () => {
     connect()
     remote.interrupt(crash)

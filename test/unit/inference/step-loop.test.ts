@@ -37,7 +37,9 @@ function createSteppedEngine (laneCount: number): { engine: Engine, nextStep: ()
   }
 }
 
-function createLoop ({ laneCount = 1, slotsPerLane = 2 } = {}): {
+type OnEvents = (events: readonly SequenceEvent[], scheduler: Scheduler, loop: StepLoop) => void
+
+function createLoop ({ laneCount = 1, slotsPerLane = 2 } = {}, onEvents: OnEvents = () => {}): {
   scheduler: Scheduler,
   loop: StepLoop,
   events: SequenceEvent[],
@@ -52,11 +54,14 @@ function createLoop ({ laneCount = 1, slotsPerLane = 2 } = {}): {
   const events: SequenceEvent[] = []
   const lost: Error[] = []
   const clock = { now: 0 }
-  const loop = new StepLoop({
+  const loop: StepLoop = new StepLoop({
     scheduler,
     engine,
     now: () => clock.now,
-    onEvents: (batch) => events.push(...batch),
+    onEvents: (batch) => {
+      events.push(...batch)
+      onEvents(batch, scheduler, loop)
+    },
     onStepLost: (_, error) => lost.push(error)
   })
   return { scheduler, loop, events, nextStep, clock, lost }
@@ -79,8 +84,8 @@ const tokensOf = (events: readonly SequenceEvent[]): number[] =>
 
 describe('StepLoop', () => {
   const loops: StepLoop[] = []
-  const create = (options?: Parameters<typeof createLoop>[0]): ReturnType<typeof createLoop> => {
-    const made = createLoop(options)
+  const create = (...options: Parameters<typeof createLoop>): ReturnType<typeof createLoop> => {
+    const made = createLoop(...options)
     loops.push(made.loop)
     return made
   }
@@ -153,6 +158,33 @@ describe('StepLoop', () => {
     loop.wake()
     const steps = [await nextStep(), await nextStep()]
     expect(steps.map(({ plan }) => plan.lane).sort()).toEqual([0, 1])
+    for (const step of steps) step.reject(new Error('end of test'))
+  })
+
+  it('takes up at once what the last events before a rest bring', async () => {
+    const { scheduler, loop, nextStep } = create({}, (events) => {
+      if (!events.some(({ type, id }) => type === 'sequence-finished' && id === 'a')) return
+      scheduler.add(sequence('b'), 0)
+      loop.wake()
+    })
+    scheduler.add(sequence('a', { maxTokens: 1 }), 0)
+    loop.wake()
+    const only = await nextStep()
+    only.succeed(7)
+    const next = await nextStep()
+    expect(next.plan.work.map((work) => work.sequence)).toEqual(['b'])
+    next.reject(new Error('end of test'))
+  })
+
+  it('wakes the lane in which a choice goes on whose prompt was read in another', async () => {
+    const { scheduler, loop, nextStep } = create({ laneCount: 2, slotsPerLane: 1 })
+    scheduler.addAll([sequence('a'), sequence('b', { sharesPromptWith: asSequenceId('a') })], 0)
+    loop.wake()
+    const first = await nextStep()
+    expect(first.plan.work.map((work) => work.sequence)).toEqual(['a'])
+    first.succeed(7)
+    const steps = [await nextStep(), await nextStep()]
+    expect(steps.flatMap(({ plan }) => plan.work.map((work) => work.sequence)).sort()).toEqual(['a', 'b'])
     for (const step of steps) step.reject(new Error('end of test'))
   })
 })
