@@ -125,7 +125,7 @@ export function describeInference (name: string, create: Create, { prompts }: In
 
       it('of choices are those of requests with the derived seeds, with one prefill', async () => {
         const sampling = defaultSampling(11)
-        const prompt = text(`${prompts[1]}`)
+        const prompt = text(`${prompts[1]} And what comes after that?`)
         const events = await run(inference, request({ prompt, sampling, choices: 3 }))
         const started = events.filter((event) => event.type === 'choice-started')
         const finished = events.filter((event) => event.type === 'choice-finished')
