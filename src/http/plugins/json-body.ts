@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import fastifyPlugin from 'fastify-plugin'
 import { ServerError } from '../../domain/errors.ts'
 
@@ -18,7 +19,18 @@ function syntaxErrorOf (text: string): string | null {
 export const jsonBodyPlugin = fastifyPlugin(async (app) => {
   app.removeContentTypeParser('text/plain')
   const parse = app.getDefaultJsonParser('error', 'error')
-  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
+  app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, bytes, done) => {
+    const encoding = request.headers['content-encoding'] ?? 'identity'
+    if (encoding !== 'identity') {
+      done(new ServerError('unsupported_media_type', `The request body is encoded with ${encoding}; send it as it is`))
+      return
+    }
+    // Decoding would put U+FFFD in the place of what the client meant.
+    if (!isUtf8(bytes)) {
+      done(new ServerError('invalid_json', 'The request body is not valid UTF-8'))
+      return
+    }
+    const body = bytes.toString()
     return parse(request, body, (error, value) => {
       if (error === null || body === '') {
         done(error, value)

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { FastifyInstance } from 'fastify'
 import type { OpenAI } from 'openai'
@@ -120,6 +121,7 @@ describe('a request body', () => {
     ['empty', '', 'application/json', 400, 'invalid_json'],
     ['a list', '[]', 'application/json', 400, 'invalid_value'],
     ['null', 'null', 'application/json', 400, 'invalid_value'],
+    ['not UTF-8', Buffer.concat([Buffer.from('{"model": "'), Buffer.from([0xff]), Buffer.from('"}')]), 'application/json', 400, 'invalid_json'],
     ['poisoned', '{"__proto__": {"x": 1}}', 'application/json', 400, 'invalid_json'],
     ['poisoned deeper', '{"messages": [{"constructor": {"prototype": {"x": 1}}}]}', 'application/json', 400, 'invalid_json'],
     ['a text', JSON.stringify(hello), 'text/plain', 415, 'unsupported_media_type'],
@@ -130,6 +132,13 @@ describe('a request body', () => {
     expect(response.json()).toMatchObject({ error: { code, param: null, type: 'invalid_request_error' } })
     expect(response.statusCode).toBe(status)
     expect(response.headers['x-request-id']).toMatch(/^req_[0-9a-f]{32}$/)
+  })
+
+  it('that is compressed is refused by name', async () => {
+    const response = await post(gzipSync(JSON.stringify(hello)), { 'content-type': 'application/json', 'content-encoding': 'gzip' })
+    expect(response.statusCode).toBe(415)
+    expect(response.json()).toMatchObject({ error: { code: 'unsupported_media_type', message: 'The request body is encoded with gzip; send it as it is' } })
+    expect((await post(JSON.stringify(hello), { 'content-type': 'application/json', 'content-encoding': 'identity' })).statusCode).toBe(200)
   })
 
   it('names the body limit when it is too large', async () => {
