@@ -1,35 +1,21 @@
 import type { FinishReason } from '../domain/finish-reason.ts'
+import { AnswerChunks } from './answer-chunks.ts'
 import type { AnswerIdentity } from './answer-identity.ts'
 import type { LegacyLogprobs } from './logprobs.ts'
-import { toSseEvent } from './sse.ts'
-import { type StreamUsage, type TokenCounts, toUsage } from './usage.ts'
+import type { StreamUsage, TokenCounts } from './usage.ts'
 
-/** The events of a streamed completion (OpenAI's `text_completion`); see `ChatChunks`. */
-export class CompletionChunks {
-  readonly #head: string
-  readonly #usage: StreamUsage
-
-  constructor ({ id, created, model, fingerprint }: AnswerIdentity, usage: StreamUsage) {
-    const envelope = JSON.stringify({ id, object: 'text_completion', created, model, system_fingerprint: fingerprint })
-    this.#head = `${envelope.slice(0, -1)},"choices":[`
-    this.#usage = usage
+/** The events of a streamed completion (OpenAI's `text_completion`). */
+export class CompletionChunks extends AnswerChunks {
+  constructor (identity: AnswerIdentity, usage: StreamUsage) {
+    super('text_completion', identity, usage)
   }
 
   text (choice: number, text: string, logprobs: LegacyLogprobs | null, counts: TokenCounts): string {
-    return this.#chunk(choice, JSON.stringify(text), logprobs === null ? 'null' : JSON.stringify(logprobs), 'null', counts)
+    const logprobsJson = logprobs === null ? 'null' : JSON.stringify(logprobs)
+    return this.chunk(choice, `"text":${JSON.stringify(text)},"logprobs":${logprobsJson},"finish_reason":null`, counts)
   }
 
   finish (choice: number, reason: FinishReason, counts: TokenCounts): string {
-    return this.#chunk(choice, '""', 'null', `"${reason}"`, counts)
-  }
-
-  /** The chunk after the last choice's; without choices, with the usage of all. */
-  usage (counts: TokenCounts): string {
-    return this.#usage === 'none' ? '' : toSseEvent(`${this.#head}],"usage":${JSON.stringify(toUsage(counts))}}`)
-  }
-
-  #chunk (choice: number, text: string, logprobs: string, finishReason: string, counts: TokenCounts): string {
-    const tail = this.#usage === 'none' ? '}' : `,"usage":${this.#usage === 'final' ? 'null' : JSON.stringify(toUsage(counts))}}`
-    return toSseEvent(`${this.#head}{"index":${choice},"text":${text},"logprobs":${logprobs},"finish_reason":${finishReason}}]${tail}`)
+    return this.chunk(choice, `"text":"","logprobs":null,"finish_reason":"${reason}"`, counts)
   }
 }
