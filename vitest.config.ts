@@ -15,8 +15,8 @@ export default defineConfig({
           include: ['test/contract/**/*.test.ts'],
           pool: 'forks',
           fileParallelism: false,
-          testTimeout: 60_000,
-          hookTimeout: 60_000
+          testTimeout: 180_000,
+          hookTimeout: 120_000
         }
       },
       {
@@ -25,8 +25,8 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts', 'test/fault/**/*.test.ts'],
           pool: 'forks',
           fileParallelism: false,
-          testTimeout: 60_000,
-          hookTimeout: 60_000
+          testTimeout: 180_000,
+          hookTimeout: 120_000
         }
       }
     ]

@@ -7,7 +7,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { tinyModel } from '../support/gguf-writer.ts'
-import { childrenOf, startServer, waitUntil } from '../support/server-process.ts'
+import { childrenOf, neutralEnvironment, startServer, waitUntil } from '../support/server-process.ts'
 
 const mainFile = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
 const demoModel = fileURLToPath(new URL('../../models/demo/drawbridge-demo-q8_0.gguf', import.meta.url))
@@ -26,7 +26,7 @@ function fileOf (name: string, content: Buffer | string): string {
 
 /** Runs a command line to its end. */
 async function run (argv: readonly string[], environment: NodeJS.ProcessEnv = {}) {
-  const child = spawn(process.execPath, [mainFile, ...argv], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } })
+  const child = spawn(process.execPath, [mainFile, ...argv], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...neutralEnvironment(), ...environment } })
   let stdout = ''
   let stderr = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text })

@@ -23,7 +23,8 @@ describe('many users on few slots', () => {
   let model: string
 
   beforeAll(async () => {
-    server = await startServer(['--slots', '4', '--context-size', '512', '--threads', '1'])
+    // The last of the crowd waits for all the others, however long they take here.
+    server = await startServer(['--slots', '4', '--context-size', '512', '--threads', '1', '--queue-timeout', '10m'])
     client = new OpenAI({ baseURL: server.baseURL, apiKey: 'none', maxRetries: 0 })
     model = (await client.models.list()).data[0]?.id ?? ''
   })

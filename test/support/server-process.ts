@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { openSync } from 'node:fs'
-import { readdir, readFile } from 'node:fs/promises'
+import { openSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -32,6 +31,10 @@ export async function freePort (): Promise<number> {
   return address.port
 }
 
+/** The environment of the tests without settings for the server, which whoever runs them may have. */
+export const neutralEnvironment = (): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DRAWBRIDGE_')))
+
 /**
  * Starts the built server and waits until `/ready` says yes.
  * @param logFile what its standard output is; kept in `output` when there is none.
@@ -39,15 +42,28 @@ export async function freePort (): Promise<number> {
 export async function startServer (
   flags: readonly string[] = [], env: NodeJS.ProcessEnv = {}, logFile: string | null = null
 ): Promise<ServerProcess> {
-  const port = await freePort()
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startServerOn(await freePort(), flags, env, logFile)
+    } catch (error) {
+      // A port that was free a moment ago may be another program's by now.
+      if (attempt === 5 || !String(error).includes('another program listens there already')) throw error
+    }
+  }
+}
+
+async function startServerOn (
+  port: number, flags: readonly string[], env: NodeJS.ProcessEnv, logFile: string | null
+): Promise<ServerProcess> {
   const child = spawn(process.execPath, [mainFile, 'serve', '--port', String(port), '--log-format', 'json', ...flags], {
     stdio: ['ignore', logFile === null ? 'pipe' : openSync(logFile, 'w'), 'pipe'],
-    env: { ...process.env, ...env }
+    env: { ...neutralEnvironment(), ...env }
   })
   let output = ''
   child.stdout?.setEncoding('utf8').on('data', (text: string) => { output += text })
   child.stderr?.setEncoding('utf8').on('data', (text: string) => { output += text })
-  const exited = once(child, 'exit')
+  // Unlike 'exit', it comes after all that the process wrote.
+  const exited = once(child, 'close')
   const apiKey = flags.find((_, index) => flags[index - 1] === '--api-key')
   const origin = `http://127.0.0.1:${port}`
 
@@ -58,7 +74,10 @@ export async function startServer (
   }
   try {
     await waitUntil(async () => {
-      if (child.exitCode !== null) throw new Error(`The server ended with ${child.exitCode}:\n${output}`)
+      if (child.exitCode !== null || child.signalCode !== null) {
+        await exited
+        throw new Error(`The server ended with ${child.exitCode ?? child.signalCode}:\n${output}`)
+      }
       return await isReady(origin, apiKey)
     })
   } catch (error) {
@@ -115,18 +134,24 @@ export async function metric (origin: string, name: string, labels: Readonly<Rec
   return sum
 }
 
-/** Process ids of a process's children. Slim Linux images have no `ps`; other systems always do. */
+/** Process ids of a process's children. Slim images of Linux have no `ps`. */
 export async function childrenOf (pid: number): Promise<number[]> {
   if (process.platform === 'linux') {
-    const processes = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
-    // The name of the program, in parentheses, may hold anything; state and parent follow it.
-    const parents = await Promise.all(processes.map(async (process) =>
-      /^.*\) \S (\d+)/s.exec(await readFile(`/proc/${process}/stat`, 'utf8').catch(() => ''))?.[1]))
-    return processes.filter((_, index) => parents[index] === String(pid)).map(Number)
+    return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((other) => parentOf(other) === pid)
   }
   const listing = spawn('ps', ['-o', 'pid=', '--ppid', String(pid)], { stdio: ['ignore', 'pipe', 'ignore'] })
   let text = ''
   listing.stdout.setEncoding('utf8').on('data', (part: string) => { text += part })
   await once(listing, 'close')
   return text.split('\n').map((line) => Number(line.trim())).filter((child) => child > 0)
+}
+
+function parentOf (pid: number): number | null {
+  try {
+    // The name, in parentheses, may hold anything; the state and the parent come after it.
+    return Number(/^.*\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1])
+  } catch {
+    // It has ended since it was listed.
+    return null
+  }
 }

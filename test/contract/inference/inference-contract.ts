@@ -23,7 +23,7 @@ export interface InferenceFixture {
 
 type Create = (limits: InferenceLimits) => Promise<Inference>
 
-const limits: InferenceLimits = { laneCount: 1, slotsPerLane: 4, contextSize: 1024, maxStepTokens: 64, maxQueue: 64 }
+const limits: InferenceLimits = { laneCount: 1, slotsPerLane: 4, contextSize: 2048, maxStepTokens: 64, maxQueue: 64 }
 const ANSWER_TOKENS = 24
 
 /** What every implementation of {@link Inference} must do. */
@@ -53,15 +53,14 @@ export function describeInference (name: string, create: Create, { prompts }: In
       .toEqual({ open: 0, running: 0, waiting: 0, busy: lanes.map(() => 0) })
   }, patience)
 
-  /** Numbers may come a little later than what they count: waits until nothing comes any more. */
+  /**
+   * Numbers may come a little later than what they count. After one more request has ended nothing is under way any more,
+   * and the numbers are sent before the answer to whatever is asked next.
+   */
   const settled = async (inference: Inference): Promise<void> => {
-    for (let last = ''; ;) {
-      await isIdle(inference)
-      const now = JSON.stringify(inference.snapshot())
-      if (now === last) return
-      last = now
-      await new Promise((resolve) => setTimeout(resolve, 250))
-    }
+    await run(inference, endless({ maxTokens: 1 }))
+    await inference.tokenize(text(first), { addBos: true })
+    await isIdle(inference)
   }
 
   describe(`inference contract: ${name}`, () => {
@@ -71,7 +70,7 @@ export function describeInference (name: string, create: Create, { prompts }: In
 
     it('says what is loaded', () => {
       expect(inference.info).toMatchObject({
-        laneCount: 1, slotsPerLane: 4, contextSize: 1024, maxStepTokens: 64
+        laneCount: 1, slotsPerLane: 4, contextSize: limits.contextSize, maxStepTokens: 64
       })
       expect(inference.info.endTokens.length).toBeGreaterThan(0)
     })
@@ -191,9 +190,9 @@ export function describeInference (name: string, create: Create, { prompts }: In
       }
 
       it('refuses a prompt that does not fit, with the numbers', async () => {
-        const tokens = Array.from({ length: 1024 }, () => asToken(40))
+        const tokens = Array.from({ length: limits.contextSize }, () => asToken(40))
         await refused({ prompt: { tokens } }, 'context_length_exceeded')
-        await expect(run(inference, request({ prompt: { tokens } }))).rejects.toThrow(/1024.*1024/)
+        await expect(run(inference, request({ prompt: { tokens } }))).rejects.toThrow(new RegExp(`${limits.contextSize}.*${limits.contextSize}`))
       })
 
       it('refuses an empty prompt', async () => await refused({ prompt: { tokens: [] } }, 'invalid_value'))
@@ -243,7 +242,8 @@ export function describeInference (name: string, create: Create, { prompts }: In
       })
 
       it('ends with `generation_timeout` after its time', async () => {
-        await expect(run(inference, endless({ timeoutMs: 20 }))).rejects.toMatchObject({ code: 'generation_timeout' })
+        // Enough to get a slot in, on a busy machine too: a request that had none ends with `queue_timeout`.
+        await expect(run(inference, endless({ timeoutMs: 200 }))).rejects.toMatchObject({ code: 'generation_timeout' })
         await isIdle(inference)
       })
     })
@@ -303,6 +303,7 @@ export function describeInference (name: string, create: Create, { prompts }: In
     it('counts what it did', async () => {
       await settled(inference)
       const before = inference.snapshot()
+      const startedAt = performance.now()
       await run(inference, endless({ maxTokens: 5, choices: 2 }))
       await vi.waitFor(() => { expect(inference.snapshot().finished).toBe(before.finished + 2) }, patience)
       await isIdle(inference)
@@ -311,14 +312,16 @@ export function describeInference (name: string, create: Create, { prompts }: In
       expect(after.drawnTokens - before.drawnTokens).toBe(10)
       expect(after.steps).toBeGreaterThan(before.steps)
       expect(after.stepSeconds).toBeGreaterThan(before.stepSeconds)
-      expect(after.lastStepAt).toBeGreaterThan(before.lastStepAt ?? 0)
+      expect(before.lastStepAt).toBeLessThanOrEqual(startedAt)
+      expect(after.lastStepAt).toBeGreaterThan(startedAt)
       expect(after.lastStepAt).toBeLessThanOrEqual(performance.now())
     })
   })
 
   describe(`inference contract, queue: ${name}`, () => {
     let inference: Inference
-    beforeAll(async () => { inference = await create({ ...limits, slotsPerLane: 1, maxQueue: 1 }) })
+    // Room for an answer that is still going on when a slow machine comes to look at it.
+    beforeAll(async () => { inference = await create({ ...limits, slotsPerLane: 1, contextSize: 8192, maxQueue: 1 }) })
     afterAll(async () => { await inference?.[Symbol.asyncDispose]() })
 
     it('refuses what the queue cannot hold, and serves what it holds', async () => {

@@ -346,7 +346,7 @@ describe('a client that leaves', () => {
       socket.write('GET /health HTTP/1.1\r\nhost: x\r\n\r\n')
       await once(socket, 'data')
     } else {
-      await vi.waitUntil(async () => await new Promise((resolve) => app.server.getConnections((_error, count) => resolve(count === 1))))
+      await vi.waitUntil(async () => await new Promise((resolve) => app.server.getConnections((_error, count) => resolve(count === 1))), patience)
     }
     await app.close()
     socket.destroy()

@@ -302,8 +302,10 @@ describe('what is not even HTTP', () => {
     let answer = ''
     socket.on('error', () => {})
     for await (const part of socket.setEncoding('utf8') as AsyncIterable<string>) {
+      // Once: what reaches a closed connection is answered by a reset, which may overtake its end.
+      const hadBegun = answer.includes('data:')
       answer += part
-      if (part.includes('data:')) socket.write('garbage\r\n\r\n')
+      if (!hadBegun && answer.includes('data:')) socket.write('garbage\r\n\r\n')
     }
     finish()
     expect(answer.match(/HTTP\/1\.1/g)).toEqual(['HTTP/1.1'])

@@ -42,10 +42,9 @@ describe('Detokenizer', () => {
 
   it('never emits half a character', () => {
     fc.assert(fc.property(fc.string({ unit: 'grapheme', maxLength: 20 }), (text) => {
-      for (const piece of textsOf([...Buffer.from(text)].map((byte) => Uint8Array.of(byte)))) {
-        expect(piece).not.toContain('\uFFFD')
-        expect(piece.isWellFormed()).toBe(true)
-      }
+      // U+FFFD is a character that a text may have, so the pieces are compared with the text's own characters.
+      const pieces = textsOf([...Buffer.from(text)].map((byte) => Uint8Array.of(byte)))
+      expect(pieces.filter((piece) => piece !== '')).toEqual([...text])
     }))
   })
 
