@@ -1,6 +1,6 @@
 import { baseAdapterSet, createAdapterSet, type AdapterSet } from '../../src/domain/adapter-set.ts'
 import { asTenantId, asToken, type Millis, type TenantId, type Token } from '../../src/domain/ids.ts'
-import { Random } from './random.ts'
+import { Random } from '../../src/domain/random.ts'
 
 export interface WorkloadOptions {
   readonly requests: number

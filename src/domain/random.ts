@@ -1,4 +1,4 @@
-import { mixSeed } from '../../src/domain/seed.ts'
+import { mixSeed } from './seed.ts'
 
 /** A stream of pseudo-random numbers: equal seeds give equal streams on every machine. */
 export class Random {
@@ -26,9 +26,35 @@ export class Random {
 
   /** Lengths of texts: most are short, a few are long. `sigma` is the spread of the logarithm. */
   logNormal (mean: number, sigma: number): number {
-    // Box-Muller; the shift makes `mean` the mean, not the median.
-    const normal = Math.sqrt(-2 * Math.log(1 - this.uniform())) * Math.cos(2 * Math.PI * this.uniform())
-    return mean * Math.exp(sigma * normal - sigma * sigma / 2)
+    // The shift makes `mean` the mean, not the median.
+    return mean * Math.exp(sigma * this.normal() - sigma * sigma / 2)
+  }
+
+  /** Around 0 with a standard deviation of 1 (Box and Muller). */
+  normal (): number {
+    return Math.sqrt(-2 * Math.log(1 - this.uniform())) * Math.cos(2 * Math.PI * this.uniform())
+  }
+
+  /**
+   * The sum of `shape` exponential waiting times of mean 1, for fractions too (Marsaglia and Tsang, 2000).
+   * @param shape above 0.
+   */
+  gamma (shape: number): number {
+    if (shape < 1) return this.gamma(shape + 1) * (1 - this.uniform()) ** (1 / shape)
+    const d = shape - 1 / 3
+    const c = 1 / Math.sqrt(9 * d)
+    for (;;) {
+      const x = this.normal()
+      const v = (1 + c * x) ** 3
+      if (v > 0 && Math.log(1 - this.uniform()) < x * x / 2 + d - d * v + d * Math.log(v)) return d * v
+    }
+  }
+
+  /** One of the items. @throws RangeError when there are none. */
+  pick<T> (items: readonly T[]): T {
+    const item = items[this.below(items.length)]
+    if (item === undefined) throw new RangeError('There is nothing to pick from')
+    return item
   }
 
   /** An index below `count`, low ones more often: number k in proportion to 1/(k + 1). */
