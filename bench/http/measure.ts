@@ -1,5 +1,5 @@
 import { readUsage, sumUsage } from '../support/process-usage.ts'
-import { percentile } from '../support/statistics.ts'
+import { quantile } from '../../src/bench/measure/latency-summary.ts'
 import { putLoad } from './load.ts'
 import type { Scenario } from './scenario.ts'
 
@@ -62,9 +62,9 @@ export async function measure (server: MeasuredServer, scenario: Scenario, optio
     seconds,
     requestsPerSecond: requests / seconds,
     tokensPerSecond: requests * scenario.tokens / seconds,
-    p50Ms: percentile(load.latenciesMs, 50),
-    p90Ms: percentile(load.latenciesMs, 90),
-    p99Ms: percentile(load.latenciesMs, 99),
+    p50Ms: quantile(load.latenciesMs, 0.50),
+    p90Ms: quantile(load.latenciesMs, 0.90),
+    p99Ms: quantile(load.latenciesMs, 0.99),
     bytesPerAnswer: load.bytes / requests,
     serverMicrosPerRequest: microsPerRequest(cpu.server),
     engineMicrosPerRequest: microsPerRequest(cpu.engine),

@@ -1,5 +1,5 @@
-import { spreadOf, type Spread } from '../support/statistics.ts'
-import { formatNumber, formatTable, withRange } from '../support/table.ts'
+import { spreadOf, type Spread } from '../../src/bench/measure/spread.ts'
+import { formatNumber, formatTable, withRange } from '../../src/bench/report/table.ts'
 import type { Sample } from './measure.ts'
 import type { Scenario } from './scenario.ts'
 

@@ -30,7 +30,7 @@ export class LayerHandle implements AsyncDisposable {
   }
 
   static async open (name: LayerName, options: LayerOptions, server: ServerProcess): Promise<LayerHandle> {
-    // This file runs as dist/bench/serve/layer-handle.js.
+    // This file runs as dist/bench/ratio/layer-handle.js.
     const child = fork(path.join(import.meta.dirname, 'layer-process.js'), [], {
       env: { ...process.env, UV_THREADPOOL_SIZE: String(threadPoolSize(options.engine.laneCount)) }
     })

@@ -1,5 +1,5 @@
-import { spreadOf, type Spread } from '../support/statistics.ts'
-import { formatNumber, formatTable, withRange } from '../support/table.ts'
+import { spreadOf, type Spread } from '../../src/bench/measure/spread.ts'
+import { formatNumber, formatTable, withRange } from '../../src/bench/report/table.ts'
 import type { LayerName } from './layer.ts'
 import type { LayerSample } from './layer-handle.ts'
 

@@ -37,6 +37,7 @@ const introduction = (version: string): string => `Drawbridge ${version}: an Ope
 
 Usage
   drawbridge [serve] [options]
+  drawbridge bench [URL] [options]     (drawbridge bench --help)
 
 Examples
   drawbridge

@@ -7,7 +7,7 @@ import { helpText } from './help.ts'
 import { readVersion } from './version.ts'
 
 /** A command gets its settings and gives the exit code. */
-const commands = ['serve'] as const
+const commands = ['serve', 'bench'] as const
 
 /**
  * Runs a command line.
@@ -15,6 +15,11 @@ const commands = ['serve'] as const
  */
 export async function runCommand (argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
   try {
+    // It has flags of its own.
+    if (argv[0] === 'bench') {
+      const { benchCommand } = await import('../bench/bench-command.ts')
+      return await benchCommand(argv.slice(1), environment, readVersion())
+    }
     const { settings, words } = readFlags(argv)
     if (settings.has('help') || words[0] === 'help') return print(helpText(readVersion()))
     if (settings.has('version') || words[0] === 'version') return print(`${readVersion()}\n`)

@@ -18,8 +18,9 @@ const allowedRooms: Record<string, readonly string[]> = {
   telemetry: ['domain', 'config', 'inference', 'models'],
   chat: ['domain', 'engine', 'inference'],
   http: ['domain', 'config', 'engine', 'inference', 'chat', 'models', 'adapters', 'access', 'telemetry'],
+  bench: ['domain', 'config'],
   app: ['domain', 'config', 'engine', 'inference', 'chat', 'models', 'adapters', 'access', 'telemetry', 'http'],
-  cli: ['domain', 'config', 'scheduler', 'engine', 'inference', 'chat', 'models', 'adapters', 'access', 'telemetry', 'http', 'app']
+  cli: ['domain', 'config', 'scheduler', 'engine', 'inference', 'chat', 'models', 'adapters', 'access', 'telemetry', 'http', 'app', 'bench']
 }
 
 /** Packages that only one place may know. */

@@ -1,4 +1,4 @@
-import type { Spread } from './statistics.ts'
+import type { Spread } from '../measure/spread.ts'
 
 /** Lines of a table in plain text, which is also Markdown. The first column is left-aligned, the others right. */
 export function formatTable (header: readonly string[], rows: readonly (readonly string[])[]): string {

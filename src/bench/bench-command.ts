@@ -1,0 +1,126 @@
+import { setMaxListeners } from 'node:events'
+import { StartupError } from '../domain/startup-error.ts'
+import { BenchServer } from './bench-server.ts'
+import { calibrate } from './calibrate.ts'
+import { createWorkload } from './create-workload.ts'
+import { benchHelp } from './help.ts'
+import { parseOptions, type BenchOptions } from './parse-options.ts'
+import { ProgressLine } from './progress-line.ts'
+import type { BenchReport, BenchRun, Saturation } from './report/bench-run.ts'
+import { compareRuns } from './report/compare.ts'
+import { htmlReport } from './report/html/html-report.ts'
+import { describeMachine } from './report/report-machine.ts'
+import { checkWritable, readJson, writeJson, writeText } from './report/report-file.ts'
+import { findSaturation } from './report/saturation.ts'
+import { terminalReport } from './report/terminal.ts'
+import { BenchRunner } from './run-bench.ts'
+
+/** Flags whose values are secrets. */
+const secretFlags = ['--api-key', '--vs-api-key', '--tenant', '--header']
+
+/**
+ * Runs `drawbridge bench`.
+ * @param argv what follows `bench`.
+ * @returns the exit code: 0; 1 when a run had no completed request; 130 when it was interrupted, after a report of what there was.
+ * @throws StartupError for wrong flags, and servers that do not answer.
+ */
+export async function benchCommand (argv: readonly string[], environment: NodeJS.ProcessEnv, version: string): Promise<number> {
+  const command = parseOptions(argv, environment)
+  if (command.type === 'help') {
+    process.stdout.write(benchHelp())
+    return 0
+  }
+  if (command.type === 'compare') {
+    publish(compareFiles(command.files, argv, version), command)
+    return 0
+  }
+  checkWritable('--json', command.options.jsonFile)
+  checkWritable('--html', command.options.htmlFile)
+  const interruption = new AbortController()
+  // Every request listens.
+  setMaxListeners(0, interruption.signal)
+  const interrupt = (): void => interruption.abort(new StartupError('Interrupted before anything was measured'))
+  // Once, so that a second Ctrl+C ends the process.
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, interrupt)
+  try {
+    const machine = describeMachine(version)
+    const runs = await runServers(command.options, interruption.signal)
+    publish(reportOf(runs, command.options, commandLine(argv), machine), command.options)
+    if (interruption.signal.aborted) return 130
+    return runs.length === 0 || runs.some(({ completed }) => completed === 0) ? 1 : 0
+  } finally {
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.removeListener(name, interrupt)
+  }
+}
+
+async function runServers (options: BenchOptions, signal: AbortSignal): Promise<readonly BenchRun[]> {
+  using progress = new ProgressLine(process.stderr)
+  const servers: BenchServer[] = []
+  try {
+    for (const server of options.servers) servers.push(await BenchServer.connect(server, options, signal))
+    // Both are asked what the first one's tokens make: the same questions.
+    const [scale] = await Promise.all(servers.map(async (server) => await calibrate(server, options, signal)))
+    if (scale === undefined) throw new RangeError('There is no server')
+    const runner = new BenchRunner(servers, options, createWorkload(options, scale), progress, signal)
+    progress.note('Warming up')
+    await runner.warmUp()
+    return await runner.run()
+  } finally {
+    for (const server of servers) server[Symbol.dispose]()
+  }
+}
+
+function reportOf (runs: readonly BenchRun[], options: BenchOptions, command: string, machine: BenchReport['machine']): BenchReport {
+  const runsOf = (label: string): readonly BenchRun[] => runs.filter(({ drawbridge }) => drawbridge.server === label)
+  const isOpen = options.plan.type === 'auto-rate' || (options.plan.type === 'given' && options.plan.shapes[0]?.type === 'open')
+  const saturation = options.servers.flatMap(({ label }): readonly (Saturation & { server: string })[] => {
+    const found = findSaturation(runsOf(label), isOpen ? 'rate' : 'concurrency')
+    return found === null ? [] : [{ server: label, ...found }]
+  })
+  const [first, second] = options.servers
+  const comparison = first === undefined || second === undefined ? null : compareRuns(runsOf(first.label), runsOf(second.label))
+  return { drawbridge_bench: 1, command, machine, runs, saturation, comparison }
+}
+
+function compareFiles (files: readonly [string, string], argv: readonly string[], version: string): BenchReport {
+  const [a, b] = files.map((file) => labelled(readJson(file), file)) as [BenchReport, BenchReport]
+  const names = [a, b].map(({ runs }) => runs[0]?.drawbridge.server ?? '')
+  // Two runs of one server, before and after a change, say.
+  const rename = ({ runs }: BenchReport, name: string): readonly BenchRun[] => runs.map((run) => ({ ...run, drawbridge: { ...run.drawbridge, server: name } }))
+  const [runsOfA, runsOfB] = names[0] === names[1] ? [rename(a, files[0]), rename(b, files[1])] : [a.runs, b.runs]
+  const comparison = compareRuns(runsOfA, runsOfB)
+  if (comparison.loads.length === 0) throw new StartupError(`${files[0]} and ${files[1]} have no load in common`)
+  return {
+    drawbridge_bench: 1,
+    command: commandLine(argv),
+    machine: describeMachine(version),
+    runs: [...runsOfA, ...runsOfB],
+    saturation: [...a.saturation, ...b.saturation],
+    comparison
+  }
+}
+
+/** A report of two servers cannot be half of a comparison. */
+function labelled (report: BenchReport, file: string): BenchReport {
+  const servers = new Set(report.runs.map(({ drawbridge }) => drawbridge.server))
+  if (servers.size !== 1) throw new StartupError(`${file} has runs of ${servers.size} servers; --compare takes reports of one`)
+  return report
+}
+
+function publish (report: BenchReport, { jsonFile, htmlFile }: { readonly jsonFile: string | null, readonly htmlFile: string | null }): void {
+  process.stdout.write(`${terminalReport(report)}\n`)
+  if (jsonFile !== null) writeJson(jsonFile, report)
+  if (htmlFile !== null) writeText('--html', htmlFile, htmlReport(report))
+  const files = [jsonFile, htmlFile].filter((file) => file !== null)
+  if (files.length > 0) process.stdout.write(`\nWritten: ${files.join(', ')}\n`)
+}
+
+/** As it was typed, without secrets. */
+export function commandLine (argv: readonly string[]): string {
+  const words = argv.map((word, index) => {
+    const [flag = '', value] = word.split(/=(.*)/s)
+    if (secretFlags.includes(flag) && value !== undefined) return `${flag}=…`
+    return secretFlags.includes(argv[index - 1] ?? '') ? '…' : word
+  })
+  return ['drawbridge', 'bench', ...words.map((word) => /^[\w./:,=@%+-]+$/.test(word) || /^(--[a-z-]+=)?…$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)].join(' ')
+}

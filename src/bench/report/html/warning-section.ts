@@ -1,0 +1,72 @@
+import type { BenchRun } from '../bench-run.ts'
+import { html, type Content } from './markup.ts'
+import { countText, durationText, percentText, shortText } from './number-text.ts'
+import { runLabel, type Series } from './series.ts'
+
+interface Warning {
+  readonly title: string
+  /** Why it matters. */
+  readonly meaning: string
+  /** In which runs, and how much. */
+  readonly details: readonly string[]
+}
+
+/** What makes the numbers below it less than they seem; nothing when all is well. */
+export function warningSection (series: readonly Series[]): Content {
+  const runs = series.flatMap((one) => one.runs.map((run) => ({ run, label: runLabel(one, run) })))
+  const warnings = [
+    generatorWarning(runs), failureWarning(runs), missingWarning(runs), stallWarning(runs)
+  ].filter((warning) => warning.details.length > 0)
+  if (warnings.length === 0) return null
+  return html`<section class="warnings" aria-label="Warnings">${warnings.map(({ title, meaning, details }) =>
+    html`<div><p><b>${title}</b> ${meaning}</p><ul>${details.slice(0, 6).map((detail) => html`<li>${detail}</li>`)}
+${details.length > 6 && html`<li>and ${details.length - 6} more</li>`}</ul></div>`)}</section>`
+}
+
+type Labelled = readonly { readonly run: BenchRun, readonly label: string }[]
+
+function generatorWarning (runs: Labelled): Warning {
+  return {
+    title: 'The load generator did not keep up.',
+    meaning: 'Latencies are partly its own, and the load was less than asked for.',
+    details: named(runs, ({ drawbridge }) => drawbridge.generator.warnings)
+  }
+}
+
+function failureWarning (runs: Labelled): Warning {
+  const failed = runs.reduce((sum, { run }) => sum + run.failed, 0)
+  return {
+    title: `${countText(failed, 'request')} failed.`,
+    meaning: 'Latencies and tokens are those of the completed ones alone.',
+    details: named(runs, (run) => {
+      if (run.failed === 0) return []
+      const kind = run.drawbridge.errors.reduce<{ kind: string, count: number } | null>(
+        (most, error) => most === null || error.count > most.count ? error : most, null)
+      const share = percentText(run.failed / Math.max(1, run.completed + run.failed))
+      return [`${run.failed} of ${run.completed + run.failed} (${share})${kind ? `, most often ${shortText(kind.kind, 100)}` : ''}`]
+    })
+  }
+}
+
+function missingWarning (runs: Labelled): Warning {
+  const missing = runs.reduce((sum, { run }) => sum + run.drawbridge.requests_without_usage, 0)
+  return {
+    title: `${countText(missing, 'completed request')} came without usage.`,
+    meaning: 'Throughput and TPOT are without them, so throughput is too low.',
+    details: named(runs, ({ completed, drawbridge: { requests_without_usage: count } }) => count === 0 ? [] : [`${count} of ${completed}`])
+  }
+}
+
+function stallWarning (runs: Labelled): Warning {
+  return {
+    title: 'Streams stalled.',
+    meaning: 'There were gaps of more than a second between two outputs.',
+    details: named(runs, ({ drawbridge: { stalls } }) => stalls.count === 0
+      ? []
+      : [`${countText(stalls.count, 'gap')}, the longest ${durationText(stalls.longest_ms)}`])
+  }
+}
+
+function named (runs: Labelled, detailsOf: (run: BenchRun) => readonly string[]): string[] {
+  return runs.flatMap(({ run, label }) => detailsOf(run).map((detail) => runs.length > 1 ? `${label}: ${detail}` : detail))
+}

@@ -1,0 +1,92 @@
+import { quantile } from '../measure/latency-summary.ts'
+import type { BenchRun, Saturation } from './bench-run.ts'
+
+/** One value of a sweep, as medians over its repetitions. */
+interface Point {
+  readonly value: number
+  readonly outputThroughput: number
+  /** Requests per second by which those under way grew while requests came. */
+  readonly backlogGrowth: number
+  readonly failedShare: number
+}
+
+/** Within this of the best is as good as the best. */
+const sameAsBest = 0.95
+/** A server that leaves more than this share of what arrives for later falls behind. */
+const tolerableGrowth = 0.05
+const tolerableFailures = 0.01
+
+/**
+ * Finds where more load gains nothing.
+ * @param runs of one server, over at least two values of `axis`; null for fewer.
+ */
+export function findSaturation (runs: readonly BenchRun[], axis: Saturation['axis']): Saturation | null {
+  const points = pointsOf(runs, axis)
+  if (points.length < 2) return null
+  const best = Math.max(...points.map(({ outputThroughput }) => outputThroughput))
+  return axis === 'concurrency' ? byConcurrency(points, best) : byRate(points, best)
+}
+
+/** The least concurrency that gets (nearly) the best throughput; unless that is still the last one tried. */
+function byConcurrency (points: readonly Point[], best: number): Saturation {
+  const knee = points.find(({ outputThroughput }) => outputThroughput >= best * sameAsBest)
+  const isLast = knee === undefined || knee === points.at(-1)
+  return {
+    axis: 'concurrency',
+    at: isLast ? null : knee.value,
+    best_output_throughput: best,
+    explanation: isLast
+      ? `Throughput still grew at concurrency ${points.at(-1)?.value}; try more`
+      : `From concurrency ${knee.value} on, more gains less than ${Math.round((1 - sameAsBest) * 100)} % of output tokens/s and only waits`
+  }
+}
+
+/** The rate from which on the server keeps up with none. */
+function byRate (points: readonly Point[], best: number): Saturation {
+  const lastKept = points.findLastIndex(({ value, backlogGrowth, failedShare }) => backlogGrowth <= value * tolerableGrowth && failedShare <= tolerableFailures)
+  const behind = points[lastKept + 1]
+  const before = points[lastKept]
+  return {
+    axis: 'rate',
+    at: behind?.value ?? null,
+    best_output_throughput: best,
+    explanation: behind === undefined
+      ? `The server kept up with every rate, up to ${before?.value}/s; try more`
+      : `The server falls behind from ${behind.value}/s on (the backlog grew by ${behind.backlogGrowth.toPrecision(2)}/s, ` +
+        `${Math.round(behind.failedShare * 100)} % failed)${before === undefined ? '' : `; it kept up with ${before.value}/s`}`
+  }
+}
+
+function pointsOf (runs: readonly BenchRun[], axis: Saturation['axis']): readonly Point[] {
+  const valueOf = (run: BenchRun): number | null => axis === 'concurrency' ? run.max_concurrency : run.request_rate === 'inf' ? null : run.request_rate
+  const values = [...new Set(runs.map(valueOf))].filter((value) => value !== null).toSorted((a, b) => a - b)
+  return values.map((value) => {
+    const own = runs.filter((run) => valueOf(run) === value)
+    const median = (of: (run: BenchRun) => number): number => quantile(own.map(of).toSorted((a, b) => a - b), 0.5)
+    return {
+      value,
+      outputThroughput: median((run) => run.output_throughput),
+      backlogGrowth: median(backlogGrowthOf),
+      failedShare: median((run) => run.num_prompts === 0 ? 0 : run.failed / run.num_prompts)
+    }
+  })
+}
+
+/**
+ * How fast requests under way became more while requests came: their mean number in the last quarter of that time, less that in
+ * the second one, per second. Whole rates would count the wait for the last answers as falling behind. Differences of two
+ * requests and less are chance.
+ */
+export function backlogGrowthOf (run: Pick<BenchRun, 'start_times' | 'latencies'>): number {
+  const first = Math.min(...run.start_times)
+  const seconds = Math.max(...run.start_times) - first
+  if (!(seconds > 0)) return 0
+  const meanRunning = (quarter: number): number => {
+    const from = first + seconds * quarter / 4
+    const to = from + seconds / 4
+    return run.start_times.reduce((sum, start, index) =>
+      sum + Math.max(0, Math.min(to, start + (run.latencies[index] ?? 0)) - Math.max(from, start)), 0) / (seconds / 4)
+  }
+  const growth = meanRunning(3) - meanRunning(1)
+  return growth <= 2 ? 0 : growth / (seconds / 2)
+}

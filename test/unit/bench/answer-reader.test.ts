@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest'
+import { AnswerReader } from '../../../src/bench/client/answer-reader.ts'
+
+const event = (value: unknown): Buffer => Buffer.from(`data: ${typeof value === 'string' ? value : JSON.stringify(value)}\n\n`)
+const delta = (fields: object, finish: string | null = null): object => ({ choices: [{ index: 0, delta: fields, finish_reason: finish }] })
+
+function read (...events: readonly (readonly [number, unknown])[]): AnswerReader {
+  const reader = new AnswerReader(true)
+  for (const [now, value] of events) reader.push(event(value), now)
+  reader.end()
+  return reader
+}
+
+describe('AnswerReader', () => {
+  it('notes when chunks with output came, not those without', () => {
+    const reader = read(
+      [10, delta({ role: 'assistant', content: '' })], [20, delta({ content: 'Hel' })], [35, delta({ content: 'lo' })],
+      [36, delta({}, 'stop')], [37, { choices: [], usage: { prompt_tokens: 7, completion_tokens: 2, prompt_tokens_details: { cached_tokens: 4 } } }], [38, '[DONE]']
+    )
+    expect(reader).toMatchObject({ outputTimes: [20, 35], text: 'Hello', inputTokens: 7, outputTokens: 2, cachedTokens: 4, failure: null })
+  })
+
+  it.each([
+    ['reasoning', { reasoning_content: 'hm' }], ['reasoning by its other name', { reasoning: 'hm' }],
+    ['tool calls', { tool_calls: [{ index: 0, function: { arguments: '{' } }] }], ['a refusal', { refusal: 'no' }]
+  ])('takes %s for output', (_, fields) => {
+    expect(read([5, delta(fields)], [6, delta({}, 'stop')]).outputTimes).toEqual([5])
+  })
+
+  it('reads completions', () => {
+    const reader = read([1, { choices: [{ text: 'a', finish_reason: null }] }], [2, { choices: [{ text: 'b', finish_reason: 'length' }] }], [3, '[DONE]'])
+    expect(reader).toMatchObject({ outputTimes: [1, 2], text: 'ab', outputTokens: null, failure: null })
+  })
+
+  it('gives chunks that came in one read one moment', () => {
+    const reader = new AnswerReader(true)
+    reader.push(Buffer.concat([event(delta({ content: 'a' })), event(delta({ content: 'b' }, 'stop'))]), 9)
+    expect(reader.outputTimes).toEqual([9, 9])
+  })
+
+  it('does not take half an answer for a whole one', () => {
+    expect(read([1, delta({ content: 'a' })]).failure).toMatchObject({ kind: 'cut off' })
+  })
+
+  it('tells of an error in the stream by its code', () => {
+    const failure = { kind: 'error in stream engine_crashed', message: 'It died' }
+    expect(read([1, delta({ content: 'a' })], [2, { error: { message: 'It died', code: 'engine_crashed' } }]).failure).toEqual(failure)
+  })
+
+  it('tells of what is not JSON', () => {
+    expect(read([1, 'oops'], [2, '[DONE]']).failure).toEqual({ kind: 'invalid answer', message: 'This is not JSON: oops' })
+  })
+
+  it('reads whole answers', () => {
+    const reader = new AnswerReader(false)
+    const body = Buffer.from(JSON.stringify({ choices: [{ message: { content: 'größe' }, finish_reason: 'stop' }], usage: { prompt_tokens: 1, completion_tokens: 3 } }))
+    reader.push(body.subarray(0, 38), 1)
+    reader.push(body.subarray(38), 2)
+    reader.end()
+    expect(reader).toMatchObject({ text: 'größe', outputTokens: 3, outputTimes: [], failure: null })
+  })
+
+  it.each(['', 'null', '[]', '{"choices":null}', '{"choices":[{}]}'])('takes no %j for a whole answer', (body) => {
+    const reader = new AnswerReader(false)
+    reader.push(Buffer.from(body), 1)
+    reader.end()
+    expect(reader.failure).toMatchObject({ kind: 'invalid answer' })
+  })
+})

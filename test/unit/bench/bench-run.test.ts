@@ -1,0 +1,184 @@
+import { describe, expect, it } from 'vitest'
+import { quantile, summarizeLatencies } from '../../../src/bench/measure/latency-summary.ts'
+import { e2elOf, itlsOf, tpotOf, ttftOf } from '../../../src/bench/measure/request-record.ts'
+import { jainIndex } from '../../../src/bench/measure/fairness.ts'
+import { isGood, parseObjectives } from '../../../src/bench/measure/objectives.ts'
+import { starvationWarnings } from '../../../src/bench/measure/generator-watch.ts'
+import { parseMetrics, serverMetricsBetween } from '../../../src/bench/measure/server-metrics.ts'
+import { recordOf, runOf } from './records.ts'
+
+const failure = { kind: 'stalled', message: 'Nothing came' }
+
+describe('the latencies of a request', () => {
+  const record = recordOf({ sentAt: 50, tokens: 4, ttftMs: 100, gapMs: 20, endedAt: 230 })
+
+  it('are as they are defined', () => {
+    expect(ttftOf(record)).toBe(100)
+    expect(itlsOf(record)).toEqual([20, 20, 20])
+    expect(e2elOf(record)).toBe(180)
+    expect(tpotOf(record)).toBeCloseTo((180 - 100) / 3)
+  })
+
+  it('take tokens from the usage, not from chunks', () => {
+    expect(tpotOf({ ...record, outputTokens: 9 })).toBe(10)
+    expect(tpotOf({ ...record, outputTokens: null })).toBeNull()
+    expect(tpotOf({ ...record, outputTokens: 1 })).toBeNull()
+  })
+
+  it('have no TTFT without a stream', () => {
+    expect(ttftOf({ ...record, outputTimes: [] })).toBeNull()
+  })
+})
+
+describe('quantile', () => {
+  it('is numpy\'s', () => {
+    expect(quantile([1, 2, 3, 4], 0.5)).toBe(2.5)
+    expect(quantile([15, 20, 35, 40, 50], 0.4)).toBeCloseTo(29)
+    expect(quantile([7], 0.99)).toBe(7)
+    expect(quantile([], 0.5)).toBe(0)
+  })
+
+  it('goes with the population\'s deviation', () => {
+    expect(summarizeLatencies([4, 2])).toEqual({ count: 2, mean: 3, median: 3, std: 1, p50: 3, p90: 3.8, p95: 3.9, p99: 3.98, max: 4 })
+  })
+})
+
+describe('summarizeRun', () => {
+  /** A request every 100 ms, with a TTFT of 100, 110, … ms. */
+  const records = Array.from({ length: 10 }, (_, index) => recordOf({ sentAt: index * 100, ttftMs: 100 + index * 10, tokens: 6 }))
+
+  it('gives the percentiles that can be worked out by hand', () => {
+    const run = runOf(records)
+    expect(run.median_ttft_ms).toBe(145)
+    expect(run.p90_ttft_ms).toBeCloseTo(181)
+    expect(run.p99_ttft_ms).toBeCloseTo(189.1)
+    expect([run.mean_itl_ms, run.p99_itl_ms, run.mean_tpot_ms, run.std_tpot_ms]).toEqual([20, 20, 20, 0])
+    expect(run.median_e2el_ms).toBe(245)
+    // The last one is sent at 900 ms and takes 290.
+    expect(run.duration).toBeCloseTo(1.19)
+    expect(run.output_throughput).toBeCloseTo(60 / 1.19)
+    expect(run.total_token_throughput).toBeCloseTo(160 / 1.19)
+    expect(run).toMatchObject({ completed: 10, failed: 0, total_input_tokens: 100, total_output_tokens: 60, num_prompts: 10 })
+  })
+
+  it('has lists as vLLM has them: seconds, one member for each request', () => {
+    const run = runOf(records)
+    expect(run.ttfts.map((value) => Math.round(value * 1000))).toEqual([100, 110, 120, 130, 140, 150, 160, 170, 180, 190])
+    expect(run.itls).toHaveLength(10)
+    expect(run.itls[0]).toHaveLength(5)
+    expect(run.errors).toEqual(Array(10).fill(''))
+    expect(run.date).toBe('20261125-213804')
+  })
+
+  it('does not average failures away', () => {
+    const run = runOf([...records, recordOf({ sentAt: 100, ttftMs: 5, tokens: 2, failure }), recordOf({ sentAt: 100, endedAt: 61_000, tokens: 0, failure })])
+    expect(run).toMatchObject({ completed: 10, failed: 2, total_output_tokens: 60, median_ttft_ms: 145 })
+    expect(run.drawbridge.errors).toEqual([{ kind: 'stalled', count: 2, example: 'Nothing came' }])
+    expect(run.errors.filter(Boolean)).toEqual(['stalled: Nothing came', 'stalled: Nothing came'])
+    expect(run.duration).toBeCloseTo(61)
+  })
+
+  it('counts goodput over all requests, failed ones as bad', () => {
+    const run = runOf([...records, recordOf({ failure })], { objectives: { ttft: 145 } })
+    expect(run.request_goodput).toBeCloseTo(5 / 1.19)
+    expect(run.drawbridge.good_share).toBeCloseTo(5 / 11)
+    expect(runOf(records).request_goodput).toBeNull()
+  })
+
+  it('tells of stalls in streams that completed', () => {
+    const run = runOf([recordOf({ outputTimes: [100, 120, 2620], endedAt: 2620 })])
+    expect(run.drawbridge.stalls).toEqual({ count: 1, longest_ms: 2500 })
+  })
+
+  it('keeps requests without usage out of token figures, and counts them', () => {
+    const run = runOf([recordOf(), recordOf({ outputTokens: null, inputTokens: null })])
+    expect(run).toMatchObject({ total_output_tokens: 3, completed: 2 })
+    expect(run.drawbridge).toMatchObject({ requests_without_usage: 1, latencies: { tpot: { count: 1 }, ttft: { count: 2 } } })
+  })
+
+  it('divides by model, tenant and kind, and says how fair it was', () => {
+    const run = runOf([recordOf({ tenant: 'a', tokens: 30 }), recordOf({ tenant: 'b', tokens: 10 })], {
+      tenants: [{ name: 'a', weight: 0.75 }, { name: 'b', weight: 0.25 }, { name: 'c', weight: 0 }].slice(0, 2)
+    })
+    expect(run.drawbridge.per_tenant.map(({ name, output_tokens: tokens }) => [name, tokens])).toEqual([['a', 30], ['b', 10]])
+    expect(run.drawbridge.fairness.tenants.output_tokens).toBeCloseTo(1)
+    expect(run.drawbridge.fairness.models.output_tokens).toBeNull()
+    expect(run.drawbridge.per_kind.map(({ name }) => name)).toEqual(['chat'])
+  })
+
+  it('has a timeline whose tokens are all of the run\'s', () => {
+    const run = runOf(Array.from({ length: 20 }, (_, index) => recordOf({ sentAt: index * 250, tokens: 7 })))
+    expect(run.drawbridge.timeline.reduce((sum, point) => sum + point.output_tokens, 0)).toBeCloseTo(140)
+    expect(run.drawbridge.timeline.map(({ second }) => second)).toEqual([0, 1, 2, 3, 4])
+    // Each request takes 220 of 250 ms.
+    expect(run.drawbridge.timeline[1]?.running).toBeCloseTo(0.88)
+  })
+
+  it('finds the steady part between the slopes', () => {
+    // Two users; one token every 100 ms each, from 0 to 4 s.
+    const steady = Array.from({ length: 8 }, (_, index) => recordOf({ sentAt: Math.floor(index / 2) * 1000, ttftMs: 100, gapMs: 100, tokens: 10 }))
+    const run = runOf(steady, { maxRunning: 2, lastSentAt: 3000 })
+    expect(run.drawbridge.steady).toEqual({ seconds: 3, output_throughput: 20, request_throughput: 2 })
+    expect(runOf(steady.slice(0, 2), { maxRunning: 2, lastSentAt: 0 }).drawbridge.steady).toBeNull()
+  })
+
+  it('is not upset by nothing', () => {
+    const run = runOf([])
+    expect(run).toMatchObject({ completed: 0, duration: 0, output_throughput: 0, p99_ttft_ms: 0 })
+    expect(JSON.stringify(run)).not.toMatch(/null,"median|NaN/)
+  })
+
+  it('takes a hundred thousand requests', () => {
+    const many = Array.from({ length: 100_000 }, (_, index) => recordOf({ sentAt: index / 100 }))
+    expect(runOf(many).completed).toBe(100_000)
+  })
+})
+
+describe('objectives', () => {
+  it('are read with spaces and commas', () => {
+    expect(parseObjectives(['ttft:200 tpot:50', 'e2e:900,itl:80.5'])).toEqual({ ttft: 200, tpot: 50, e2el: 900, itl: 80.5 })
+    expect(() => parseObjectives(['speed:3'])).toThrow('--goodput is "speed:3", but must be like ttft:200')
+  })
+
+  it('must all be met; for gaps the longest counts', () => {
+    const record = recordOf({ outputTimes: [100, 120, 200], endedAt: 200 })
+    expect(isGood(record, { ttft: 100, tpot: 50, e2el: 200, itl: 80 })).toBe(true)
+    for (const goal of [{ ttft: 99 }, { tpot: 49 }, { e2el: 199 }, { itl: 79 }]) expect(isGood(record, goal)).toBe(false)
+    expect(isGood({ ...record, failure }, { ttft: 1000 })).toBe(false)
+    expect(isGood({ ...record, outputTimes: [] }, { ttft: 1000 })).toBe(false)
+  })
+})
+
+describe('Jain\'s index', () => {
+  it('is 1 for equals, and 1/n when one has everything', () => {
+    expect(jainIndex([3, 3, 3])).toBe(1)
+    expect(jainIndex([5, 0, 0, 0])).toBe(0.25)
+    expect(jainIndex([5])).toBeNull()
+    expect(jainIndex([0, 0])).toBeNull()
+  })
+})
+
+describe('the generator\'s warnings', () => {
+  it('come when it was busy, late, or sent late', () => {
+    expect(starvationWarnings(0.5, 3, 2)).toEqual([])
+    expect(starvationWarnings(0.9, 3, null)[0]).toContain('busy 90 %')
+    expect(starvationWarnings(0.1, 30, null)[0]).toContain('late by 30 ms')
+    expect(starvationWarnings(0.1, 3, 80)[0]).toContain('sent 80 ms')
+  })
+})
+
+describe('the server\'s metrics', () => {
+  const text = (sum: number, hits: number): string => `# HELP x\nvllm:request_queue_time_seconds_sum{model_name="a"} ${sum}
+vllm:request_queue_time_seconds_count{model_name="a"} ${sum * 10}\nvllm:request_queue_time_seconds_bucket{le="1"} 99
+vllm:prefix_cache_hits_total{model_name="a"} ${hits}\nvllm:prefix_cache_hits_total{model_name="b"} 1\nvllm:prefix_cache_queries_total 100\n`
+
+  it('are the difference of two samples', () => {
+    const after = parseMetrics(text(3, 40).replace('queries_total 100', 'queries_total 200'))
+    expect(serverMetricsBetween(parseMetrics(text(1, 10)), after)).toEqual({ mean_queue_ms: 100, prefix_hit_rate: 0.3 })
+  })
+
+  it('are not there where the server has none', () => {
+    expect(serverMetricsBetween(null, null)).toBeNull()
+    expect(serverMetricsBetween(parseMetrics('up 1'), parseMetrics('up 1'))).toBeNull()
+  })
+})
