@@ -1,0 +1,43 @@
+/** A named load: how the server is started for it, and what `drawbridge bench` is told. */
+export interface Scenario {
+  readonly name: string
+  readonly question: string
+  readonly serverFlags: readonly string[]
+  readonly benchFlags: readonly string[]
+}
+
+/** Eight slots, each long enough for the longest request of any scenario. */
+const serverFlags = ['--slots', '8', '--context-size', '2048', '--max-queue', '1024']
+
+export const scenarios: readonly Scenario[] = [
+  {
+    name: 'chat',
+    question: 'How do throughput and latency go with the number of users?',
+    serverFlags,
+    benchFlags: ['--concurrency', '1,2,4,8,16', '--input-tokens', 'lognormal:96,0.5', '--output-tokens', 'lognormal:64,0.5']
+  },
+  {
+    name: 'long-prompts',
+    question: 'What do short requests suffer while long prompts are read?',
+    serverFlags,
+    benchFlags: ['--concurrency', '8', '--workload', 'mixed', '--long-share', '0.2', '--long-input-tokens', '1200', '--long-output-tokens', '16', '--requests', '120']
+  },
+  {
+    name: 'shared-prefix',
+    question: 'What does the prefix cache spare when users share long system prompts?',
+    serverFlags,
+    benchFlags: ['--concurrency', '8', '--workload', 'shared-prefix', '--prefixes', '4', '--prefix-tokens', '800', '--input-tokens', '48', '--requests', '120']
+  },
+  {
+    name: 'multi-turn',
+    question: 'Do conversations find their earlier turns in the cache?',
+    serverFlags,
+    benchFlags: ['--concurrency', '8', '--workload', 'multi-turn', '--turns', '5', '--input-tokens', '48', '--output-tokens', '48', '--requests', '120']
+  },
+  {
+    name: 'arrivals',
+    question: 'At which rate of arrivals does the server fall behind?',
+    serverFlags,
+    benchFlags: ['--rate', 'auto', '--duration', '10s', '--input-tokens', 'lognormal:96,0.5', '--output-tokens', 'lognormal:48,0.5', '--goodput', 'ttft:1000', 'tpot:100']
+  }
+]
