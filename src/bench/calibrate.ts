@@ -25,7 +25,7 @@ export async function calibrate (server: BenchServer, options: BenchOptions, sig
 
 /** @returns prompt tokens; null where the server does not tell. */
 async function ask (server: BenchServer, options: BenchOptions, words: number, signal: AbortSignal): Promise<number | null> {
-  const content = makeWords(new Random(options.seed).fork(0x7fff_1000 + words), words)
+  const content = makeWords(new Random(options.textSeed).fork(0x7fff_1000 + words), words)
   const body = {
     ...(options.endpoint === 'chat' ? { messages: [{ role: 'user', content }] } : { prompt: content }),
     max_tokens: 2,

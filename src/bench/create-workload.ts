@@ -6,10 +6,10 @@ import { TextMaker, type TokenScale } from './workload/text-maker.ts'
 import type { Workload } from './workload/workload.ts'
 
 /** @throws StartupError for a dataset that cannot be used. */
-export function createWorkload ({ workload, seed, endpoint }: BenchOptions, scale: TokenScale): Workload {
+export function createWorkload ({ workload, seed, textSeed, endpoint }: BenchOptions, scale: TokenScale): Workload {
   const texts = new TextMaker(scale)
   const { inputTokens, outputTokens, ignoresEnd } = workload
-  const parts = { seed, endpoint, texts, inputTokens, outputTokens, ignoresEnd }
+  const parts = { seed, textSeed, endpoint, texts, inputTokens, outputTokens, ignoresEnd }
   switch (workload.name) {
     case 'synthetic': return syntheticWorkload(parts)
     case 'shared-prefix': return sharedPrefixWorkload(parts, workload.prefixes, workload.prefixTokens)

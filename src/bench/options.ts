@@ -29,7 +29,7 @@ export const benchOptions = [
   { flag: 'duration', placeholder: 'TIME', group: 'Load', summary: 'Length of a run instead (30s, 5m); the last requests are waited for' },
   { flag: 'warmup', placeholder: 'N', group: 'Load', summary: 'Requests before the first run, which do not count. Default: as many as run at once, at most 16' },
   { flag: 'repetitions', placeholder: 'N', group: 'Load', summary: 'Runs of every load, with other questions each. Default: 1, with --vs 3' },
-  { flag: 'seed', placeholder: 'N', group: 'Load', summary: 'The same seed asks the same questions at the same times. Default: 1' },
+  { flag: 'seed', placeholder: 'N', group: 'Load', summary: 'The same seed asks the same questions at the same times. Without it lengths and times are those of seed 1, but words are new, so that no cache knows them from the last time' },
 
   { flag: 'workload', placeholder: 'NAME', group: 'Workload', summary: 'synthetic, shared-prefix, multi-turn, mixed, json or dataset. Default: synthetic' },
   { flag: 'input-tokens', placeholder: 'LENGTH', group: 'Workload', summary: 'Of a prompt: 128, uniform:64-256, lognormal:128 or lognormal:128,0.5. Default: 128' },

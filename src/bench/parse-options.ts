@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { didYouMean } from '../config/suggest.ts'
 import { parseValue } from '../config/value-kind.ts'
@@ -55,7 +56,10 @@ export interface BenchOptions {
   readonly limit: RunLimit | null
   readonly warmup: number | null
   readonly repetitions: number
+  /** Of lengths and moments. */
   readonly seed: number
+  /** Of words: the same as `seed` where that was given, else another one each time. */
+  readonly textSeed: number
   readonly workload: WorkloadOptions
   readonly temperature: number
   readonly extraBody: Readonly<Record<string, unknown>>
@@ -142,6 +146,7 @@ function readRun (flags: Flags, environment: NodeJS.ProcessEnv, jsonFile: string
     warmup: flags.text('warmup') === null ? null : flags.integer('warmup', 0, 0, mostConcurrency),
     repetitions: flags.integer('repetitions', other === null ? 1 : 3, 1, 100),
     seed: flags.integer('seed', 1, 0, 0xffff_ffff),
+    textSeed: flags.integer('seed', randomInt(0x1_0000_0000), 0, 0xffff_ffff),
     workload,
     temperature: flags.number('temperature', 0, 0, 2),
     extraBody: readBody(flags.text('extra-body')),

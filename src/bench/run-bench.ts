@@ -106,7 +106,7 @@ export class BenchRunner {
 
   /** @param load its number decides what is asked, so that both servers are asked the same. */
   async #runOnce (server: BenchServer, shape: LoadShape, repetition: number, load = 0): Promise<BenchRun> {
-    const { tenants, seed } = this.#options
+    const { tenants, seed, textSeed } = this.#options
     const limit = this.#options.limit ?? defaultLimit(shape)
     const description = describeLoad(shape)
     this.#observer.onRunStart(`${server.label} · ${description}${repetition > 1 ? ` · repetition ${repetition}` : ''}`, limit)
@@ -142,6 +142,8 @@ export class BenchRunner {
       load: { type: shape.type, description },
       workload: `${this.#workload.description}, ${describeLimit(limit)}`,
       seed,
+      text_seed: textSeed,
+      asks_anew: this.#workload.asksAnew,
       is_streaming: this.#options.isStreaming,
       objectives: this.#options.objectives,
       generator,

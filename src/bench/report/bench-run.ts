@@ -100,7 +100,12 @@ export interface BenchDetails {
   readonly repetition: number
   readonly load: { readonly type: 'closed' | 'open', readonly description: string }
   readonly workload: string
+  /** Of lengths and moments. */
   readonly seed: number
+  /** Of words. */
+  readonly text_seed: number
+  /** Whether no prompt begins like another, so that cached tokens mean that the server was asked the same before. */
+  readonly asks_anew: boolean
   readonly is_streaming: boolean
   /** Objectives in ms, by latency. */
   readonly objectives: Readonly<Partial<Record<LatencyName, number>>>

@@ -1,5 +1,6 @@
 import { latencyNames, type BenchReport, type BenchRun, type Comparison, type Share } from './bench-run.ts'
 import { formatNumber, formatTable } from './table.ts'
+import { betterOf, suspiciousCacheShare } from './verdict.ts'
 
 /** What is printed when a benchmark has ended. */
 export function terminalReport ({ runs, saturation, comparison }: BenchReport): string {
@@ -92,10 +93,12 @@ function describeErrors ({ drawbridge: { errors, server, load } }: BenchRun): st
 /** What makes a run's numbers less than they seem. */
 export function warningsOf (run: BenchRun): readonly string[] {
   const { generator, requests_without_usage: silent, stalls } = run.drawbridge
+  const cachedShare = suspiciousCacheShare(run)
   return [
     ...generator.warnings,
     ...(run.failed > 0 ? [run.completed === 0 ? `All ${run.failed} requests failed` : `${run.failed} of ${run.num_prompts} requests failed; latencies are of the others`] : []),
     ...(silent > 0 ? [`For ${silent} requests the server told no usage; token figures and TPOT are without them`] : []),
+    ...(cachedShare === null ? [] : [`${Math.round(cachedShare * 100)} % of the prompt tokens were in the server's cache: it was asked the same before`]),
     ...(stalls.count > 0 ? [`${stalls.count} times a stream stood still for more than a second, once for ${formatNumber(stalls.longest_ms)} ms`] : [])
   ]
 }
@@ -103,9 +106,11 @@ export function warningsOf (run: BenchRun): readonly string[] {
 function describeComparison ({ a, b, loads }: Comparison): string {
   return loads.map(({ description, ratios }) => formatTable(
     [`${b} / ${a}, ${description}`, a, b, 'ratio', 'range', 'better'],
-    ratios.map(({ measure, isHigherBetter, a: ofA, b: ofB, median, min, max, ratios: pairs }) => [
-      measure, formatNumber(ofA), formatNumber(ofB), median.toFixed(2), pairs.length === 1 ? 'one pair' : `${min.toFixed(2)}–${max.toFixed(2)}`,
-      min <= 1 && max >= 1 ? '?' : (median > 1) === isHigherBetter ? b : a
-    ])
+    ratios.map((ratio) => {
+      const better = betterOf(ratio)
+      const range = ratio.ratios.length === 1 ? 'one pair' : `${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)}`
+      const cells = [ratio.measure, formatNumber(ratio.a), formatNumber(ratio.b), ratio.median.toFixed(2), range]
+      return [...cells, better === null ? '' : better === 'a' ? a : b]
+    })
   )).join('\n\n')
 }

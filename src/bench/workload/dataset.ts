@@ -33,6 +33,7 @@ export function datasetWorkload (parts: DatasetParts): Workload {
   const items = readItems(parts.file)
   const order = shuffled(items, new Random(parts.seed).fork(0x7fff_0001))
   return {
+    asksAnew: false,
     description: `dataset ${parts.file.split('/').at(-1) ?? parts.file}, ${items.length} entries`,
     conversation (number) {
       const item = order[number % order.length]

@@ -40,9 +40,10 @@ const tasks: readonly Task[] = [
  */
 export function jsonWorkload (parts: MadeUpParts): Workload {
   return {
+    asksAnew: true,
     description: `json, ${parts.inputTokens.text} tokens in, at most ${parts.outputTokens.text} out`,
     conversation (number) {
-      const random = new Random(parts.seed).fork(number)
+      const random = new Random(parts.textSeed).fork(number)
       const task = random.pick(tasks)
       const filler = parts.texts.prompt(random, parts.inputTokens.draw(random) - 8)
       const names = Object.keys(task.properties)

@@ -7,7 +7,10 @@ export type Endpoint = 'chat' | 'completions'
 
 /** What all made-up workloads need. */
 export interface MadeUpParts {
+  /** Of lengths. */
   readonly seed: number
+  /** Of words. */
+  readonly textSeed: number
   readonly endpoint: Endpoint
   readonly texts: TextMaker
   readonly inputTokens: LengthDistribution
@@ -21,7 +24,7 @@ interface Message {
   readonly content: string
 }
 
-const streamOf = ({ seed }: MadeUpParts, number: number): Random => new Random(seed).fork(number)
+const streamOf = ({ textSeed }: MadeUpParts, number: number): Random => new Random(textSeed).fork(number)
 
 /** Another stream, for lengths: request k of every run is as long as that of the others, so that loads can be compared, but says something else. */
 const lengthsOf = ({ seed }: MadeUpParts, number: number): Random => new Random(seed).fork(0x7000_0000 + number % conversationsPerRun)
@@ -37,6 +40,7 @@ function bodyOf (parts: MadeUpParts, messages: readonly Message[], outputTokens:
 /** One question each, all different. */
 export function syntheticWorkload (parts: MadeUpParts): Workload {
   return {
+    asksAnew: true,
     description: `synthetic, ${parts.inputTokens.text} tokens in, ${parts.outputTokens.text} out`,
     conversation (number) {
       const lengths = lengthsOf(parts, number)
@@ -49,10 +53,11 @@ export function syntheticWorkload (parts: MadeUpParts): Workload {
 /** Long system prompts that many requests share, each with a question of its own. */
 export function sharedPrefixWorkload (parts: MadeUpParts, prefixes: number, prefixTokens: LengthDistribution): Workload {
   const systems = Array.from({ length: prefixes }, (_, index) => {
-    const random = new Random(parts.seed).fork(0x7fff_2000 + index)
+    const random = new Random(parts.textSeed).fork(0x7fff_2000 + index)
     return parts.texts.text(random, prefixTokens.draw(random))
   })
   return {
+    asksAnew: false,
     description: `shared-prefix, ${prefixes} system prompts of ${prefixTokens.text} tokens, questions of ${parts.inputTokens.text}, ${parts.outputTokens.text} out`,
     conversation (number) {
       const lengths = lengthsOf(parts, number)
@@ -68,6 +73,7 @@ export function sharedPrefixWorkload (parts: MadeUpParts, prefixes: number, pref
 /** Conversations: every turn sends all that was said before, with the server's own answers in it. */
 export function multiTurnWorkload (parts: MadeUpParts, turns: number, thinkMs: number): Workload {
   return {
+    asksAnew: false,
     description: `multi-turn, ${turns} turns of ${parts.inputTokens.text} tokens in, ${parts.outputTokens.text} out` +
       (thinkMs === 0 ? '' : `, ${thinkMs} ms to think on average`),
     conversation (number): Conversation {
@@ -101,6 +107,7 @@ export interface LongRequests {
 /** Short requests with long ones between them, told apart in the report: who suffers from whom? */
 export function mixedWorkload (parts: MadeUpParts, long: LongRequests): Workload {
   return {
+    asksAnew: true,
     description: `mixed, ${parts.inputTokens.text} tokens in and ${parts.outputTokens.text} out, ` +
       `${Math.round(long.share * 100)} % of them ${long.inputTokens.text} in and ${long.outputTokens.text} out`,
     conversation (number) {

@@ -24,6 +24,8 @@ export const conversationsPerRun = 1_000_000
 /** What is asked. Conversation number k is the same whatever was asked before: the order of answers changes no question. */
 export interface Workload {
   readonly description: string
+  /** Whether no prompt begins like another: what a server then finds in its cache, it was asked before. */
+  readonly asksAnew: boolean
   conversation (number: number): Conversation
 }
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { compareRuns } from '../../../src/bench/report/compare.ts'
 import { backlogGrowthOf, findSaturation } from '../../../src/bench/report/saturation.ts'
-import type { BenchRun } from '../../../src/bench/report/bench-run.ts'
+import type { BenchRun, Ratio } from '../../../src/bench/report/bench-run.ts'
+import { betterOf, suspiciousCacheShare } from '../../../src/bench/report/verdict.ts'
 import { recordOf, runOf } from './records.ts'
 
 /** Ten requests, one after the other, with gaps of so many ms between tokens. */
@@ -29,6 +30,28 @@ describe('compareRuns', () => {
     const { loads } = compareRuns([runWith('a', 20)], [failed])
     expect(loads[0]?.ratios.map(({ measure }) => measure)).toEqual(['output_throughput', 'request_throughput'])
     expect(loads[0]?.ratios[0]?.median).toBe(0)
+  })
+})
+
+describe('betterOf', () => {
+  const ratio = (median: number, min: number, max: number, isHigherBetter = true, pairs = 3): Ratio =>
+    ({ measure: 'x', isHigherBetter, a: 1, b: median, ratios: Array<number>(pairs).fill(median), median, min, max })
+
+  it('is sure only where every pair agrees, and by more than 2 %', () => {
+    expect(betterOf(ratio(1.2, 1.1, 1.3))).toBe('b')
+    expect(betterOf(ratio(0.8, 0.7, 0.9))).toBe('a')
+    expect(betterOf(ratio(0.8, 0.7, 0.9, false))).toBe('b')
+    expect(betterOf(ratio(1.2, 0.9, 1.3))).toBeNull()
+    expect(betterOf(ratio(1.01, 1.005, 1.015))).toBeNull()
+    expect(betterOf(ratio(2, 2, 2, true, 1))).toBeNull()
+  })
+})
+
+describe('suspiciousCacheShare', () => {
+  it('is that of a server that was asked the same before', () => {
+    expect(suspiciousCacheShare(runOf([recordOf({ inputTokens: 100, cachedTokens: 80 })]))).toBe(0.8)
+    expect(suspiciousCacheShare(runOf([recordOf({ inputTokens: 100, cachedTokens: 10 })]))).toBeNull()
+    expect(suspiciousCacheShare(runOf([recordOf({ inputTokens: 100, cachedTokens: 80 })], { asks_anew: false }))).toBeNull()
   })
 })
 

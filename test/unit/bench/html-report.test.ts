@@ -114,6 +114,7 @@ test('warnings come first', () => {
     failedShare: 0.2,
     details: {
       requests_without_usage: 3,
+      asks_anew: true,
       stalls: { count: 2, longest_ms: 4200 },
       generator: {
         cpu_seconds: 9, cores: 0.98, chunks_per_second: 9000, loop_delay_p99_ms: 80, lateness_p99_ms: null, warnings: ['It used a whole core']
@@ -121,7 +122,7 @@ test('warnings come first', () => {
     }
   })]))
   const warnings = text.slice(text.indexOf('aria-label="Warnings"'), text.indexOf('Key numbers'))
-  for (const part of ['did not keep up', 'It used a whole core', 'failed.', '3 completed requests came without usage', '2 gaps, the longest 4.20 s']) {
+  for (const part of ['did not keep up', 'It used a whole core', 'failed.', '3 completed requests came without usage', '2 gaps, the longest 4.20 s', '% of the prompt tokens were in its cache']) {
     expect(warnings).toContain(part)
   }
   expect(htmlReport(reports['of a single run'])).not.toContain('aria-label="Warnings"')

@@ -117,7 +117,7 @@ function withResolvers (): { readonly promise: Promise<void>, readonly resolve: 
   return { promise, resolve }
 }
 
-const numbered: Workload = { description: 'numbered', conversation: (number) => singleTurn('chat', { number }) }
+const numbered: Workload = { description: 'numbered', asksAnew: true, conversation: (number) => singleTurn('chat', { number }) }
 const failure = { kind: 'http 500', message: 'no' }
 
 describe('runLoad', () => {
@@ -168,6 +168,7 @@ describe('runLoad', () => {
   it('holds conversations with the server\'s own answers, and ends them at a failure', async () => {
     const talk: Workload = {
       description: 'talk',
+      asksAnew: false,
       conversation (number) {
         let turn = 0
         return { kind: 'chat', next: (answer) => turn === 3 ? null : { body: { number, turn: turn++, answer }, thinkMs: 0 } }
@@ -190,7 +191,7 @@ describe('runLoad', () => {
   })
 
   it('takes a wrong text for a failure', async () => {
-    const workload: Workload = { description: 'checked', conversation: () => singleTurn('json', {}, (text) => text === 'answer' ? 'not JSON' : null) }
+    const workload: Workload = { description: 'checked', asksAnew: true, conversation: () => singleTurn('json', {}, (text) => text === 'answer' ? 'not JSON' : null) }
     const { result } = await play({ type: 'closed', concurrency: 1 }, { type: 'requests', count: 1 }, { workload })
     expect(result.records[0]?.failure).toEqual({ kind: 'wrong answer', message: 'not JSON' })
   })
@@ -211,7 +212,7 @@ describe('runLoad', () => {
   })
 
   it('does not hide errors that are not the server\'s', async () => {
-    await expect(play({ type: 'closed', concurrency: 2 }, { type: 'requests', count: 4 }, { workload: { description: '', conversation: () => { throw new Error('A bug') } } })).rejects.toThrow('A bug')
+    await expect(play({ type: 'closed', concurrency: 2 }, { type: 'requests', count: 4 }, { workload: { description: '', asksAnew: true, conversation: () => { throw new Error('A bug') } } })).rejects.toThrow('A bug')
   })
 })
 

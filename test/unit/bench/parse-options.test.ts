@@ -25,6 +25,11 @@ describe('parseOptions', () => {
     expect(parse(text).servers[0]?.url.href).toBe(href)
   })
 
+  it('asks the same words when a seed is given, others each time when not', () => {
+    expect(parse('--seed 7')).toMatchObject({ seed: 7, textSeed: 7 })
+    expect(parse('').textSeed).not.toBe(parse('').textSeed)
+  })
+
   it('takes lists of loads', () => {
     expect(parse('--concurrency 1,2,16').plan).toMatchObject({ shapes: [{ concurrency: 1 }, { concurrency: 2 }, { concurrency: 16 }] })
     expect(parse('--rate 0.5,inf --burstiness 0.3 --max-concurrency 9').plan).toMatchObject({

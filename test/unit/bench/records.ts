@@ -35,6 +35,8 @@ export const factsOf = (fields: Partial<RunFacts> = {}): RunFacts => ({
   load: { type: 'closed', description: 'concurrency 1' },
   workload: 'w',
   seed: 1,
+  text_seed: 1,
+  asks_anew: true,
   is_streaming: true,
   objectives: {},
   generator: { cpu_seconds: 0, cores: 0, chunks_per_second: 0, loop_delay_p99_ms: 0, lateness_p99_ms: null, warnings: [] },

@@ -119,6 +119,8 @@ export function syntheticRun (options: SyntheticOptions = {}): BenchRun {
         : { type: 'open', description: `${rate} requests per second (Poisson)` },
       workload: 'chat: inputs around 100 tokens, outputs around 60',
       seed: 42,
+      text_seed: 42,
+      asks_anew: false,
       is_streaming: isStreaming,
       objectives: options.hasObjectives ? { ttft: 200, tpot: 30 } : {},
       good_share: options.hasObjectives ? good.length * 0.9 / requests : null,

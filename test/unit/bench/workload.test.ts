@@ -12,7 +12,13 @@ import { Random } from '../../../src/domain/random.ts'
 
 const texts = new TextMaker({ tokensPerWord: 2, overheadTokens: 10 })
 const parts: MadeUpParts = {
-  seed: 1, endpoint: 'chat', texts, inputTokens: parseLengths('uniform:50-90', ''), outputTokens: parseLengths('lognormal:30', ''), ignoresEnd: true
+  seed: 1,
+  textSeed: 1,
+  endpoint: 'chat',
+  texts,
+  inputTokens: parseLengths('uniform:50-90', ''),
+  outputTokens: parseLengths('lognormal:30', ''),
+  ignoresEnd: true
 }
 type Messages = readonly { readonly role: string, readonly content: string }[]
 const bodyOf = (workload: Workload, number: number): Record<string, unknown> => ({ ...workload.conversation(number).next(null)?.body })
@@ -53,12 +59,22 @@ describe('parseLengths', () => {
 
 describe('made-up workloads', () => {
   it('ask the same from the same seed, whatever was asked before, and something else from another', () => {
-    const create = (seed: number): Workload => syntheticWorkload({ ...parts, seed })
+    const create = (textSeed: number): Workload => syntheticWorkload({ ...parts, textSeed })
     expect(bodyOf(create(1), 5)).toEqual(bodyOf(create(1), 5))
     const workload = create(1)
     bodyOf(workload, 3)
     expect(bodyOf(workload, 5)).toEqual(bodyOf(create(1), 5))
     expect(bodyOf(create(2), 5)).not.toEqual(bodyOf(create(1), 5))
+  })
+
+  it('are as long in every run, and from every seed of words', () => {
+    const lengths = (textSeed: number, from: number): unknown[] => Array.from({ length: 30 }, (_, index) => {
+      const { max_tokens: output, messages } = bodyOf(syntheticWorkload({ ...parts, textSeed }), from + index)
+      return [output, words((messages as Messages)[0]?.content ?? '')]
+    })
+    expect(lengths(1, 0)).toEqual(lengths(1, 3_000_000))
+    expect(lengths(1, 0)).toEqual(lengths(2, 0))
+    expect(new Set(lengths(1, 0).map((pair) => JSON.stringify(pair))).size).toBeGreaterThan(20)
   })
 
   it('write prompts about as long as wanted, no two of which begin alike', () => {

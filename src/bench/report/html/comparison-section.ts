@@ -1,4 +1,5 @@
 import type { Comparison, Ratio } from '../bench-run.ts'
+import { betterOf } from '../verdict.ts'
 import { html, type Content, type Markup } from './markup.ts'
 import { measureName, measureValueText } from './measure-text.ts'
 import { fixedText, noNumber, shortText } from './number-text.ts'
@@ -18,7 +19,7 @@ export function comparisonSection (comparison: Comparison | null): Content {
 <p class="note">Ratios of <b><bdi>${b}</bdi></b> to <b><bdi>${a}</bdi></b>, ${pairs === 1
   ? 'of one pair of runs: without repetitions there is no telling a difference from chance, so nothing is coloured.'
   : html`of up to ${pairs} pairs of runs that followed each other: the median, and the line from the smallest to the largest.`}</p>
-${pairs > 1 && html`<ul class="verdicts"><li class="better">▲ better in every pair</li><li class="worse">▼ worse in every pair</li>
+${pairs > 1 && html`<ul class="verdicts"><li class="better">▲ better in every pair, by 2 % or more</li><li class="worse">▼ worse in every pair, by 2 % or more</li>
 <li class="unclear">● no clear difference</li></ul>`}
 ${loads.map(({ description, ratios }) => ratioTable({ a, b }, description, ratios, scale, loads.length > 1))}</section>`
 }
@@ -45,10 +46,10 @@ function ratioRow (ratio: Ratio, scale: Scale): Markup {
 `
 }
 
-/** Unclear when the range includes 1, or when there is no range. */
-function verdictOf ({ isHigherBetter, min, max, ratios }: Ratio): Range['verdict'] {
-  if (ratios.length < 2 || (min <= 1 && max >= 1)) return 'unclear'
-  return (min > 1) === isHigherBetter ? 'better' : 'worse'
+/** Of the second server, as seen from the first. */
+function verdictOf (ratio: Ratio): Range['verdict'] {
+  const better = betterOf(ratio)
+  return better === null ? 'unclear' : better === 'b' ? 'better' : 'worse'
 }
 
 function ratioText (ratio: number): string { return fixedText(ratio, ratio < 10 ? 3 : 1) }

@@ -1,4 +1,5 @@
 import type { BenchRun } from '../bench-run.ts'
+import { suspiciousCacheShare } from '../verdict.ts'
 import { html, type Content } from './markup.ts'
 import { countText, durationText, percentText, shortText } from './number-text.ts'
 import { runLabel, type Series } from './series.ts'
@@ -15,7 +16,7 @@ interface Warning {
 export function warningSection (series: readonly Series[]): Content {
   const runs = series.flatMap((one) => one.runs.map((run) => ({ run, label: runLabel(one, run) })))
   const warnings = [
-    generatorWarning(runs), failureWarning(runs), missingWarning(runs), stallWarning(runs)
+    generatorWarning(runs), failureWarning(runs), missingWarning(runs), cacheWarning(runs), stallWarning(runs)
   ].filter((warning) => warning.details.length > 0)
   if (warnings.length === 0) return null
   return html`<section class="warnings" aria-label="Warnings">${warnings.map(({ title, meaning, details }) =>
@@ -54,6 +55,17 @@ function missingWarning (runs: Labelled): Warning {
     title: `${countText(missing, 'completed request')} came without usage.`,
     meaning: 'Throughput and TPOT are without them, so throughput is too low.',
     details: named(runs, ({ completed, drawbridge: { requests_without_usage: count } }) => count === 0 ? [] : [`${count} of ${completed}`])
+  }
+}
+
+function cacheWarning (runs: Labelled): Warning {
+  return {
+    title: 'The server knew the questions.',
+    meaning: 'It was asked the same before, with the same seed: TTFT is too short, throughput too high.',
+    details: named(runs, (run) => {
+      const share = suspiciousCacheShare(run)
+      return share === null ? [] : [`${percentText(share)} of the prompt tokens were in its cache`]
+    })
   }
 }
 
