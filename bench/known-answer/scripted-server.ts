@@ -20,8 +20,8 @@ export class ScriptedServer implements AsyncDisposable {
   readonly #server: Server
   readonly #scriptOf: (request: number, body: Record<string, unknown>) => Script
   #requests = 0
-  /** When each request's chunks were truly written, in ms of `performance.now()`, by order of arrival. */
-  readonly writtenAt: number[][] = []
+  /** When each request's chunks were truly written, in ms since it arrived, by order of arrival. */
+  readonly written: number[][] = []
   /** Bodies in order of arrival, warm-ups and probes included. */
   readonly bodies: Record<string, unknown>[] = []
   /** `authorization` headers in order of arrival. */
@@ -70,7 +70,7 @@ export class ScriptedServer implements AsyncDisposable {
     const body = JSON.parse(Buffer.concat(parts).toString()) as Record<string, unknown>
     const number = this.#requests++
     const written: number[] = []
-    this.writtenAt[number] = written
+    this.written[number] = written
     this.bodies[number] = body
     this.keys[number] = request.headers.authorization
     const script = this.#scriptOf(number, body)
@@ -101,7 +101,7 @@ async function answer (script: Script, body: Record<string, unknown>, response: 
     await moment(arrivedAt + ttftMs + token * gapMs)
     if (fault !== undefined && token >= tokens / 2 && breakOff(fault, response, send)) return
     send({ choices: [{ index: 0, ...(isChat ? { delta: { content: 'word ' } } : { text: 'word ' }), finish_reason: null }] })
-    written.push(performance.now())
+    written.push(performance.now() - arrivedAt)
   }
   send({ choices: [{ index: 0, ...(isChat ? { delta: {} } : { text: '' }), finish_reason: 'length' }] })
   if (fault !== 'no usage') send({ choices: [], usage })

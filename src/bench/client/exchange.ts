@@ -53,9 +53,10 @@ export class Connections implements Disposable {
    * @throws the signal's reason when it fired.
    */
   async exchange (call: Call, limits: ExchangeLimits, clock: () => Millis, signal: AbortSignal): Promise<Answer> {
-    const sentAt = clock()
+    let sentAt: Millis | null = null
     for (let attempt = 1; ; attempt++) {
       const end = await this.#attempt(call, limits, clock, signal)
+      sentAt ??= end.sentAt
       // The server may close a kept connection just when it is used again; that is nobody's failure.
       if (end.isStaleConnection && attempt === 1) continue
       const { reader } = end
@@ -86,7 +87,7 @@ export class Connections implements Disposable {
         clearTimeout(timeout)
         clearTimeout(stall)
         signal.removeEventListener('abort', onAbort)
-        resolve({ reader, at: clock(), failure, isStaleConnection })
+        resolve({ reader, sentAt, at: clock(), failure, isStaleConnection })
       }
       const fail = (failure: Failure): void => {
         finish(failure)
@@ -129,12 +130,15 @@ export class Connections implements Disposable {
         response.on('error', (error: NodeJS.ErrnoException) => finish(connectionFailure(error)))
       })
       request.end(call.body)
+      // What it takes to make a request, a third of a millisecond, is not the server's. Opening a connection still is.
+      const sentAt = clock()
     })
   }
 }
 
 interface AttemptEnd {
   readonly reader: AnswerReader
+  readonly sentAt: Millis
   readonly at: Millis
   readonly failure: Failure | null
   readonly isStaleConnection: boolean
