@@ -96,12 +96,13 @@ async function answer (script: Script, body: Record<string, unknown>, response: 
     return
   }
   response.writeHead(200, { 'content-type': 'text/event-stream' })
-  const send = (chunk: object): void => { response.write(`data: ${JSON.stringify(chunk)}\n\n`) }
+  const send = (chunk: object, onWritten?: () => void): void => { response.write(`data: ${JSON.stringify(chunk)}\n\n`, onWritten) }
   for (let token = 0; token < tokens; token++) {
     await moment(arrivedAt + ttftMs + token * gapMs)
     if (fault !== undefined && token >= tokens / 2 && breakOff(fault, response, send)) return
-    send({ choices: [{ index: 0, ...(isChat ? { delta: { content: 'word ' } } : { text: 'word ' }), finish_reason: null }] })
-    written.push(performance.now() - arrivedAt)
+    send({ choices: [{ index: 0, ...(isChat ? { delta: { content: 'word ' } } : { text: 'word ' }), finish_reason: null }] },
+      // Called when the system has it: what the process did in between is not on the way yet.
+      () => written.push(performance.now() - arrivedAt))
   }
   send({ choices: [{ index: 0, ...(isChat ? { delta: {} } : { text: '' }), finish_reason: 'length' }] })
   if (fault !== 'no usage') send({ choices: [], usage })
