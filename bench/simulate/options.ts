@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { admissionPolicyNames } from '../../src/scheduler/policies/admission.ts'
 import type { SimulationOptions } from './simulation.ts'
 
 /** The command line is wrong; the message names the flag. */
@@ -56,12 +57,8 @@ const numberFlags = {
 
 type NumberFlagName = keyof typeof numberFlags
 
-/** Policies that `--policy` knows; one file each in `src/scheduler/policies`. */
-const policies = ['first-come-first-served'] as const
-
 export interface CommandLine {
   readonly simulation: SimulationOptions
-  readonly policy: typeof policies[number]
   /** Where the event log goes; null keeps only its hash. */
   readonly logPath: string | null
 }
@@ -92,10 +89,9 @@ export function parseCommandLine (parameters: readonly string[]): CommandLine | 
   const text = (name: string): string | undefined => values[name] as string | undefined
   const number = (name: NumberFlagName): number => parseNumber(name, text(name), numberFlags[name])
 
-  const policy = text('policy') ?? policies[0]
-  if (!policies.some((known) => known === policy)) {
-    throw new UsageError(`--policy ${policy} is not known; there is: ${policies.join(', ')}`)
-  }
+  const policyName = text('policy') ?? 'fair'
+  const policy = admissionPolicyNames.find((known) => known === policyName)
+  if (policy === undefined) throw new UsageError(`--policy ${policyName} is not known; there is: ${admissionPolicyNames.join(', ')}`)
   const laneCount = number('lanes')
   const slots = number('slots')
   if (slots % laneCount !== 0) throw new UsageError(`--slots ${slots} cannot be shared out evenly among --lanes ${laneCount}`)
@@ -116,6 +112,7 @@ export function parseCommandLine (parameters: readonly string[]): CommandLine | 
     stepTokens: number('step-tokens'),
     maxQueue: number('max-queue'),
     turnSteps: number('turn-steps'),
+    policy,
     queueTimeoutMs: number('queue-timeout'),
     requestTimeoutMs: number('request-timeout'),
     promptTokens: number('prompt-tokens'),
@@ -134,7 +131,7 @@ export function parseCommandLine (parameters: readonly string[]): CommandLine | 
   const rate = text('rate') === undefined
     ? number('load') * estimateCapacity(options)
     : parseNumber('rate', text('rate'), real(1, 0.001, 1e9, ''))
-  return { simulation: { ...options, rate }, policy: policies[0], logPath: text('log') ?? null }
+  return { simulation: { ...options, rate }, logPath: text('log') ?? null }
 }
 
 export function helpText (): string {
@@ -148,7 +145,7 @@ Lengths are in tokens, costs and times in milliseconds of virtual time. Defaults
 
 ${lines.join('\n')}
 ${row('rate', 'N', 'requests per second, arriving at random; by default as --load says')}
-${row('policy', 'NAME', `who is served next: ${policies.join(', ')} (${policies[0]})`)}
+${row('policy', 'NAME', `who is served next: ${admissionPolicyNames.join(', ')} (fair)`)}
 ${row('log', 'FILE', 'write every arrival, plan and event, one line each; compare two runs with diff')}
   --help                 this text
 `

@@ -127,8 +127,9 @@ class Simulation {
     for (const [choice, length] of answerTokens.entries()) {
       const id = asSequenceId(`${number}.${choice}`)
       this.#log.write(`+ ${this.#now.toFixed(3)} ${id} ${tenant} '${adapters.key}' ${prompt.length}>${length}`)
+      let pushedOut: readonly SequenceEvent[]
       try {
-        this.#scheduler.add({
+        pushedOut = this.#scheduler.add({
           id,
           tenant,
           adapters,
@@ -148,6 +149,7 @@ class Simulation {
       this.#ledger.add(id, prompt.length, this.#now)
       this.#answerTokens.set(id, length)
       ids.push(id)
+      this.#report(pushedOut, `! ${id}`)
     }
     if (leavesAfterMs !== null) this.#leaving.add(this.#now + leavesAfterMs, ids)
   }

@@ -81,6 +81,7 @@ function createHost ({ id, root, engine }: PreparedModel, config: LoadedConfig['
     createdAt: Math.floor(Date.now() / 1000),
     spec: engine,
     maxQueue: config.maxQueue,
+    policy: config.policy,
     queueTimeoutMs: config.queueTimeoutMs,
     stallTimeoutMs,
     threadPoolSize: threadPoolSize(engine.options.laneCount ?? 1),

@@ -128,6 +128,12 @@ export const options: readonly Option[] = [
     summary: 'Most answers that wait for a slot, for each model; beyond that requests get a 429'
   }),
   define({
+    flag: 'policy',
+    group: 'Capacity',
+    placeholder: 'NAME',
+    summary: 'Who gets the next free slot: `fair` gives everybody (every API key, or every address) the same number of tokens, `first-come-first-served` goes by arrival'
+  }),
+  define({
     flag: 'queue-timeout',
     ...milliseconds('queueTimeoutMs'),
     group: 'Capacity',

@@ -71,6 +71,7 @@ async function serve (load: EngineLoad): Promise<EngineServer> {
     const inference = new LocalInference(engine, {
       maxQueue: load.maxQueue,
       ...(load.turnSteps === undefined ? {} : { turnSteps: load.turnSteps }),
+      ...(load.policy === undefined ? {} : { policy: load.policy }),
       onStepLost: ({ id, lane, work }, error) => {
         log('error', { step: id, lane, sequences: work.map(({ sequence }) => sequence), error }, 'step lost')
       }

@@ -3,6 +3,7 @@ import { asSequenceId, type Millis, type RequestId, type SequenceId, type Token 
 import { mixSeed } from '../domain/seed.ts'
 import type { Engine, EngineInfo } from '../engine/engine.ts'
 import type { StepPlan } from '../scheduler/plan.ts'
+import type { AdmissionPolicyName } from '../scheduler/policies/admission.ts'
 import { Scheduler } from '../scheduler/scheduler.ts'
 import type { NewSequence, SequenceEvent } from '../scheduler/scheduler-types.ts'
 import { detokenizeRefusal, lengthRefusal, promptRefusal, tokenizeRefusal } from './call-limits.ts'
@@ -17,6 +18,7 @@ export interface LocalInferenceOptions {
   readonly maxQueue: number
   /** Consecutive steps for one adapter set while others wait in the same lane. */
   readonly turnSteps?: number
+  readonly policy?: AdmissionPolicyName
   /** Monotonic clock in milliseconds. */
   readonly now?: () => Millis
   /** A step that was lost as a whole. For the log: the requests in it end with `engine_error`. */
@@ -72,7 +74,8 @@ export class LocalInference implements Inference {
       threads: info.threads,
       endTokens: info.endTokens,
       maxQueue: options.maxQueue,
-      turnSteps: options.turnSteps ?? DEFAULT_TURN_STEPS
+      turnSteps: options.turnSteps ?? DEFAULT_TURN_STEPS,
+      policy: options.policy ?? 'fair'
     })
     this.#loop = new StepLoop({
       scheduler: this.#scheduler,
@@ -129,7 +132,7 @@ export class LocalInference implements Inference {
       id: request.id, sink, choices, promptTokens: prompt.length, cachedTokens: 0, completionTokens: 0
     }
     const leader = choices[0]?.sequence
-    this.#scheduler.addAll(choices.map(({ index, sequence }): NewSequence => ({
+    const pushedOut = this.#scheduler.addAll(choices.map(({ index, sequence }): NewSequence => ({
       id: sequence,
       tenant: request.tenant,
       adapters: request.adapters,
@@ -143,6 +146,7 @@ export class LocalInference implements Inference {
     this.#requests.set(request.id, running)
     for (const choice of choices) this.#owners.set(choice.sequence, { request: running, choice })
     sink.push({ type: 'accepted', promptTokens: prompt.length })
+    for (const event of pushedOut) this.#take(event)
     this.#loop.wake()
   }
 

@@ -6,6 +6,7 @@ import type { AdapterFile, EngineInfo } from '../engine/engine.ts'
 import type { FakeEngineOptions } from '../engine/fake/fake-engine.ts'
 import type { FaultKind } from '../engine/fake/faults.ts'
 import type { LlamaCppEngineOptions } from '../engine/llama-cpp/engine-options.ts'
+import type { AdmissionPolicyName } from '../scheduler/policies/admission.ts'
 import type { GenerationEvent, GenerationRequest, InferenceSnapshot, Prompt, TextLogprob } from './inference.ts'
 
 /*
@@ -51,6 +52,7 @@ export interface EngineLoad {
   /** Most sequences that wait for a slot. */
   readonly maxQueue: number
   readonly turnSteps?: number
+  readonly policy?: AdmissionPolicyName
   /** Loaded before the process says that it is ready. */
   readonly adapters: readonly LoadedAdapter[]
   /** Log entries below this level stay in the engine process. */

@@ -19,6 +19,7 @@ export interface ProcessHostOptions {
   /** Most sequences that wait for a slot, or for a process while there is none. */
   readonly maxQueue: number
   readonly turnSteps?: number
+  readonly policy?: NonNullable<EngineLoad['policy']>
   /** Longest wait for a process of calls that bring no timeout of their own. */
   readonly queueTimeoutMs: Millis
   /** A busy process that completes no step for this long is killed and replaced. */
@@ -198,11 +199,12 @@ class EngineProcessHost implements ProcessHost {
   }
 
   #load (): EngineLoad {
-    const { spec, maxQueue, turnSteps, logLevel } = this.#options
+    const { spec, maxQueue, turnSteps, policy, logLevel } = this.#options
     return {
       spec,
       maxQueue,
       ...(turnSteps === undefined ? {} : { turnSteps }),
+      ...(policy === undefined ? {} : { policy }),
       adapters: this.inference.adapters,
       logLevel
     }

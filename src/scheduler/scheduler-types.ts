@@ -3,6 +3,7 @@ import type { FinishReason } from '../domain/finish-reason.ts'
 import type { LaneId, Millis, SequenceId, SlotId, TenantId, Token } from '../domain/ids.ts'
 import type { Sampling, TokenLogprob } from '../domain/sampling.ts'
 import type { ServerError } from '../domain/errors.ts'
+import type { AdmissionPolicyName } from './policies/admission.ts'
 
 export interface SchedulerConfig {
   readonly laneCount: number
@@ -18,11 +19,15 @@ export interface SchedulerConfig {
   readonly maxQueue: number
   /** Consecutive steps for one adapter set while others wait in the same lane. */
   readonly turnSteps: number
+  /** Who gets a free slot, and who is turned away when the queue is full. */
+  readonly policy: AdmissionPolicyName
 }
 
 export interface NewSequence {
   readonly id: SequenceId
   readonly tenant: TenantId
+  /** The tenant's share of the service, relative to others, above 0; 1 where nothing is said. */
+  readonly weight?: number
   readonly adapters: AdapterSet
   /** At least one token and at most `contextSize - 1`. */
   readonly prompt: readonly Token[]

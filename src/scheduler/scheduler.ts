@@ -2,7 +2,7 @@ import type { AdapterSet, AdapterSetKey } from '../domain/adapter-set.ts'
 import { ServerError } from '../domain/errors.ts'
 import type { LaneId, Millis, SequenceId, Token } from '../domain/ids.ts'
 import type { SlotWork, StepPlan, WorkOutcome } from './plan.ts'
-import { firstComeFirstServed } from './policies/admission.ts'
+import { admissionPolicies, type AdmissionPolicy } from './policies/admission.ts'
 import { holdsPrefix, place } from './policies/placement.ts'
 import { Turns } from './policies/turns.ts'
 import type { NewSequence, SchedulerConfig, SchedulerSnapshot, SequenceEvent } from './scheduler-types.ts'
@@ -32,6 +32,7 @@ export class Scheduler {
   readonly #config: SchedulerConfig
   readonly #endTokens: ReadonlySet<Token>
   readonly #table: SlotTable
+  readonly #admission: AdmissionPolicy
   readonly #lanes: readonly Lane[]
   /** Without a slot, in order of arrival. */
   readonly #waiting = new Map<SequenceId, Sequence>()
@@ -64,6 +65,7 @@ export class Scheduler {
     this.#config = config
     this.#endTokens = new Set(config.endTokens)
     this.#table = new SlotTable(config.laneCount, config.slotsPerLane)
+    this.#admission = admissionPolicies[config.policy]()
     this.#lanes = Array.from({ length: config.laneCount }, (_, index): Lane => ({
       id: index as LaneId,
       threads: Math.floor(config.threads / config.laneCount) + (index < config.threads % config.laneCount ? 1 : 0),
@@ -75,17 +77,19 @@ export class Scheduler {
 
   /**
    * Queues a sequence; never blocks.
+   * @returns how others ended that were pushed out of a full queue.
    * @throws ServerError `queue_full`, or `context_length_exceeded` for a prompt that leaves no room for a token.
    */
-  add (request: NewSequence, now: Millis): void {
-    this.addAll([request], now)
+  add (request: NewSequence, now: Millis): readonly SequenceEvent[] {
+    return this.addAll([request], now)
   }
 
   /**
-   * Queues the sequences of a request: all or, when it throws, none.
+   * Queues the sequences of a request, which have one tenant: all or, when it throws, none.
+   * @returns how others ended that were pushed out of a full queue.
    * @throws ServerError what `add` throws.
    */
-  addAll (requests: readonly NewSequence[], now: Millis): void {
+  addAll (requests: readonly NewSequence[], now: Millis): readonly SequenceEvent[] {
     const { maxQueue, contextSize } = this.#config
     for (const { prompt } of requests) {
       if (prompt.length >= 1 && prompt.length < contextSize) continue
@@ -94,16 +98,23 @@ export class Scheduler {
     }
     // Those that the next plan gives a slot do not wait.
     const waiting = this.#waiting.size - this.#table.freeCount
-    if (waiting + requests.length > maxQueue) {
+    const sequences = requests.map((request) => new Sequence(request, now))
+    const missingPlaces = waiting + requests.length - maxQueue
+    const pushedOut = missingPlaces <= 0 ? [] : this.#admission.makeRoom(sequences, missingPlaces)
+    if (missingPlaces > 0 && pushedOut.length === 0) {
       const wanted = requests.length === 1 ? '' : ` and this one asks for ${requests.length} choices`
       throw new ServerError('queue_full', `${Math.max(0, waiting)} requests are waiting${wanted}; the limit is ${maxQueue}`)
     }
-    for (const request of requests) {
-      const sequence = new Sequence(request, now)
+    const events = pushedOut.map((sequence) => this.#fail(sequence, new ServerError('queue_full',
+      `${waiting} requests are waiting, more of them yours than of others who want to; the limit is ${maxQueue}`)))
+    for (const sequence of sequences) {
+      const { request } = sequence
       this.#waiting.set(sequence.id, sequence)
+      this.#admission.join(sequence)
       this.#earliestDeadline = Math.min(this.#earliestDeadline, request.queueDeadline, request.deadline)
       this.#counters.added++
     }
+    return events
   }
 
   /** Ends a sequence without a word; unknown and ended ones are ignored. Its slot is free for the next plan. */
@@ -227,13 +238,21 @@ export class Scheduler {
   /** Gives free slots, of whichever lane, to those who may have them. */
   #admit (): void {
     if (this.#waiting.size === 0) return
-    const freeSlots = this.#table.freeCount
-    if (freeSlots === 0) return
-    for (const sequence of firstComeFirstServed(this.#waiting.values(), freeSlots, this.#isWaitingForPrompt)) {
+    const passed = new Set<Sequence>()
+    for (let freeSlots = this.#table.freeCount; freeSlots > 0; freeSlots--) {
+      const sequence = this.#admission.next(passed)
+      if (sequence === null) return
+      // A choice that waits for its request's first choice to prefill the prompt keeps a slot, so that nobody overtakes it.
+      if (this.#isWaitingForPrompt(sequence)) {
+        passed.add(sequence)
+        continue
+      }
       const placement = place(sequence, this.#table)
       if (placement === null) return
       this.#table.take(placement.slot, sequence, placement.keep, placement.copyFrom)
       this.#waiting.delete(sequence.id)
+      this.#admission.leave(sequence)
+      this.#admission.admit(sequence, sequence.pending)
       this.#running.set(sequence.id, sequence)
     }
   }
@@ -325,6 +344,7 @@ export class Scheduler {
     const { maxTokens } = sequence.request
     sequence.tokens.push(token)
     this.#counters.drawnTokens++
+    this.#admission.charge(sequence)
     // With `ignoreEos` the engine draws none, unless a grammar is complete and nothing else can follow.
     const isEnd = this.#endTokens.has(token)
     if (!isEnd) {
@@ -350,7 +370,10 @@ export class Scheduler {
 
   /** Silences a sequence and frees its slot, or leaves that to `commit` while a plan with it is being carried out. */
   #end (sequence: Sequence): void {
-    if (this.#waiting.delete(sequence.id)) return
+    if (this.#waiting.delete(sequence.id)) {
+      this.#admission.leave(sequence)
+      return
+    }
     const plan = this.#lane(slotOf(sequence).lane).inFlight
     if (plan !== null && plan.work.some((item) => item.sequence === sequence.id)) sequence.isEnded = true
     else this.#free(sequence)
@@ -359,6 +382,7 @@ export class Scheduler {
   #free (sequence: Sequence): void {
     const slot = slotOf(sequence)
     this.#running.delete(sequence.id)
+    this.#admission.release(sequence)
     this.#table.release(slot)
     if (sequence.wasPlanned) this.#lane(slot.lane).released.push(sequence.id)
   }

@@ -33,6 +33,8 @@ export class Sequence {
     this.tokens = [...request.prompt]
   }
 
+  /** Its tenant's share, relative to others. */
+  get weight (): number { return this.request.weight ?? 1 }
   get promptLength (): number { return this.request.prompt.length }
   get drawnTokens (): number { return this.tokens.length - this.request.prompt.length }
   /** Tokens that are not in the cache yet; at least one while the sequence runs. */

@@ -1,20 +1,36 @@
 import type { Sequence } from '../sequence.ts'
-
-/** Whether a sequence's prompt is about to be computed by another one, so that waiting for it spares the work. */
-export type IsWaitingForPrompt = (sequence: Sequence) => boolean
+import { FairShare } from './fair-share.ts'
+import { FirstComeFirstServed } from './first-come-first-served.ts'
 
 /**
- * First come, first served. Yields the waiting sequences that may take a slot now, at most `freeSlots`. A choice that
- * waits for its request's first choice to prefill the shared prompt keeps a free slot reserved, so that nobody overtakes
- * it meanwhile.
+ * Who gets a free slot. A policy holds the waiting line: the scheduler tells it who comes and goes, and asks for the next one. It is
+ * as pure as the scheduler: the same calls give the same answers.
  */
-export function * firstComeFirstServed (
-  waiting: Iterable<Sequence>, freeSlots: number, isWaitingForPrompt: IsWaitingForPrompt
-): Generator<Sequence> {
-  let slots = freeSlots
-  for (const sequence of waiting) {
-    if (slots === 0) return
-    slots--
-    if (!isWaitingForPrompt(sequence)) yield sequence
-  }
+export interface AdmissionPolicy {
+  /** It waits from now on. */
+  join (sequence: Sequence): void
+  /** It waits no more, for whatever reason. */
+  leave (sequence: Sequence): void
+  /** Who is next, of those that wait and were not passed over; null when there is nobody. */
+  next (passed: ReadonlySet<Sequence>): Sequence | null
+  /** It was given a slot, with so many prompt tokens to compute. Called after `leave`. */
+  admit (sequence: Sequence, promptTokens: number): void
+  /** A token was drawn for it. */
+  charge (sequence: Sequence): void
+  /** It gave its slot back. */
+  release (sequence: Sequence): void
+  /**
+   * Whom to turn away so that `count` sequences of the tenant can wait although the line is full: at least `places` of those
+   * that wait, or nobody when the newcomers are to be turned away instead.
+   */
+  makeRoom (newcomers: readonly Sequence[], places: number): readonly Sequence[]
 }
+
+export const admissionPolicies = {
+  fair: () => new FairShare(),
+  'first-come-first-served': () => new FirstComeFirstServed()
+} as const satisfies Readonly<Record<string, () => AdmissionPolicy>>
+
+export type AdmissionPolicyName = keyof typeof admissionPolicies
+
+export const admissionPolicyNames = Object.keys(admissionPolicies) as readonly AdmissionPolicyName[]

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { ServerError } from '../../../src/domain/errors.ts'
-import { asToken, type Token } from '../../../src/domain/ids.ts'
+import { asTenantId, asToken, type Token } from '../../../src/domain/ids.ts'
 import { defaultSampling, greedySampling } from '../../../src/domain/sampling.ts'
 import { mixSeed } from '../../../src/domain/seed.ts'
 import type { GenerationEvent, GenerationRequest, Inference, Prompt } from '../../../src/inference/inference.ts'
@@ -351,6 +351,44 @@ export function describeInference (name: string, create: Create, { prompts }: In
       controller.abort()
       expect(await next(waiting)).toMatchObject({ type: 'choice-started', choice: 0 })
       await waiting.return?.()
+      await isIdle(inference)
+    })
+  })
+
+  describe(`inference contract, fairness: ${name}`, () => {
+    let inference: Inference
+    beforeAll(async () => { inference = await create({ ...limits, slotsPerLane: 1, contextSize: 8192, maxQueue: 2 }) })
+    afterAll(async () => { await inference?.[Symbol.asyncDispose]() })
+    const flood = asTenantId('flood')
+    const colleague = asTenantId('colleague')
+
+    it('serves a tenant that had nothing yet before the rest of a flood', async () => {
+      const controller = new AbortController()
+      await runToText(inference, endless({ tenant: flood }), controller.signal)
+      const ended: string[] = []
+      const late = run(inference, request({ tenant: flood })).then(() => ended.push('flood'))
+      await vi.waitFor(() => { expect(inference.snapshot().waiting).toBe(1) }, patience)
+      const early = run(inference, request({ tenant: colleague })).then(() => ended.push('colleague'))
+      await vi.waitFor(() => { expect(inference.snapshot().waiting).toBe(2) }, patience)
+      controller.abort()
+      await Promise.all([late, early])
+      expect(ended).toEqual(['colleague', 'flood'])
+      await isIdle(inference)
+    })
+
+    it('turns away the newest of a flood, not the colleague who comes to a full queue', async () => {
+      const controller = new AbortController()
+      await runToText(inference, endless({ tenant: flood }), controller.signal)
+      const oldest = run(inference, request({ tenant: flood }))
+      await vi.waitFor(() => { expect(inference.snapshot().waiting).toBe(1) }, patience)
+      const newest = run(inference, request({ tenant: flood }))
+      await vi.waitFor(() => { expect(inference.snapshot().waiting).toBe(2) }, patience)
+      const welcome = run(inference, request({ tenant: colleague }))
+      await expect(newest).rejects.toMatchObject({ code: 'queue_full' })
+      await expect(run(inference, request({ tenant: flood }))).rejects.toMatchObject({ code: 'queue_full' })
+      controller.abort()
+      expect((await oldest).at(-1)).toMatchObject({ type: 'finished' })
+      expect((await welcome).at(-1)).toMatchObject({ type: 'finished' })
       await isIdle(inference)
     })
   })

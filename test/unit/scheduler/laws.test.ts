@@ -22,7 +22,7 @@ const plansOf = (trace: Trace): StepPlan[] =>
   trace.entries.flatMap((entry) => entry.kind === 'plan' ? [entry.plan] : [])
 
 const eventsOf = (entry: TraceEntry): readonly SequenceEvent[] =>
-  entry.kind === 'commit' || entry.kind === 'expire' ? entry.events : []
+  'events' in entry ? entry.events : []
 
 const request = (trace: Trace, id: SequenceId) => trace.sequences.get(id)!
 
@@ -215,7 +215,7 @@ describe('the scenarios', () => {
     expect([...seen].toSorted()).toEqual([
       'abort during a step', 'abort while waiting', 'chunked prefill', 'copied prefix', 'copy of a running sequence',
       'failed slot', 'finish during a step', 'finished by length', 'finished by stop', 'generation timeout', 'kept prefix',
-      'lost step', 'mixed step', 'queue full', 'queue timeout', 'two adapter sets in one lane', 'two lanes at once'
+      'lost step', 'mixed step', 'pushed out of the queue', 'queue full', 'queue timeout', 'two adapter sets in one lane', 'two lanes at once'
     ])
   })
 })
@@ -223,14 +223,22 @@ describe('the scenarios', () => {
 describe('the scheduler’s manners', () => {
   it('refuses a sequence exactly when the queue is full or the prompt does not fit', async () => {
     await holds((trace) => {
-      const { maxQueue, contextSize } = trace.config
+      const { maxQueue, contextSize, policy } = trace.config
       for (const entry of trace.entries) {
         if (entry.kind !== 'add') continue
         const { length } = entry.sequence.prompt
         const expected = length < 1 || length >= contextSize
           ? 'context_length_exceeded'
           : entry.waiting >= maxQueue ? 'queue_full' : null
-        expect(entry.refusal).toBe(expected)
+        // The fair policy may push out another tenant's instead: exactly one, which is not the newcomer.
+        if (expected === 'queue_full' && policy === 'fair' && entry.refusal === null) {
+          expect(entry.events).toEqual([{ type: 'sequence-failed', id: expect.anything(), error: expect.objectContaining({ code: 'queue_full' }) }])
+          const [pushedOut] = entry.events
+          expect(request(trace, pushedOut!.id).tenant).not.toBe(entry.sequence.tenant)
+        } else {
+          expect(entry.refusal).toBe(expected)
+          expect(entry.events).toEqual([])
+        }
       }
     })
   })
@@ -323,6 +331,7 @@ function sightsOf (trace: Trace): Set<string> {
   const ended = new Set<SequenceId>()
   for (const entry of trace.entries) {
     if (entry.kind === 'add' && entry.refusal === 'queue_full') sights.add('queue full')
+    if (entry.kind === 'add' && entry.events.length > 0) sights.add('pushed out of the queue')
     if (entry.kind === 'abort' || entry.kind === 'finish') {
       const isStepping = [...running.values()].some((plan) => plan.work.some((work) => work.sequence === entry.id))
       if (isStepping && !ended.has(entry.id)) sights.add(`${entry.kind} during a step`)

@@ -1,9 +1,11 @@
 import fc from 'fast-check'
 import type { FaultKind } from '../../../src/engine/fake/faults.ts'
+import type { AdmissionPolicyName } from '../../../src/scheduler/policies/admission.ts'
 import type { SchedulerConfig } from '../../../src/scheduler/scheduler-types.ts'
 
 /** A request as a client would make it; choices become sequences that share a prompt. */
 export interface RequestShape {
+  readonly tenant: number
   /** Prompts of the same family begin alike. */
   readonly family: number
   readonly sharedLength: number
@@ -46,7 +48,8 @@ const configs = ({ laneCount, slotsPerLane, contextSize, spareStepTokens }: Rang
   spareStepTokens: fc.integer({ min: 0, max: spareStepTokens }),
   spareThreads: fc.integer({ min: 0, max: 3 }),
   maxQueue: fc.integer({ min: 1, max: 10 }),
-  turnSteps: fc.integer({ min: 1, max: 4 })
+  turnSteps: fc.integer({ min: 1, max: 4 }),
+  policy: fc.constantFrom<AdmissionPolicyName>('fair', 'fair', 'first-come-first-served')
 }).map(({ spareStepTokens: spare, spareThreads, ...rest }) => ({
   ...rest,
   stepTokens: rest.slotsPerLane + spare,
@@ -57,6 +60,7 @@ const configs = ({ laneCount, slotsPerLane, contextSize, spareStepTokens }: Rang
 const timeout = fc.oneof({ weight: 4, arbitrary: fc.constant(1_000_000) }, { weight: 1, arbitrary: fc.integer({ min: 0, max: 50 }) })
 
 const request: fc.Arbitrary<RequestShape> = fc.record({
+  tenant: fc.constantFrom(0, 0, 0, 1, 2),
   family: fc.integer({ min: 0, max: 1 }),
   sharedLength: fc.oneof(fc.constantFrom(0, 33, 64, 100), fc.integer({ min: 0, max: 120 })),
   ownTokens: fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 0, maxLength: 4 }),
@@ -71,6 +75,7 @@ const request: fc.Arbitrary<RequestShape> = fc.record({
 
 /** Prompts that are almost alike, long enough to be copied, with short answers: slots change hands under pending copies. */
 const alike: fc.Arbitrary<RequestShape> = fc.record({
+  tenant: fc.constantFrom(0, 0, 1),
   family: fc.integer({ min: 0, max: 2 }),
   sharedLength: fc.constantFrom(34, 40),
   ownTokens: fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 1, maxLength: 3 }),

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { createAdapterSet } from '../../../src/domain/adapter-set.ts'
+import { asTenantId } from '../../../src/domain/ids.ts'
 import { greedySampling } from '../../../src/domain/sampling.ts'
 import type { NewSequence } from '../../../src/scheduler/scheduler-types.ts'
 import { id, Rig, summary, text } from './rig.ts'
@@ -128,6 +129,23 @@ describe('Scheduler', () => {
     }))
     rig.scheduler.addAll(choices('b', 3), 0)
     expect(rig.scheduler.snapshot()).toMatchObject({ waiting: 3, added: 3, aborted: 0 })
+  })
+
+  it('pushes out as many of a longer line as a request has choices, and tells', () => {
+    create({ maxQueue: 4, slotsPerLane: 1 })
+    for (const [index, name] of ['a', 'b', 'c', 'd', 'e'].entries()) rig.add(name, text(index + 1, 5))
+    // The first one has a slot with the next plan; the others wait.
+    const choices = ['x', 'y'].map((name) => rig.sequence(name, text(9, 5), { tenant: asTenantId('colleague') }))
+    const events = rig.scheduler.addAll(choices, 0)
+    expect(events).toEqual([
+      { type: 'sequence-failed', id: id('e'), error: expect.objectContaining({ code: 'queue_full' }) },
+      { type: 'sequence-failed', id: id('d'), error: expect.objectContaining({ code: 'queue_full' }) }
+    ])
+    expect(rig.scheduler.snapshot()).toMatchObject({ waiting: 5, failed: 2, added: 7 })
+    // Now both lines are about as long, and nobody is pushed out for one more.
+    const more = ['z', 'w'].map((name) => rig.sequence(name, text(8, 5), { tenant: asTenantId('colleague') }))
+    expect(() => rig.scheduler.addAll(more, 0)).toThrowError(expect.objectContaining({ code: 'queue_full' }))
+    expect(rig.scheduler.snapshot()).toMatchObject({ waiting: 5, failed: 2, added: 7 })
   })
 
   it('refuses a prompt that leaves no room for a token', () => {

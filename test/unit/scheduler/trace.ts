@@ -18,6 +18,8 @@ export type TraceEntry =
     readonly waiting: number
     /** Null when it was taken. */
     readonly refusal: ErrorCode | null
+    /** Of others, pushed out of a full queue. */
+    readonly events: readonly SequenceEvent[]
   }
   | { readonly kind: 'abort' | 'finish', readonly id: SequenceId }
   | { readonly kind: 'plan', readonly plan: StepPlan }
@@ -80,14 +82,15 @@ class Recorder {
     const before = this.scheduler.snapshot()
     const freeSlots = before.lanes.reduce((sum, { slotCount, busySlots }) => sum + slotCount - busySlots, 0)
     let refusal: ErrorCode | null = null
+    let events: readonly SequenceEvent[] = []
     try {
-      this.scheduler.add(sequence, this.now)
+      events = this.scheduler.add(sequence, this.now)
       this.sequences.set(sequence.id, sequence)
     } catch (error) {
       if (!(error instanceof ServerError)) throw error
       refusal = error.code
     }
-    this.entries.push({ kind: 'add', sequence, waiting: before.waiting - freeSlots, refusal })
+    this.entries.push({ kind: 'add', sequence, waiting: before.waiting - freeSlots, refusal, events })
   }
 
   abort (id: SequenceId): void {
@@ -167,7 +170,7 @@ export async function play (scenario: Scenario): Promise<Trace> {
 /** What a sequence draws when there is nothing else in the world: one lane, one slot, no faults. */
 export async function playAlone (sequence: NewSequence, contextSize: number): Promise<Trace> {
   const config = {
-    laneCount: 1, slotsPerLane: 1, contextSize, stepTokens: contextSize, threads: 1, maxQueue: 1, turnSteps: 1
+    laneCount: 1, slotsPerLane: 1, contextSize, stepTokens: contextSize, threads: 1, maxQueue: 1, turnSteps: 1, policy: 'fair' as const
   }
   const recorder = new Recorder(config, new Map())
   await recorder.loadAdapters()
@@ -204,7 +207,7 @@ function addRequest (recorder: Recorder, shape: RequestShape): void {
   for (let choice = 0; choice < shape.choices; choice++) {
     recorder.add({
       id: asSequenceId(`s${number}.${choice}`),
-      tenant: asTenantId('tenant'),
+      tenant: asTenantId(`tenant-${shape.tenant}`),
       adapters: adapterSets[shape.adapters % adapterSets.length]!,
       prompt,
       maxTokens: shape.maxTokens,

@@ -1,0 +1,24 @@
+import type { Sequence } from '../sequence.ts'
+import type { AdmissionPolicy } from './admission.ts'
+
+/** In order of arrival, whoever asks. One tenant's flood is everybody's wait. */
+export class FirstComeFirstServed implements AdmissionPolicy {
+  readonly #line = new Set<Sequence>()
+
+  join (sequence: Sequence): void { this.#line.add(sequence) }
+
+  leave (sequence: Sequence): void { this.#line.delete(sequence) }
+
+  next (passed: ReadonlySet<Sequence>): Sequence | null {
+    for (const sequence of this.#line) if (!passed.has(sequence)) return sequence
+    return null
+  }
+
+  admit (_sequence: Sequence, _promptTokens: number): void {}
+
+  charge (_sequence: Sequence): void {}
+
+  release (_sequence: Sequence): void {}
+
+  makeRoom (_newcomers: readonly Sequence[], _places: number): readonly Sequence[] { return [] }
+}
