@@ -77,6 +77,7 @@ export function parseCommandLine (parameters: readonly string[]): CommandLine | 
         ...Object.fromEntries(names.map((name) => [name, { type: 'string' as const }])),
         rate: { type: 'string' },
         policy: { type: 'string' },
+        'target-itl': { type: 'string' },
         log: { type: 'string' },
         help: { type: 'boolean', short: 'h' }
       }
@@ -113,6 +114,7 @@ export function parseCommandLine (parameters: readonly string[]): CommandLine | 
     maxQueue: number('max-queue'),
     turnSteps: number('turn-steps'),
     policy,
+    targetItlMs: text('target-itl') === undefined ? 'auto' as const : parseNumber('target-itl', text('target-itl'), real(100, 0.001, 60_000, '')),
     queueTimeoutMs: number('queue-timeout'),
     requestTimeoutMs: number('request-timeout'),
     promptTokens: number('prompt-tokens'),
@@ -146,6 +148,7 @@ Lengths are in tokens, costs and times in milliseconds of virtual time. Defaults
 ${lines.join('\n')}
 ${row('rate', 'N', 'requests per second, arriving at random; by default as --load says')}
 ${row('policy', 'NAME', `who is served next: ${admissionPolicyNames.join(', ')} (fair)`)}
+${row('target-itl', 'N', 'how long a step may take while streams flow, in ms (auto: 100, or five times a decode)')}
 ${row('log', 'FILE', 'write every arrival, plan and event, one line each; compare two runs with diff')}
   --help                 this text
 `

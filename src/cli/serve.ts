@@ -82,6 +82,7 @@ function createHost ({ id, root, engine }: PreparedModel, config: LoadedConfig['
     spec: engine,
     maxQueue: config.maxQueue,
     policy: config.policy,
+    targetItlMs: config.targetItlMs,
     queueTimeoutMs: config.queueTimeoutMs,
     stallTimeoutMs,
     threadPoolSize: threadPoolSize(engine.options.laneCount ?? 1),

@@ -128,6 +128,14 @@ export const options: readonly Option[] = [
     summary: 'Most answers that wait for a slot, for each model; beyond that requests get a 429'
   }),
   define({
+    flag: 'target-itl',
+    ...milliseconds('targetItlMs'),
+    group: 'Capacity',
+    placeholder: 'TIME',
+    summary: 'How long running answers may wait for their next token while prompts are read; shorter makes prompts wait longer',
+    defaultNote: '100 ms, or five times what a token takes by itself'
+  }),
+  define({
     flag: 'policy',
     group: 'Capacity',
     placeholder: 'NAME',

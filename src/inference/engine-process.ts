@@ -72,6 +72,7 @@ async function serve (load: EngineLoad): Promise<EngineServer> {
       maxQueue: load.maxQueue,
       ...(load.turnSteps === undefined ? {} : { turnSteps: load.turnSteps }),
       ...(load.policy === undefined ? {} : { policy: load.policy }),
+      ...(load.targetItlMs === undefined ? {} : { targetItlMs: load.targetItlMs }),
       onStepLost: ({ id, lane, work }, error) => {
         log('error', { step: id, lane, sequences: work.map(({ sequence }) => sequence), error }, 'step lost')
       }

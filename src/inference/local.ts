@@ -19,6 +19,7 @@ export interface LocalInferenceOptions {
   /** Consecutive steps for one adapter set while others wait in the same lane. */
   readonly turnSteps?: number
   readonly policy?: AdmissionPolicyName
+  readonly targetItlMs?: Millis | 'auto'
   /** Monotonic clock in milliseconds. */
   readonly now?: () => Millis
   /** A step that was lost as a whole. For the log: the requests in it end with `engine_error`. */
@@ -75,7 +76,8 @@ export class LocalInference implements Inference {
       endTokens: info.endTokens,
       maxQueue: options.maxQueue,
       turnSteps: options.turnSteps ?? DEFAULT_TURN_STEPS,
-      policy: options.policy ?? 'fair'
+      policy: options.policy ?? 'fair',
+      targetItlMs: options.targetItlMs ?? 'auto'
     })
     this.#loop = new StepLoop({
       scheduler: this.#scheduler,

@@ -53,6 +53,7 @@ export interface EngineLoad {
   readonly maxQueue: number
   readonly turnSteps?: number
   readonly policy?: AdmissionPolicyName
+  readonly targetItlMs?: Millis | 'auto'
   /** Loaded before the process says that it is ready. */
   readonly adapters: readonly LoadedAdapter[]
   /** Log entries below this level stay in the engine process. */

@@ -20,6 +20,7 @@ export interface ProcessHostOptions {
   readonly maxQueue: number
   readonly turnSteps?: number
   readonly policy?: NonNullable<EngineLoad['policy']>
+  readonly targetItlMs?: NonNullable<EngineLoad['targetItlMs']>
   /** Longest wait for a process of calls that bring no timeout of their own. */
   readonly queueTimeoutMs: Millis
   /** A busy process that completes no step for this long is killed and replaced. */
@@ -199,12 +200,13 @@ class EngineProcessHost implements ProcessHost {
   }
 
   #load (): EngineLoad {
-    const { spec, maxQueue, turnSteps, policy, logLevel } = this.#options
+    const { spec, maxQueue, turnSteps, policy, targetItlMs, logLevel } = this.#options
     return {
       spec,
       maxQueue,
       ...(turnSteps === undefined ? {} : { turnSteps }),
       ...(policy === undefined ? {} : { policy }),
+      ...(targetItlMs === undefined ? {} : { targetItlMs }),
       adapters: this.inference.adapters,
       logLevel
     }

@@ -19,6 +19,11 @@ export interface SchedulerConfig {
   readonly maxQueue: number
   /** Consecutive steps for one adapter set while others wait in the same lane. */
   readonly turnSteps: number
+  /**
+   * How long a step may take while streams flow, in ms: pieces of prompts are cut so that it does. `auto` is 100 ms, or five times what
+   * the streams' own tokens take where that is more.
+   */
+  readonly targetItlMs: Millis | 'auto'
   /** Who gets a free slot, and who is turned away when the queue is full. */
   readonly policy: AdmissionPolicyName
 }

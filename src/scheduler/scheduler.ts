@@ -4,6 +4,7 @@ import type { LaneId, Millis, SequenceId, Token } from '../domain/ids.ts'
 import type { SlotWork, StepPlan, WorkOutcome } from './plan.ts'
 import { admissionPolicies, type AdmissionPolicy } from './policies/admission.ts'
 import { holdsPrefix, place } from './policies/placement.ts'
+import { Rhythm } from './policies/rhythm.ts'
 import { Turns } from './policies/turns.ts'
 import type { NewSequence, SchedulerConfig, SchedulerSnapshot, SequenceEvent } from './scheduler-types.ts'
 import { Sequence } from './sequence.ts'
@@ -13,8 +14,10 @@ interface Lane {
   readonly id: LaneId
   readonly threads: number
   readonly turns: Turns
+  readonly rhythm: Rhythm
   /** The plan that is being carried out. */
   inFlight: StepPlan | null
+  inFlightSince: Millis
   /** Ended since the last plan; the engine is told with the next one. */
   released: SequenceId[]
 }
@@ -70,7 +73,9 @@ export class Scheduler {
       id: index as LaneId,
       threads: Math.floor(config.threads / config.laneCount) + (index < config.threads % config.laneCount ? 1 : 0),
       turns: new Turns(config.turnSteps),
+      rhythm: new Rhythm(config.targetItlMs),
       inFlight: null,
+      inFlightSince: 0,
       released: []
     }))
   }
@@ -177,8 +182,10 @@ export class Scheduler {
 
     const work: SlotWork[] = []
     let budget = this.#config.stepTokens
-    // Decode first: streams that flow keep flowing. Then prompts, in order of admission, as far as the budget goes.
+    // Decode first: streams that flow keep flowing. Then prompts, in order of admission, as far as the budget goes; and no
+    // further than streams, those of other adapter sets too, can wait for their next token.
     for (const isDecoding of [true, false]) {
+      if (!isDecoding && sequences.some(isFlowing)) budget = Math.min(budget, lane.rhythm.promptBudget)
       for (const sequence of turn) {
         if ((sequence.pending === 1) !== isDecoding || budget === 0) continue
         const item = this.#workFor(sequence, budget, now)
@@ -191,6 +198,7 @@ export class Scheduler {
     }
     lane.released = []
     lane.inFlight = plan
+    lane.inFlightSince = now
     return plan
   }
 
@@ -201,6 +209,7 @@ export class Scheduler {
     lane.inFlight = null
     this.#counters.steps++
     this.#lastStepAt = now
+    lane.rhythm.learn({ ...sizeOf(plan), durationMs: now - lane.inFlightSince })
     const outcomeOf = new Map(outcomes.map((outcome) => [outcome.slot, outcome]))
     const events: SequenceEvent[] = []
     for (const item of plan.work) {
@@ -400,6 +409,21 @@ function dropStaleCopy (sequence: Sequence): void {
   sequence.copyFrom = null
   sequence.computed = 0
   sequence.cachedTokens = 0
+}
+
+/** Whether somebody waits for its next token. */
+const isFlowing = (sequence: Sequence): boolean => sequence.drawnTokens > 0
+
+/** What a plan makes the engine do. */
+function sizeOf ({ work }: StepPlan): { readonly decodes: number, readonly promptTokens: number } {
+  let decodes = 0
+  let promptTokens = 0
+  for (const { sample, tokens } of work) {
+    const isDecode = sample !== undefined && sample.index > 0 && tokens.length === 1
+    if (isDecode) decodes++
+    else promptTokens += tokens.length
+  }
+  return { decodes, promptTokens }
 }
 
 function slotOf (sequence: Sequence): NonNullable<Sequence['slot']> {

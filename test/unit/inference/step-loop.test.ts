@@ -49,7 +49,7 @@ function createLoop ({ laneCount = 1, slotsPerLane = 2 } = {}, onEvents: OnEvent
 } {
   const { engine, nextStep } = createSteppedEngine(laneCount)
   const scheduler = new Scheduler({
-    laneCount, slotsPerLane, contextSize: 32, stepTokens: 8, threads: laneCount, endTokens: [], maxQueue: 8, policy: 'fair', turnSteps: 4
+    laneCount, slotsPerLane, contextSize: 32, stepTokens: 8, threads: laneCount, endTokens: [], maxQueue: 8, policy: 'fair', targetItlMs: 'auto', turnSteps: 4
   })
   const events: SequenceEvent[] = []
   const lost: Error[] = []

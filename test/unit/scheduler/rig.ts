@@ -27,7 +27,7 @@ export class Rig {
 
   constructor (config: Partial<SchedulerConfig> = {}, faults: ReadonlyMap<number, FaultKind> = new Map()) {
     const full = {
-      laneCount: 1, slotsPerLane: 2, contextSize: 256, stepTokens: 64, threads: 4, maxQueue: 100, turnSteps: 4, policy: 'fair' as const, ...config
+      laneCount: 1, slotsPerLane: 2, contextSize: 256, stepTokens: 64, threads: 4, maxQueue: 100, turnSteps: 4, policy: 'fair' as const, targetItlMs: 'auto' as const, ...config
     }
     const { laneCount, slotsPerLane, contextSize, stepTokens: maxStepTokens, threads } = full
     this.engine = createFakeEngine({

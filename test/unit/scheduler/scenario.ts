@@ -49,6 +49,7 @@ const configs = ({ laneCount, slotsPerLane, contextSize, spareStepTokens }: Rang
   spareThreads: fc.integer({ min: 0, max: 3 }),
   maxQueue: fc.integer({ min: 1, max: 10 }),
   turnSteps: fc.integer({ min: 1, max: 4 }),
+  targetItlMs: fc.constantFrom<number | 'auto'>('auto', 1, 10),
   policy: fc.constantFrom<AdmissionPolicyName>('fair', 'fair', 'first-come-first-served')
 }).map(({ spareStepTokens: spare, spareThreads, ...rest }) => ({
   ...rest,

@@ -170,7 +170,7 @@ export async function play (scenario: Scenario): Promise<Trace> {
 /** What a sequence draws when there is nothing else in the world: one lane, one slot, no faults. */
 export async function playAlone (sequence: NewSequence, contextSize: number): Promise<Trace> {
   const config = {
-    laneCount: 1, slotsPerLane: 1, contextSize, stepTokens: contextSize, threads: 1, maxQueue: 1, turnSteps: 1, policy: 'fair' as const
+    laneCount: 1, slotsPerLane: 1, contextSize, stepTokens: contextSize, threads: 1, maxQueue: 1, turnSteps: 1, policy: 'fair' as const, targetItlMs: 'auto' as const
   }
   const recorder = new Recorder(config, new Map())
   await recorder.loadAdapters()

@@ -1,0 +1,74 @@
+import type { Millis } from '../../domain/ids.ts'
+
+/** A step may take this long beside flowing streams, unless a target says otherwise: ten tokens per second still read well. */
+const defaultTargetMs = 100
+/**
+ * By default prompts have at least this many times the time that the streams' own tokens take in a step: where decodes are slow,
+ * the target alone would let prompts wait for ever. It costs them a fifth of their speed at worst.
+ */
+const leastTimesDecode = 4
+/** Prompts go on, however short the target. */
+const smallestPiece = 16
+/**
+ * llama.cpp reads the first token of a piece together with the decodes and the rest in a pass of its own, whose attention on a CPU
+ * takes 64 tokens at a time; that of fewer is up to four times slower. So a piece of 65 takes hardly longer than one of 20.
+ */
+const wholePiece = 65
+/** By default a step may take so long for the sake of a whole piece. */
+const longestForWholePieceMs = 500
+/** What a whole piece took counts so much less with every smaller one. */
+const fading = 0.99
+/** How much of a measure is the latest step's. */
+const newest = 0.25
+
+/**
+ * How much of prompts a step of one lane may read while streams flow in it: they get their next token when it ends. From the
+ * durations of past steps it learns what decodes and prompt tokens take, and sizes the pieces so that a step keeps to the target
+ * (chunked prefill after Sarathi-Serve, Agrawal et al., OSDI 2024, with a budget in time instead of tokens).
+ */
+export class Rhythm {
+  readonly #targetMs: Millis | 'auto'
+  /** A step that only decodes; null before the first. */
+  #decodeMs: Millis | null = null
+  /** What a prompt token adds to a step, in whole pieces and in smaller ones; null before the first. */
+  #wholePieceTokenMs: Millis | null = null
+  #smallPieceTokenMs: Millis | null = null
+
+  constructor (targetMs: Millis | 'auto') {
+    this.#targetMs = targetMs
+  }
+
+  /** Prompt tokens for the next step; at least `smallestPiece`, and Infinity when they cost nothing. */
+  get promptBudget (): number {
+    const tokenMs = this.#wholePieceTokenMs
+    if (tokenMs === null) return wholePiece
+    const decodeMs = this.#decodeMs ?? 0
+    const roomMs = this.#targetMs === 'auto'
+      ? Math.max(defaultTargetMs - decodeMs, leastTimesDecode * decodeMs)
+      : this.#targetMs - decodeMs
+    const wholeRoomMs = this.#targetMs === 'auto' ? Math.max(roomMs, longestForWholePieceMs) : roomMs
+    if (wholePiece * tokenMs <= wholeRoomMs) return Math.max(wholePiece, Math.floor(roomMs / tokenMs))
+    return Math.min(wholePiece - 1, Math.max(smallestPiece, Math.floor(roomMs / (this.#smallPieceTokenMs ?? tokenMs))))
+  }
+
+  /** A step took so long. */
+  learn (step: { readonly decodes: number, readonly promptTokens: number, readonly durationMs: Millis }): void {
+    const { decodes, promptTokens, durationMs } = step
+    if (promptTokens === 0) {
+      this.#decodeMs = mix(this.#decodeMs, durationMs)
+      return
+    }
+    // Of a mixed step the decodes' share is only known once there was a step without prompts.
+    if (decodes > 0 && this.#decodeMs === null) return
+    const tokenMs = Math.max(0, durationMs - (decodes > 0 ? this.#decodeMs ?? 0 : 0)) / promptTokens
+    if (promptTokens >= wholePiece) {
+      this.#wholePieceTokenMs = mix(this.#wholePieceTokenMs, tokenMs)
+    } else {
+      this.#smallPieceTokenMs = mix(this.#smallPieceTokenMs, tokenMs)
+      // Where pieces are small for long, a whole one is tried now and then: the machine may be faster by now.
+      if (this.promptBudget < wholePiece && this.#wholePieceTokenMs !== null) this.#wholePieceTokenMs *= fading
+    }
+  }
+}
+
+const mix = (known: number | null, latest: number): number => known === null ? latest : known + newest * (latest - known)

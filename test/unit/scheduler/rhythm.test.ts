@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest'
+import { Rhythm } from '../../../src/scheduler/policies/rhythm.ts'
+import { id, Rig, summary, text } from './rig.ts'
+
+/** Of a lane whose steps take `decodeMs`, and `tokenMs` more for each prompt token, after so many of them. */
+function learned (target: number | 'auto', decodeMs: number, tokenMs: number, smallTokenMs = tokenMs): Rhythm {
+  const rhythm = new Rhythm(target)
+  for (let step = 0; step < 40; step++) rhythm.learn({ decodes: 4, promptTokens: 0, durationMs: decodeMs })
+  rhythm.learn({ decodes: 0, promptTokens: 20, durationMs: 20 * smallTokenMs })
+  rhythm.learn({ decodes: 4, promptTokens: 100, durationMs: decodeMs + 100 * tokenMs })
+  return rhythm
+}
+
+describe('Rhythm', () => {
+  it('begins with one whole piece, before anything was measured', () => {
+    expect(new Rhythm('auto').promptBudget).toBe(65)
+    expect(new Rhythm(5).promptBudget).toBe(65)
+  })
+
+  it('cuts pieces so that a step takes as long as it may', () => {
+    expect(learned('auto', 20, 0.5).promptBudget).toBe(160)
+    expect(learned(300, 20, 2).promptBudget).toBe(140)
+    expect(learned(50, 20, 1).promptBudget).toBe(30)
+  })
+
+  it('gives prompts four times the time of slow decodes, unless a target says otherwise', () => {
+    expect(learned('auto', 100, 2).promptBudget).toBe(200)
+    expect(learned(200, 100, 1).promptBudget).toBe(100)
+  })
+
+  it('stretches a step for a whole piece, but not for ever', () => {
+    expect(learned('auto', 20, 5).promptBudget).toBe(65)
+    expect(learned('auto', 20, 8, 4).promptBudget).toBe(20)
+    // Who gives a target means it.
+    expect(learned(200, 20, 5).promptBudget).toBe(36)
+  })
+
+  it('lets prompts go on, however short the target', () => {
+    expect(learned(10, 50, 2).promptBudget).toBe(16)
+  })
+
+  it('does not hold back prompts that cost nothing', () => {
+    expect(learned('auto', 0, 0).promptBudget).toBe(Infinity)
+  })
+
+  it('learns from prompts alone, and from mixed steps once it knows what decodes take', () => {
+    const rhythm = new Rhythm(200)
+    rhythm.learn({ decodes: 2, promptTokens: 100, durationMs: 500 })
+    expect(rhythm.promptBudget).toBe(65)
+    rhythm.learn({ decodes: 0, promptTokens: 100, durationMs: 200 })
+    expect(rhythm.promptBudget).toBe(100)
+    rhythm.learn({ decodes: 2, promptTokens: 0, durationMs: 40 })
+    expect(rhythm.promptBudget).toBe(80)
+  })
+
+  it('is not misled by the ends of prompts', () => {
+    const rhythm = learned('auto', 20, 1)
+    for (let step = 0; step < 100; step++) rhythm.learn({ decodes: 4, promptTokens: 3, durationMs: 60 })
+    expect(rhythm.promptBudget).toBe(80)
+  })
+
+  it('follows a machine that becomes slower, and tries again whether it is faster', () => {
+    const rhythm = learned(100, 20, 1)
+    expect(rhythm.promptBudget).toBe(80)
+    for (let step = 0; step < 20; step++) rhythm.learn({ decodes: 1, promptTokens: 70, durationMs: 20 + 70 * 4 })
+    expect(rhythm.promptBudget).toBeLessThan(65)
+    let steps = 0
+    for (; rhythm.promptBudget < 65 && steps < 1000; steps++) rhythm.learn({ decodes: 1, promptTokens: 20, durationMs: 20 + 20 * 4 })
+    expect(steps).toBeGreaterThan(50)
+    expect(steps).toBeLessThan(300)
+  })
+})
+
+describe('a prompt beside a flowing stream', () => {
+  /** A token of a prompt takes 1 ms, a decode 10. */
+  async function stepWithTime (rig: Rig): Promise<string[]> {
+    const plan = rig.plan()
+    for (const { tokens, sample } of plan.work) rig.now += sample !== undefined && sample.index > 0 ? 10 : tokens.length
+    await rig.carryOut(plan)
+    return summary(plan)
+  }
+
+  it('is read in pieces that keep to the target, and whole when nobody waits', async () => {
+    const rig = new Rig({ stepTokens: 200, targetItlMs: 90 })
+    rig.add('stream', text(1, 150), { maxTokens: 60 })
+    expect(await stepWithTime(rig)).toEqual(['stream 0+150*'])
+    for (let step = 0; step < 3; step++) expect(await stepWithTime(rig)).toHaveLength(1)
+    rig.add('prompt', text(2, 250), { maxTokens: 1 })
+    expect(await stepWithTime(rig)).toEqual([expect.stringContaining('stream'), 'prompt 0+80'])
+    expect(await stepWithTime(rig)).toEqual([expect.stringContaining('stream'), 'prompt 80+80'])
+    rig.scheduler.abort(id('stream'))
+    expect(await stepWithTime(rig)).toEqual(['prompt 160+90*'])
+    expect(rig.engine.violations).toEqual([])
+  })
+})
