@@ -148,7 +148,7 @@ Lengths are in tokens, costs and times in milliseconds of virtual time. Defaults
 ${lines.join('\n')}
 ${row('rate', 'N', 'requests per second, arriving at random; by default as --load says')}
 ${row('policy', 'NAME', `who is served next: ${admissionPolicyNames.join(', ')} (fair)`)}
-${row('target-itl', 'N', 'how long a step may take while streams flow, in ms (auto: 100, or five times a decode)')}
+${row('target-itl', 'N', 'how long a step may take while streams flow, in ms (auto: 100, or nine times a decode)')}
 ${row('log', 'FILE', 'write every arrival, plan and event, one line each; compare two runs with diff')}
   --help                 this text
 `

@@ -133,7 +133,7 @@ export const options: readonly Option[] = [
     group: 'Capacity',
     placeholder: 'TIME',
     summary: 'How long running answers may wait for their next token while prompts are read; shorter makes prompts wait longer',
-    defaultNote: '100 ms, or five times what a token takes by itself'
+    defaultNote: '100 ms, or nine times what a token takes by itself'
   }),
   define({
     flag: 'policy',

@@ -20,7 +20,7 @@ export interface SchedulerConfig {
   /** Consecutive steps for one adapter set while others wait in the same lane. */
   readonly turnSteps: number
   /**
-   * How long a step may take while streams flow, in ms: pieces of prompts are cut so that it does. `auto` is 100 ms, or five times what
+   * How long a step may take while streams flow, in ms: pieces of prompts are cut so that it does. `auto` is 100 ms, or nine times what
    * the streams' own tokens take where that is more.
    */
   readonly targetItlMs: Millis | 'auto'

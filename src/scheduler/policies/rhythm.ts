@@ -4,9 +4,9 @@ import type { Millis } from '../../domain/ids.ts'
 const defaultTargetMs = 100
 /**
  * By default prompts have at least this many times the time that the streams' own tokens take in a step: where decodes are slow,
- * the target alone would let prompts wait for ever. It costs them a fifth of their speed at worst.
+ * the target alone would let prompts wait for ever. It costs them a ninth of their speed at worst.
  */
-const leastTimesDecode = 4
+const leastTimesDecode = 8
 /** Prompts go on, however short the target. */
 const smallestPiece = 16
 /**

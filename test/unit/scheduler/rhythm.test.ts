@@ -18,19 +18,19 @@ describe('Rhythm', () => {
   })
 
   it('cuts pieces so that a step takes as long as it may', () => {
-    expect(learned('auto', 20, 0.5).promptBudget).toBe(160)
+    expect(learned('auto', 10, 0.5).promptBudget).toBe(180)
     expect(learned(300, 20, 2).promptBudget).toBe(140)
     expect(learned(50, 20, 1).promptBudget).toBe(30)
   })
 
-  it('gives prompts four times the time of slow decodes, unless a target says otherwise', () => {
-    expect(learned('auto', 100, 2).promptBudget).toBe(200)
+  it('gives prompts eight times the time of slow decodes, unless a target says otherwise', () => {
+    expect(learned('auto', 100, 2).promptBudget).toBe(400)
     expect(learned(200, 100, 1).promptBudget).toBe(100)
   })
 
   it('stretches a step for a whole piece, but not for ever', () => {
-    expect(learned('auto', 20, 5).promptBudget).toBe(65)
-    expect(learned('auto', 20, 8, 4).promptBudget).toBe(20)
+    expect(learned('auto', 10, 5).promptBudget).toBe(65)
+    expect(learned('auto', 10, 8, 4).promptBudget).toBe(22)
     // Who gives a target means it.
     expect(learned(200, 20, 5).promptBudget).toBe(36)
   })
@@ -54,9 +54,9 @@ describe('Rhythm', () => {
   })
 
   it('is not misled by the ends of prompts', () => {
-    const rhythm = learned('auto', 20, 1)
+    const rhythm = learned('auto', 10, 1)
     for (let step = 0; step < 100; step++) rhythm.learn({ decodes: 4, promptTokens: 3, durationMs: 60 })
-    expect(rhythm.promptBudget).toBe(80)
+    expect(rhythm.promptBudget).toBe(90)
   })
 
   it('follows a machine that becomes slower, and tries again whether it is faster', () => {
