@@ -8,6 +8,7 @@ import { Rhythm } from './policies/rhythm.ts'
 import { Turns } from './policies/turns.ts'
 import type { NewSequence, SchedulerConfig, SchedulerSnapshot, SequenceEvent } from './scheduler-types.ts'
 import { Sequence } from './sequence.ts'
+import { ServiceRate } from './service-rate.ts'
 import { SlotTable } from './slot-table.ts'
 
 interface Lane {
@@ -36,6 +37,7 @@ export class Scheduler {
   readonly #endTokens: ReadonlySet<Token>
   readonly #table: SlotTable
   readonly #admission: AdmissionPolicy
+  readonly #serviceRate = new ServiceRate()
   readonly #lanes: readonly Lane[]
   /** Without a slot, in order of arrival. */
   readonly #waiting = new Map<SequenceId, Sequence>()
@@ -108,10 +110,10 @@ export class Scheduler {
     const pushedOut = missingPlaces <= 0 ? [] : this.#admission.makeRoom(sequences, missingPlaces)
     if (missingPlaces > 0 && pushedOut.length === 0) {
       const wanted = requests.length === 1 ? '' : ` and this one asks for ${requests.length} choices`
-      throw new ServerError('queue_full', `${Math.max(0, waiting)} requests are waiting${wanted}; the limit is ${maxQueue}`)
+      throw this.#queueFull(`${Math.max(0, waiting)} requests are waiting${wanted}; the limit is ${maxQueue}`, missingPlaces, now)
     }
-    const events = pushedOut.map((sequence) => this.#fail(sequence, new ServerError('queue_full',
-      `${waiting} requests are waiting, more of them yours than of others who want to; the limit is ${maxQueue}`)))
+    const events = pushedOut.map((sequence) => this.#fail(sequence, this.#queueFull(
+      `${waiting} requests are waiting, more of them yours than of others who want to; the limit is ${maxQueue}`, 1, now)))
     for (const sequence of sequences) {
       const { request } = sequence
       this.#waiting.set(sequence.id, sequence)
@@ -209,6 +211,7 @@ export class Scheduler {
     lane.inFlight = null
     this.#counters.steps++
     this.#lastStepAt = now
+    this.#serviceRate.advance(now)
     lane.rhythm.learn({ ...sizeOf(plan), durationMs: now - lane.inFlightSince })
     const outcomeOf = new Map(outcomes.map((outcome) => [outcome.slot, outcome]))
     const events: SequenceEvent[] = []
@@ -242,6 +245,13 @@ export class Scheduler {
         }
       })
     }
+  }
+
+  /** Come back when there are the places that are missing, and some for others who were turned away too. */
+  #queueFull (message: string, missingPlaces: number, now: Millis): ServerError {
+    this.#serviceRate.advance(now)
+    const retryAfterMs = this.#serviceRate.timeFor(missingPlaces + this.#config.maxQueue / 8) ?? undefined
+    return new ServerError('queue_full', message, { retryAfterMs })
   }
 
   /** Gives free slots, of whichever lane, to those who may have them. */
@@ -392,6 +402,7 @@ export class Scheduler {
     const slot = slotOf(sequence)
     this.#running.delete(sequence.id)
     this.#admission.release(sequence)
+    this.#serviceRate.noteLeft()
     this.#table.release(slot)
     if (sequence.wasPlanned) this.#lane(slot.lane).released.push(sequence.id)
   }
