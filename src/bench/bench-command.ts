@@ -12,7 +12,7 @@ import { htmlReport } from './report/html/html-report.ts'
 import { describeMachine } from './report/report-machine.ts'
 import { checkWritable, readJson, writeJson, writeText } from './report/report-file.ts'
 import { findSaturation } from './report/saturation.ts'
-import { terminalReport } from './report/terminal.ts'
+import { terminalReport, withoutControls } from './report/terminal.ts'
 import { BenchRunner } from './run-bench.ts'
 
 /** Flags whose values are secrets. */
@@ -26,6 +26,8 @@ const secretFlags = ['--api-key', '--vs-api-key', '--tenant', '--header']
  */
 export async function benchCommand (argv: readonly string[], environment: NodeJS.ProcessEnv, version: string): Promise<number> {
   const command = parseOptions(argv, environment)
+  // `drawbridge bench | head` closes its end before everything is written.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
   if (command.type === 'help') {
     process.stdout.write(benchHelp())
     return 0
@@ -108,7 +110,7 @@ function labelled (report: BenchReport, file: string): BenchReport {
 }
 
 function publish (report: BenchReport, { jsonFile, htmlFile }: { readonly jsonFile: string | null, readonly htmlFile: string | null }): void {
-  process.stdout.write(`${terminalReport(report)}\n`)
+  process.stdout.write(`${withoutControls(terminalReport(report))}\n`)
   if (jsonFile !== null) writeJson(jsonFile, report)
   if (htmlFile !== null) writeText('--html', htmlFile, htmlReport(report))
   const files = [jsonFile, htmlFile].filter((file) => file !== null)

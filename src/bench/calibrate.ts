@@ -3,6 +3,7 @@ import { StartupError } from '../domain/startup-error.ts'
 import type { Answer } from './client/exchange.ts'
 import type { BenchServer } from './bench-server.ts'
 import type { BenchOptions } from './parse-options.ts'
+import { withoutControls } from './report/terminal.ts'
 import { makeWords, type TokenScale } from './workload/text-maker.ts'
 
 /** Words of the two questions whose numbers of prompt tokens are compared. */
@@ -40,7 +41,7 @@ async function ask (server: BenchServer, options: BenchOptions, words: number, s
       const { kind, message } = answer.failure
       const hint = /ignore_eos/.test(message) ? '; --stop-early leaves ignore_eos out' : ''
       const whom = tenant === null ? '' : ` for tenant ${tenant.name}`
-      throw new StartupError(`${server.url.href} does not answer${whom} with model ${model}: ${kind}: ${message}${hint}`)
+      throw new StartupError(`${server.url.href} does not answer${whom} with model ${model}: ${kind}: ${withoutControls(message)}${hint}`)
     }
   }
   return answer?.inputTokens ?? null

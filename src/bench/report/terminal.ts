@@ -11,6 +11,10 @@ export function terminalReport ({ runs, saturation, comparison }: BenchReport): 
   return parts.filter((part) => part !== '').join('\n\n')
 }
 
+/** Names and errors are a server's words: they shall not move the cursor or change colours. Ends of lines stay. */
+// eslint-disable-next-line no-control-regex
+export const withoutControls = (text: string): string => text.replaceAll(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, '\ufffd')
+
 function describeRun (run: BenchRun): string[] {
   const { drawbridge: details } = run
   const { steady, generator, server_metrics: metrics } = details
