@@ -5,6 +5,7 @@ import { statusFailure } from './client/failure.ts'
 import type { Assignment } from './load/run-load.ts'
 import { sampleMetrics, type MetricsSample } from './measure/server-metrics.ts'
 import type { BenchOptions, ServerOptions } from './parse-options.ts'
+import { withoutControls } from './report/terminal.ts'
 import type { Turn } from './workload/workload.ts'
 
 /** A server under test: what it is called, what it is asked for, and how. */
@@ -66,22 +67,34 @@ export class BenchServer implements Disposable {
   [Symbol.dispose] (): void { this.#connections[Symbol.dispose]() }
 }
 
+/** Longest wait for the list of models. */
+const modelsTimeoutMs = 10_000
+
 export const now = (): Millis => performance.now()
 
 const authorization = (apiKey: string | null): Record<string, string> => apiKey === null ? {} : { authorization: `Bearer ${apiKey}` }
 
 async function firstModel (url: URL, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<string> {
   const list = new URL(`${url.pathname}/models${url.search}`, url)
+  // Node 20 collects an `AbortSignal.timeout` that nothing but an `AbortSignal.any` holds.
+  const controller = new AbortController()
+  const stop = (): void => controller.abort()
+  const timeout = setTimeout(() => controller.abort(new Error(`nothing came for ${modelsTimeoutMs / 1000} s`)), modelsTimeoutMs)
+  signal.addEventListener('abort', stop, { once: true })
   let response: Response
+  let text: string
   try {
-    response = await fetch(list, { headers, signal: AbortSignal.any([signal, AbortSignal.timeout(10_000)]) })
+    response = await fetch(list, { headers, signal: controller.signal })
+    text = await response.text()
   } catch (error) {
     signal.throwIfAborted()
     const { cause, message } = error as Error & { cause?: NodeJS.ErrnoException }
     throw new StartupError(`No server answers at ${url.href}: ${cause?.code ?? cause?.message ?? message}`, { cause: error })
+  } finally {
+    clearTimeout(timeout)
+    signal.removeEventListener('abort', stop)
   }
-  const text = await response.text()
-  if (!response.ok) throw new StartupError(`${list.href} answers ${response.status}: ${statusFailure(response.status, text).message}`)
+  if (!response.ok) throw new StartupError(`${list.href} answers ${response.status}: ${withoutControls(statusFailure(response.status, text).message)}`)
   let id: unknown
   try {
     id = (JSON.parse(text) as { data?: readonly { id?: unknown }[] } | null)?.data?.[0]?.id

@@ -251,6 +251,7 @@ function readUrl (text: string, flag: string): URL {
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
     throw new StartupError(`${flag} is "${text}", but must be an http or https URL, such as http://127.0.0.1:8080/v1`)
   }
+  if (url.username !== '' || url.password !== '') throw new StartupError(`${flag} has a user name or password in it; keys are given with --api-key or --header`)
   url.pathname = url.pathname === '/' ? '/v1' : url.pathname.replace(/\/+$/, '')
   return url
 }

@@ -110,7 +110,8 @@ export class BenchRunner {
     const limit = this.#options.limit ?? defaultLimit(shape)
     const description = describeLoad(shape)
     this.#observer.onRunStart(`${server.label} · ${description}${repetition > 1 ? ` · repetition ${repetition}` : ''}`, limit)
-    const models = createMix(this.#options.modelMix, server.models, seed)
+    // Another seed than the tenants': who asks shall not decide what is asked.
+    const models = createMix(this.#options.modelMix, server.models, mixSeed(seed, 0x7fff_0003))
     const tenantMix: Mix<Tenant> | null = tenants.length === 0 ? null : weightedMix(tenants, tenants.map(({ weight }) => weight), seed)
     const before = await server.sampleMetrics()
     const watch = new GeneratorWatch()

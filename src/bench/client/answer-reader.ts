@@ -10,8 +10,8 @@ interface Payload {
 }
 
 interface Choice {
-  readonly delta?: Message
-  readonly message?: Message
+  readonly delta?: Message | null
+  readonly message?: Message | null
   readonly text?: string | null
   readonly finish_reason?: string | null
 }
@@ -88,26 +88,29 @@ export class AnswerReader {
     }
     if (payload.usage !== undefined && payload.usage !== null) this.#takeUsage(payload.usage)
     let hasOutput = false
-    for (const choice of payload.choices ?? []) {
-      if (this.#takeChoice(choice)) hasOutput = true
+    for (const choice of Array.isArray(payload.choices) ? payload.choices as readonly (Choice | null)[] : []) {
+      if (choice !== null && this.#takeChoice(choice)) hasOutput = true
     }
     if (hasOutput && this.#isStreaming) this.outputTimes.push(this.#now)
   }
 
   #takeChoice (choice: Choice): boolean {
     if (typeof choice.finish_reason === 'string') this.#hasFinished = true
-    const message = choice.delta ?? choice.message
-    const content = message?.content ?? choice.text ?? ''
+    const message = choice.delta ?? choice.message ?? undefined
+    const content = [message?.content, choice.text].find((value) => typeof value === 'string') ?? ''
     this.text += content
     return content !== '' || (message !== undefined && hasOtherOutput(message))
   }
 
   #takeUsage (usage: Usage): void {
-    this.inputTokens = usage.prompt_tokens ?? this.inputTokens
-    this.outputTokens = usage.completion_tokens ?? this.outputTokens
-    this.cachedTokens = usage.prompt_tokens_details?.cached_tokens ?? this.cachedTokens
+    this.inputTokens = countOf(usage.prompt_tokens) ?? this.inputTokens
+    this.outputTokens = countOf(usage.completion_tokens) ?? this.outputTokens
+    this.cachedTokens = countOf(usage.prompt_tokens_details?.cached_tokens) ?? this.cachedTokens
   }
 }
+
+/** Null for what is no number of tokens. */
+const countOf = (value: unknown): number | null => Number.isSafeInteger(value) && (value as number) >= 0 ? value as number : null
 
 const isText = (value: string | null | undefined): boolean => typeof value === 'string' && value !== ''
 

@@ -32,6 +32,8 @@ export interface ExchangeLimits {
   readonly stallTimeoutMs: Millis
 }
 
+/** A kept connection that the server had closed breaks at once; later it is the server's doing. */
+const staleWithinMs = 50
 /** Errors of responses are read up to here. */
 const longestErrorBody = 64 * 1024
 
@@ -110,7 +112,8 @@ export class Connections implements Disposable {
         headers: { ...call.headers, 'content-length': Buffer.byteLength(call.body) }
       })
       request.on('error', (error: NodeJS.ErrnoException) => {
-        finish(connectionFailure(error), request.reusedSocket && !hasResponse && error.code !== 'ECONNREFUSED')
+        const wasStale = request.reusedSocket && !hasResponse && error.code !== 'ECONNREFUSED' && clock() - sentAt < staleWithinMs
+        finish(connectionFailure(error), wasStale)
       })
       request.on('response', (response) => {
         hasResponse = true
@@ -147,7 +150,7 @@ interface AttemptEnd {
 /** Reads a response that is not the answer asked for; null when it is. */
 function refusalReader (response: http.IncomingMessage, isStreaming: boolean): { push: (bytes: Buffer) => void, failure: () => Failure } | null {
   const status = response.statusCode ?? 0
-  const type = response.headers['content-type'] ?? ''
+  const type = (response.headers['content-type'] ?? '').toLowerCase()
   const isOk = status >= 200 && status < 300
   if (isOk && (!isStreaming || type.includes('text/event-stream'))) return null
   let body = ''

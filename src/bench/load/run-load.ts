@@ -119,13 +119,17 @@ class LoadRun {
     const conversations: Promise<void>[] = []
     try {
       for (const scheduledAt of arrivals) {
-        const waitMs = scheduledAt - this.#now
+        if (limit.type === 'duration' ? scheduledAt >= limit.ms : this.#conversations >= limit.count) break
+        const waitMs = Math.ceil(scheduledAt - this.#now)
         if (waitMs > 0) await delay(waitMs, undefined, { signal })
-        if (limit.type === 'duration' ? scheduledAt >= limit.ms : this.#conversations >= limit.count || !this.#mayStart) break
         signal.throwIfAborted()
+        if (!this.#mayStart) break
         const number = this.#nextConversation()
         const tenant = tenants?.pick(number - firstConversation) ?? null
-        const conversation = gate.pass(signal, async () => await this.#converse(number, tenant, scheduledAt))
+        const conversation = gate.pass(signal, async () => {
+          // The limit may have come while it waited for its turn.
+          if (this.#mayStart) await this.#converse(number, tenant, scheduledAt)
+        })
         // Its error is thrown below; until then it is not unhandled.
         conversation.catch(() => {})
         conversations.push(conversation)

@@ -100,7 +100,7 @@ export function summarizeRun (records: readonly RequestRecord[], facts: RunFacts
       objectives,
       good_share: good === null ? null : records.length === 0 ? 0 : good / records.length,
       latencies,
-      steady: steadyPart(records, facts.maxRunning, facts.lastSentAt),
+      steady: steadyPart(records, facts.load.type === 'open', facts.maxRunning, facts.lastSentAt),
       errors: countErrors(records),
       stalls: { count: gaps.filter((gap) => gap > stallMs).length, longest_ms: gaps.reduce((most, gap) => Math.max(most, gap), 0) },
       requests_without_usage: completed.filter((record) => record.outputTokens === null).length,

@@ -1,4 +1,5 @@
 import type { BenchDetails } from '../report/bench-run.ts'
+import { quantile } from './latency-summary.ts'
 import type { RequestRecord } from './request-record.ts'
 import { eachTokenTime } from './timeline.ts'
 
@@ -6,12 +7,13 @@ import { eachTokenTime } from './timeline.ts'
 const shortestMs = 1000
 
 /**
- * Rates without the slopes at both ends of a run. The steady part goes from the first moment when as many requests were under way
- * as 90 % of the most ever, to the sending of the last request.
+ * Rates without the slopes at both ends of a run: up to the sending of the last request, in a closed loop from the first moment when
+ * nearly all users waited for an answer, in an open one from a median answer's time after the first request. (Beginning at a peak
+ * of random arrivals would count the answers of the peak.)
  * @returns null when that part is shorter than a second.
  */
-export function steadyPart (records: readonly RequestRecord[], maxRunning: number, lastSentAt: number): BenchDetails['steady'] {
-  const start = fullLoadAt(records, maxRunning)
+export function steadyPart (records: readonly RequestRecord[], isOpenLoop: boolean, maxRunning: number, lastSentAt: number): BenchDetails['steady'] {
+  const start = isOpenLoop ? afterFirstAnswers(records) : fullLoadAt(records, maxRunning)
   if (start === null || lastSentAt - start < shortestMs) return null
   let tokens = 0
   let requests = 0
@@ -21,6 +23,12 @@ export function steadyPart (records: readonly RequestRecord[], maxRunning: numbe
   }
   const seconds = (lastSentAt - start) / 1000
   return { seconds, output_throughput: tokens / seconds, request_throughput: requests / seconds }
+}
+
+function afterFirstAnswers (records: readonly RequestRecord[]): number | null {
+  const [first] = records
+  if (first === undefined) return null
+  return first.sentAt + quantile(records.map(({ sentAt, endedAt }) => endedAt - sentAt).toSorted((a, b) => a - b), 0.5)
 }
 
 function fullLoadAt (records: readonly RequestRecord[], maxRunning: number): number | null {

@@ -73,20 +73,21 @@ function pointsOf (runs: readonly BenchRun[], axis: Saturation['axis']): readonl
 }
 
 /**
- * How fast requests under way became more while requests came: their mean number in the last quarter of that time, less that in
- * the second one, per second. Whole rates would count the wait for the last answers as falling behind. Differences of two
- * requests and less are chance.
+ * How fast a server falls behind, in requests per second. While it keeps up, requests take as long at the end as in the middle; when
+ * it does not, each takes longer than the one before. By Little's law the requests under way grow by the rate times the growth
+ * of the latency: of the medians of the last quarter and the second one. Latencies are taken from the moment when a request was
+ * meant to be sent, so waiting for `--max-concurrency` counts. Growth by less than two requests is chance.
  */
-export function backlogGrowthOf (run: Pick<BenchRun, 'start_times' | 'latencies'>): number {
-  const first = Math.min(...run.start_times)
-  const seconds = Math.max(...run.start_times) - first
-  if (!(seconds > 0)) return 0
-  const meanRunning = (quarter: number): number => {
-    const from = first + seconds * quarter / 4
-    const to = from + seconds / 4
-    return run.start_times.reduce((sum, start, index) =>
-      sum + Math.max(0, Math.min(to, start + (run.latencies[index] ?? 0)) - Math.max(from, start)), 0) / (seconds / 4)
-  }
-  const growth = meanRunning(3) - meanRunning(1)
-  return growth <= 2 ? 0 : growth / (seconds / 2)
+export function backlogGrowthOf (run: Pick<BenchRun, 'start_times' | 'latencies' | 'queue_times'>): number {
+  const requests = run.start_times.map((sentAt, index) => {
+    const waited = run.queue_times[index] ?? 0
+    return { at: sentAt - waited, latency: (run.latencies[index] ?? 0) + waited }
+  }).toSorted((a, b) => a.at - b.at)
+  const seconds = (requests.at(-1)?.at ?? 0) - (requests[0]?.at ?? 0)
+  if (requests.length < 8 || !(seconds > 0)) return 0
+  const latencyOf = (quarter: number): number => quantile(requests
+    .slice(Math.floor(requests.length * quarter / 4), Math.floor(requests.length * (quarter + 1) / 4))
+    .map(({ latency }) => latency).toSorted((a, b) => a - b), 0.5)
+  const grown = requests.length / seconds * (latencyOf(3) - latencyOf(1))
+  return grown <= 2 ? 0 : grown / (seconds / 2)
 }

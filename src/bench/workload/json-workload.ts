@@ -1,5 +1,5 @@
 import { Random } from '../../domain/random.ts'
-import type { MadeUpParts } from './made-up.ts'
+import { lengthsOf, type MadeUpParts } from './made-up.ts'
 import { singleTurn, type Workload } from './workload.ts'
 
 interface Task {
@@ -43,14 +43,14 @@ export function jsonWorkload (parts: MadeUpParts): Workload {
     asksAnew: true,
     description: `json, ${parts.inputTokens.text} tokens in, at most ${parts.outputTokens.text} out`,
     conversation (number) {
-      const random = new Random(parts.textSeed).fork(number)
-      const task = random.pick(tasks)
-      const filler = parts.texts.prompt(random, parts.inputTokens.draw(random) - 8)
+      const lengths = lengthsOf(parts, number)
+      const task = lengths.pick(tasks)
+      const filler = parts.texts.prompt(new Random(parts.textSeed).fork(number), parts.inputTokens.draw(lengths) - 8)
       const names = Object.keys(task.properties)
       const schema = { type: 'object', properties: task.properties, required: names, additionalProperties: false }
       const body = {
         messages: [{ role: 'user', content: `${filler}\n\n${task.question}` }],
-        max_tokens: parts.outputTokens.draw(random),
+        max_tokens: parts.outputTokens.draw(lengths),
         response_format: { type: 'json_schema', json_schema: { name: task.name, strict: true, schema } }
       }
       return singleTurn(task.name, body, (text) => checkAnswer(text, names))

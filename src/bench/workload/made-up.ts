@@ -27,7 +27,7 @@ interface Message {
 const streamOf = ({ textSeed }: MadeUpParts, number: number): Random => new Random(textSeed).fork(number)
 
 /** Another stream, for lengths: request k of every run is as long as that of the others, so that loads can be compared, but says something else. */
-const lengthsOf = ({ seed }: MadeUpParts, number: number): Random => new Random(seed).fork(0x7000_0000 + number % conversationsPerRun)
+export const lengthsOf = ({ seed }: MadeUpParts, number: number): Random => new Random(seed).fork(0x7000_0000 + number % conversationsPerRun)
 
 function bodyOf (parts: MadeUpParts, messages: readonly Message[], outputTokens: number): Turn['body'] {
   return {
@@ -53,8 +53,8 @@ export function syntheticWorkload (parts: MadeUpParts): Workload {
 /** Long system prompts that many requests share, each with a question of its own. */
 export function sharedPrefixWorkload (parts: MadeUpParts, prefixes: number, prefixTokens: LengthDistribution): Workload {
   const systems = Array.from({ length: prefixes }, (_, index) => {
-    const random = new Random(parts.textSeed).fork(0x7fff_2000 + index)
-    return parts.texts.text(random, prefixTokens.draw(random))
+    const length = prefixTokens.draw(new Random(parts.seed).fork(0x7fff_2000 + index))
+    return parts.texts.text(new Random(parts.textSeed).fork(0x7fff_2000 + index), length)
   })
   return {
     asksAnew: false,
