@@ -1,21 +1,12 @@
 import { execFileSync } from 'node:child_process'
-import { availableParallelism, cpus, loadavg, totalmem } from 'node:os'
+import { describeMachine as describeAnyMachine, type Machine } from '../../src/bench/report/report-machine.ts'
 
-/** Where and from what a report came. Nothing in it names the host or its user. */
-export interface Machine {
-  /** ISO 8601, in UTC. */
-  readonly date: string
+/** Where and from what a report of this repository came. */
+export interface RepositoryMachine extends Machine {
   /** Null outside a git checkout. */
   readonly commit: string | null
   /** Whether tracked files differed from the commit. */
   readonly isModified: boolean | null
-  readonly node: string
-  readonly platform: string
-  readonly cpu: string
-  readonly cores: number
-  readonly memoryBytes: number
-  /** Runnable processes, averaged over the minute before the start: other people's work on the same cores. */
-  readonly loadAverage: number
 }
 
 function git (...args: string[]): string | null {
@@ -26,23 +17,17 @@ function git (...args: string[]): string | null {
   }
 }
 
-export function describeMachine (): Machine {
+export function describeMachine (): RepositoryMachine {
   const changes = git('status', '--porcelain', '--untracked-files=no')
   return {
-    date: new Date().toISOString(),
+    ...describeAnyMachine(),
     commit: git('rev-parse', '--short=12', 'HEAD'),
-    isModified: changes === null ? null : changes !== '',
-    node: process.version,
-    platform: `${process.platform} ${process.arch}`,
-    cpu: cpus()[0]?.model.trim() ?? 'unknown',
-    cores: availableParallelism(),
-    memoryBytes: totalmem(),
-    loadAverage: Number((loadavg()[0] ?? 0).toFixed(2))
+    isModified: changes === null ? null : changes !== ''
   }
 }
 
 /** One line for the head of a printed report. */
-export function machineLine (machine: Machine): string {
+export function machineLine (machine: RepositoryMachine): string {
   const commit = machine.commit === null ? 'no commit' : `commit ${machine.commit}${machine.isModified === true ? ' (modified)' : ''}`
   return `${machine.date} · ${commit} · Node ${machine.node} · ${machine.platform} · ${machine.cores} × ${machine.cpu} · ` +
     `${Math.round(machine.memoryBytes / 2 ** 30)} GiB · load ${machine.loadAverage}`

@@ -1,12 +1,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import type { Machine } from './machine.ts'
+import type { RepositoryMachine } from './machine.ts'
 
 /**
  * Writes a report as JSON to `bench/reports/NAME-DATE-COMMIT.json`, from wherever the benchmark was started.
  * @returns the file's path.
  */
-export function saveReport (name: string, machine: Machine, report: object): string {
+export function saveReport (name: string, machine: RepositoryMachine, report: object): string {
   // This file runs as dist/bench/support/report-file.js.
   const folder = path.resolve(import.meta.dirname, '../../../bench/reports')
   mkdirSync(folder, { recursive: true })

@@ -26,8 +26,6 @@ const secretFlags = ['--api-key', '--vs-api-key', '--tenant', '--header']
  */
 export async function benchCommand (argv: readonly string[], environment: NodeJS.ProcessEnv, version: string): Promise<number> {
   const command = parseOptions(argv, environment)
-  // `drawbridge bench | head` closes its end before everything is written.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
   if (command.type === 'help') {
     process.stdout.write(benchHelp())
     return 0
@@ -45,7 +43,7 @@ export async function benchCommand (argv: readonly string[], environment: NodeJS
   // Once, so that a second Ctrl+C ends the process.
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, interrupt)
   try {
-    const machine = describeMachine(version)
+    const machine = { ...describeMachine(), version }
     const runs = await runServers(command.options, interruption.signal)
     publish(reportOf(runs, command.options, commandLine(argv), machine), command.options)
     if (interruption.signal.aborted) return 130
@@ -95,7 +93,7 @@ function compareFiles (files: readonly [string, string], argv: readonly string[]
   return {
     drawbridge_bench: 1,
     command: commandLine(argv),
-    machine: describeMachine(version),
+    machine: { ...describeMachine(), version },
     runs: [...runsOfA, ...runsOfB],
     saturation: [...a.saturation, ...b.saturation],
     comparison

@@ -1,28 +1,17 @@
+import { wrapText } from '../config/wrap-text.ts'
 import { definitions } from './report/definitions.ts'
 import { benchOptions, type BenchOption } from './options.ts'
-
-const lineWidth = 100
 
 /** What `drawbridge bench --help` prints. */
 export function benchHelp (): string {
   const options: readonly BenchOption[] = benchOptions
   const groups = [...new Set(options.map(({ group }) => group))].map((group) =>
     `${group}\n${options.filter((option) => option.group === group).map(describe).join('\n')}`)
-  return `${introduction}\n${groups.join('\n\n')}\n\nWhat the figures mean\n${definitions.map(({ name, text }) => `  ${name}\n${wrap(text)}`).join('\n')}\n`
+  return `${introduction}\n${groups.join('\n\n')}\n\nWhat the figures mean\n${definitions.map(({ name, text }) => `  ${name}\n${wrapText(text)}`).join('\n')}\n`
 }
 
 const describe = ({ flag, placeholder, summary }: BenchOption): string =>
-  `  --${flag}${placeholder === null ? '' : ` ${placeholder}`}\n${wrap(`${summary}.`)}`
-
-function wrap (text: string): string {
-  const lines = ['']
-  for (const word of text.split(' ')) {
-    const line = lines.at(-1) ?? ''
-    if (line !== '' && 6 + line.length + 1 + word.length > lineWidth) lines.push(word)
-    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`
-  }
-  return lines.map((line) => `      ${line}`).join('\n')
-}
+  `  --${flag}${placeholder === null ? '' : ` ${placeholder}`}\n${wrapText(`${summary}.`)}`
 
 const introduction = `Puts load on an OpenAI-compatible server and measures what its users would feel.
 

@@ -1,8 +1,6 @@
 import type { Option } from '../config/options.ts'
 import { defaultOf, optionGroups, usageOf } from '../config/option-text.ts'
-
-const lineWidth = 100
-const indent = 6
+import { wrapText } from '../config/wrap-text.ts'
 
 /** What `drawbridge --help` prints. */
 export function helpText (version: string): string {
@@ -15,18 +13,7 @@ function describeOption (option: Option): string {
   const usage = `  ${option.short === undefined ? '' : `-${option.short}, `}${usageOf(option)}`
   const fallback = defaultOf(option)
   const text = `${option.summary}.${fallback === '' ? '' : ` Default: ${fallback}.`}`.replaceAll('`', '')
-  return `${usage}\n${wrap(text)}`
-}
-
-/** Breaks a sentence into indented lines. */
-function wrap (text: string): string {
-  const lines = ['']
-  for (const word of text.split(' ')) {
-    const line = lines.at(-1) ?? ''
-    if (line !== '' && indent + line.length + 1 + word.length > lineWidth) lines.push(word)
-    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`
-  }
-  return lines.map((line) => ' '.repeat(indent) + line).join('\n')
+  return `${usage}\n${wrapText(text)}`
 }
 
 const notes: Partial<Record<string, string>> = {

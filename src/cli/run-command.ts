@@ -3,6 +3,7 @@ import { printConfig } from '../config/print-config.ts'
 import { readFlags } from '../config/read-flags.ts'
 import { didYouMean } from '../config/suggest.ts'
 import { StartupError } from '../domain/startup-error.ts'
+import { allowClosedOutput } from './closed-output.ts'
 import { helpText } from './help.ts'
 import { readVersion } from './version.ts'
 
@@ -17,6 +18,7 @@ export async function runCommand (argv: readonly string[], environment: NodeJS.P
   try {
     // It has flags of its own.
     if (argv[0] === 'bench') {
+      allowClosedOutput()
       const { benchCommand } = await import('../bench/bench-command.ts')
       return await benchCommand(argv.slice(1), environment, readVersion())
     }
@@ -52,8 +54,7 @@ function checkWords ([command, ...rest]: readonly string[]): void {
 }
 
 function print (text: string): number {
-  // `--help | head` has closed its end before everything is written.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+  allowClosedOutput()
   process.stdout.write(text)
   return 0
 }

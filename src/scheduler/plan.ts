@@ -62,3 +62,16 @@ export type WorkOutcome =
     readonly slot: SlotId
     readonly error: Error
   }
+
+/** What a plan makes the engine do: sequences that decode, and tokens of prompts. */
+export function planSize ({ work }: StepPlan): { readonly decodes: number, readonly promptTokens: number } {
+  let decodes = 0
+  let promptTokens = 0
+  for (const { sample, tokens } of work) {
+    // The first token of an answer comes out of the prompt's last chunk; each later one is a decode of one token.
+    const isDecoding = sample !== undefined && sample.index > 0
+    if (isDecoding) decodes++
+    promptTokens += isDecoding ? tokens.length - 1 : tokens.length
+  }
+  return { decodes, promptTokens }
+}

@@ -1,7 +1,7 @@
 import type { AdapterSet, AdapterSetKey } from '../domain/adapter-set.ts'
 import { ServerError } from '../domain/errors.ts'
 import type { LaneId, Millis, SequenceId, Token } from '../domain/ids.ts'
-import type { SlotWork, StepPlan, WorkOutcome } from './plan.ts'
+import { planSize, type SlotWork, type StepPlan, type WorkOutcome } from './plan.ts'
 import { admissionPolicies, type AdmissionPolicy } from './policies/admission.ts'
 import { holdsPrefix, place } from './policies/placement.ts'
 import { Rhythm } from './policies/rhythm.ts'
@@ -212,7 +212,7 @@ export class Scheduler {
     this.#counters.steps++
     this.#lastStepAt = now
     this.#serviceRate.advance(now)
-    lane.rhythm.learn({ ...sizeOf(plan), durationMs: now - lane.inFlightSince })
+    lane.rhythm.learn({ ...planSize(plan), durationMs: now - lane.inFlightSince })
     const outcomeOf = new Map(outcomes.map((outcome) => [outcome.slot, outcome]))
     const events: SequenceEvent[] = []
     for (const item of plan.work) {
@@ -424,18 +424,6 @@ function dropStaleCopy (sequence: Sequence): void {
 
 /** Whether somebody waits for its next token. */
 const isFlowing = (sequence: Sequence): boolean => sequence.drawnTokens > 0
-
-/** What a plan makes the engine do. */
-function sizeOf ({ work }: StepPlan): { readonly decodes: number, readonly promptTokens: number } {
-  let decodes = 0
-  let promptTokens = 0
-  for (const { sample, tokens } of work) {
-    const isDecode = sample !== undefined && sample.index > 0 && tokens.length === 1
-    if (isDecode) decodes++
-    else promptTokens += tokens.length
-  }
-  return { decodes, promptTokens }
-}
 
 function slotOf (sequence: Sequence): NonNullable<Sequence['slot']> {
   if (sequence.slot === null) throw new Error(`Sequence ${sequence.id} has no slot`)

@@ -12,3 +12,6 @@ export function spreadOf (values: readonly number[]): Spread {
   const sorted = Float64Array.from(values).sort()
   return { median: quantile(sorted, 0.5), min: sorted[0] ?? Number.NaN, max: sorted.at(-1) ?? Number.NaN }
 }
+
+/** Of at least one value. */
+export const medianOf = (values: readonly number[]): number => spreadOf(values).median

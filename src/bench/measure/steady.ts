@@ -1,6 +1,6 @@
 import type { BenchDetails } from '../report/bench-run.ts'
-import { quantile } from './latency-summary.ts'
-import type { RequestRecord } from './request-record.ts'
+import { e2elOf, type RequestRecord } from './request-record.ts'
+import { medianOf } from './spread.ts'
 import { eachTokenTime } from './timeline.ts'
 
 /** A part shorter than this says little. */
@@ -28,7 +28,7 @@ export function steadyPart (records: readonly RequestRecord[], isOpenLoop: boole
 function afterFirstAnswers (records: readonly RequestRecord[]): number | null {
   const [first] = records
   if (first === undefined) return null
-  return first.sentAt + quantile(records.map(({ sentAt, endedAt }) => endedAt - sentAt).toSorted((a, b) => a - b), 0.5)
+  return first.sentAt + medianOf(records.map(e2elOf))
 }
 
 function fullLoadAt (records: readonly RequestRecord[], maxRunning: number): number | null {

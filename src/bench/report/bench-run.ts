@@ -4,6 +4,8 @@
  * seconds, and statistics end in `_ms`. What vLLM has no key for is under `drawbridge`.
  */
 
+import type { Machine } from './report-machine.ts'
+
 /** Names of the four latencies, as vLLM abbreviates them; docs/benchmarking.md defines them. */
 export const latencyNames = ['ttft', 'tpot', 'itl', 'e2el'] as const
 export type LatencyName = typeof latencyNames[number]
@@ -211,16 +213,7 @@ export interface BenchReport {
   readonly drawbridge_bench: 1
   /** Without keys. */
   readonly command: string
-  readonly machine: {
-    readonly date: string
-    readonly version: string
-    readonly node: string
-    readonly platform: string
-    readonly cpu: string
-    readonly cores: number
-    readonly memoryBytes: number
-    readonly loadAverage: number
-  }
+  readonly machine: Machine & { readonly version: string }
   readonly runs: readonly BenchRun[]
   readonly saturation: readonly (Saturation & { readonly server: string })[]
   readonly comparison: Comparison | null

@@ -1,4 +1,4 @@
-import { quantile } from '../measure/latency-summary.ts'
+import { medianOf, spreadOf } from '../measure/spread.ts'
 import { type BenchRun, type Comparison, latencyNames, type Ratio } from './bench-run.ts'
 
 interface Measure {
@@ -46,16 +46,13 @@ function ratioOf ({ name, isHigherBetter, of }: Measure, pairs: readonly (readon
     return ofA === null || ofB === null || ofA === 0 ? [] : [{ a: ofA, b: ofB, ratio: ofB / ofA }]
   })
   if (values.length === 0) return []
-  const median = (numbers: readonly number[]): number => quantile(numbers.toSorted((first, second) => first - second), 0.5)
   const ratios = values.map(({ ratio }) => ratio)
   return [{
     measure: name,
     isHigherBetter,
-    a: median(values.map((value) => value.a)),
-    b: median(values.map((value) => value.b)),
+    a: medianOf(values.map((value) => value.a)),
+    b: medianOf(values.map((value) => value.b)),
     ratios,
-    median: median(ratios),
-    min: Math.min(...ratios),
-    max: Math.max(...ratios)
+    ...spreadOf(ratios)
   }]
 }

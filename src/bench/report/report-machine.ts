@@ -1,11 +1,21 @@
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os'
-import type { BenchReport } from './bench-run.ts'
 
-/** Where the load generator runs. Nothing in it names the host or its user. */
-export function describeMachine (version: string): BenchReport['machine'] {
+/** Where and when a report was made. Nothing in it names the host or its user. */
+export interface Machine {
+  /** ISO 8601, in UTC. */
+  readonly date: string
+  readonly node: string
+  readonly platform: string
+  readonly cpu: string
+  readonly cores: number
+  readonly memoryBytes: number
+  /** Runnable processes, averaged over the minute before the start: other people's work on the same cores. */
+  readonly loadAverage: number
+}
+
+export function describeMachine (): Machine {
   return {
     date: new Date().toISOString(),
-    version,
     node: process.version,
     platform: `${process.platform} ${process.arch}`,
     cpu: cpus()[0]?.model.trim() ?? 'unknown',

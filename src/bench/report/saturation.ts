@@ -1,4 +1,4 @@
-import { quantile } from '../measure/latency-summary.ts'
+import { medianOf } from '../measure/spread.ts'
 import type { BenchRun, Saturation } from './bench-run.ts'
 
 /** One value of a sweep, as medians over its repetitions. */
@@ -62,7 +62,7 @@ function pointsOf (runs: readonly BenchRun[], axis: Saturation['axis']): readonl
   const values = [...new Set(runs.map(valueOf))].filter((value) => value !== null).toSorted((a, b) => a - b)
   return values.map((value) => {
     const own = runs.filter((run) => valueOf(run) === value)
-    const median = (of: (run: BenchRun) => number): number => quantile(own.map(of).toSorted((a, b) => a - b), 0.5)
+    const median = (of: (run: BenchRun) => number): number => medianOf(own.map(of))
     return {
       value,
       outputThroughput: median((run) => run.output_throughput),
@@ -85,9 +85,9 @@ export function backlogGrowthOf (run: Pick<BenchRun, 'start_times' | 'latencies'
   }).toSorted((a, b) => a.at - b.at)
   const seconds = (requests.at(-1)?.at ?? 0) - (requests[0]?.at ?? 0)
   if (requests.length < 8 || !(seconds > 0)) return 0
-  const latencyOf = (quarter: number): number => quantile(requests
+  const latencyOf = (quarter: number): number => medianOf(requests
     .slice(Math.floor(requests.length * quarter / 4), Math.floor(requests.length * (quarter + 1) / 4))
-    .map(({ latency }) => latency).toSorted((a, b) => a - b), 0.5)
+    .map(({ latency }) => latency))
   const grown = requests.length / seconds * (latencyOf(3) - latencyOf(1))
   return grown <= 2 ? 0 : grown / (seconds / 2)
 }

@@ -1,6 +1,6 @@
 import { setTimeout as timeout } from 'node:timers/promises'
 import type { Millis } from '../../domain/ids.ts'
-import type { StepPlan } from '../../scheduler/plan.ts'
+import { planSize, type StepPlan } from '../../scheduler/plan.ts'
 
 /** How long steps take. All zero: as fast as the machine can. */
 export interface StepCosts {
@@ -14,15 +14,8 @@ export interface StepCosts {
 
 /** The duration of a step by its costs. */
 export function stepDuration (plan: StepPlan, costs: StepCosts): Millis {
-  let decoding = 0
-  let prefill = 0
-  for (const { sample, tokens } of plan.work) {
-    // The first token of an answer comes out of the prompt's last chunk; each later one is a decode of one token.
-    const isDecoding = sample !== undefined && sample.index > 0
-    if (isDecoding) decoding++
-    prefill += isDecoding ? tokens.length - 1 : tokens.length
-  }
-  return costs.stepMs + costs.decodeTokenMs * decoding + costs.prefillTokenMs * prefill
+  const { decodes, promptTokens } = planSize(plan)
+  return costs.stepMs + costs.decodeTokenMs * decodes + costs.prefillTokenMs * promptTokens
 }
 
 /** Waits; rejects with the signal's reason when it fires. */

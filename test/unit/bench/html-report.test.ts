@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { definitions } from '../../../src/bench/report/definitions.ts'
-import { distribution, pooledLatencies, quantile } from '../../../src/bench/report/html/distribution.ts'
+import { quantile } from '../../../src/bench/measure/latency-summary.ts'
+import { distribution, pooledLatencies } from '../../../src/bench/report/html/distribution.ts'
 import { htmlReport } from '../../../src/bench/report/html/html-report.ts'
 import { escapeHtml, html } from '../../../src/bench/report/html/markup.ts'
 import { durationText, fixedText, numberText, percentText, shortText } from '../../../src/bench/report/html/number-text.ts'

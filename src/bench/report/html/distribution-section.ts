@@ -1,5 +1,6 @@
 import { latencyNames, type LatencyName } from '../bench-run.ts'
-import { distribution, pooledLatencies, quantile } from './distribution.ts'
+import { quantile } from '../../measure/latency-summary.ts'
+import { distribution, pooledLatencies } from './distribution.ts'
 import { linePlot, type Curve } from './line-plot.ts'
 import { html, type Content, type Markup } from './markup.ts'
 import { legend } from './marks.ts'

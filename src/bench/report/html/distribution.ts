@@ -27,14 +27,6 @@ export function pooledLatencies (runs: readonly BenchRun[]): Readonly<Record<Lat
   return { ttft: sorted(ttft), tpot: sorted(tpot), itl: sorted(itl), e2el: sorted(e2el) }
 }
 
-/** The value that this share (0 to 1) of the values do not exceed, interpolated linearly; 0 when there are none. */
-export function quantile (values: Float64Array, share: number): number {
-  const rank = share * (values.length - 1)
-  const below = values[Math.floor(rank)] ?? 0
-  const above = values[Math.ceil(rank)] ?? below
-  return below + (above - below) * (rank - Math.floor(rank))
-}
-
 /** The empirical distribution of sorted values, by at most so many points; both ends are among them. */
 export function distribution (values: Float64Array, limit = 400): DistributionPoint[] {
   const count = Math.min(values.length, limit)

@@ -7,7 +7,8 @@ import { durationText, durationTickText, numberText, plainText, shortText } from
 import { figure, type Axis } from './plot-frame.ts'
 import { exactLinearScale, exactLogScale, linearScale, logScale, logTicks, type Scale } from './scale.ts'
 import { serverStyle, type Series, type SeriesStyle } from './series.ts'
-import { latencyOf, spreadOf, type Spread } from './spread.ts'
+import type { Spread } from '../../measure/spread.ts'
+import { latencyOf, spreadOf } from './spread.ts'
 
 /** The series of one server, by their load. */
 interface Sweep {
