@@ -41,3 +41,20 @@ export const scenarios: readonly Scenario[] = [
     benchFlags: ['--rate', 'auto', '--duration', '10s', '--input-tokens', 'lognormal:96,0.5', '--output-tokens', 'lognormal:48,0.5', '--goodput', 'ttft:1000', 'tpot:100']
   }
 ]
+
+/** Flags of which a run takes one. */
+const alternatives: readonly (readonly string[])[] = [['--requests', '--duration'], ['--concurrency', '--rate']]
+
+/** What a scenario tells `drawbridge bench`, less what was said otherwise. */
+export function benchFlagsOf ({ benchFlags }: Pick<Scenario, 'benchFlags'>, given: readonly string[]): readonly string[] {
+  const said = new Set(given.map((word) => word.split('=', 1)[0]!))
+  const isSaid = (flag: string): boolean => said.has(flag) || alternatives.some((flags) => flags.includes(flag) && flags.some((other) => said.has(other)))
+  const kept: string[] = []
+  let isKept = true
+  for (const word of benchFlags) {
+    // Its values follow a flag.
+    if (word.startsWith('--')) isKept = !isSaid(word)
+    if (isKept) kept.push(word)
+  }
+  return kept
+}
