@@ -11,18 +11,21 @@ const counters = {
   prefixQueriedTokens: true,
   prefixHitTokens: true,
   drawnTokens: true,
+  preempted: true,
+  recomputedTokens: true,
   added: true,
   finished: true,
   failed: true,
   aborted: true
 } satisfies Record<Exclude<keyof InferenceSnapshot, Gauge>, true>
 
-type Gauge = 'waiting' | 'running' | 'lanes' | 'contextSize' | 'lastStepAt' | 'requests'
+type Gauge = 'waiting' | 'displaced' | 'running' | 'lanes' | 'contextSize' | 'lastStepAt' | 'requests'
 type Counter = keyof typeof counters
 const counterNames = Object.keys(counters) as Counter[]
 
 const nothingYet: InferenceSnapshot = {
   waiting: 0,
+  displaced: 0,
   running: 0,
   lanes: [],
   contextSize: 0,
@@ -34,6 +37,8 @@ const nothingYet: InferenceSnapshot = {
   prefixQueriedTokens: 0,
   prefixHitTokens: 0,
   drawnTokens: 0,
+  preempted: 0,
+  recomputedTokens: 0,
   added: 0,
   finished: 0,
   failed: 0,

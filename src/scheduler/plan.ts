@@ -17,6 +17,11 @@ export interface StepPlan {
   readonly work: readonly SlotWork[]
   /** Sequences that ended since the lane's last plan: the engine forgets their sampler state. */
   readonly released: readonly SequenceId[]
+  /**
+   * Sequences that lost their slot since the lane's last plan and come back later, perhaps in another slot or lane: the engine forgets
+   * where they were. Absent when there are none.
+   */
+  readonly preempted?: readonly SequenceId[]
 }
 
 /** One sequence's part of a step. A slot occurs at most once in a plan. */

@@ -1,6 +1,7 @@
 import type { AdapterSet } from '../domain/adapter-set.ts'
 import type { FinishReason } from '../domain/finish-reason.ts'
 import type { LaneId, Millis, SequenceId, SlotId, TenantId, Token } from '../domain/ids.ts'
+import type { Priority } from '../domain/priority.ts'
 import type { Sampling, TokenLogprob } from '../domain/sampling.ts'
 import type { ServerError } from '../domain/errors.ts'
 import type { AdmissionPolicyName } from './policies/admission.ts'
@@ -33,6 +34,8 @@ export interface NewSequence {
   readonly tenant: TenantId
   /** The tenant's share of the service, relative to others, above 0; 1 where nothing is said. */
   readonly weight?: number
+  /** `normal` where nothing is said. */
+  readonly priority?: Priority
   readonly adapters: AdapterSet
   /** At least one token and at most `contextSize - 1`. */
   readonly prompt: readonly Token[]
@@ -41,7 +44,7 @@ export interface NewSequence {
   readonly sampling: Sampling
   /** Another sequence with the same prompt that is prefilled first, so that this one can copy its cache. */
   readonly sharesPromptWith?: SequenceId
-  /** It ends with `queue_timeout` when it has no slot by then. */
+  /** It ends with `queue_timeout` when it has had no slot by then. */
   readonly queueDeadline: Millis
   /** It ends with `generation_timeout` when it has not ended by then. */
   readonly deadline: Millis
@@ -90,8 +93,10 @@ export interface LaneSnapshot {
 
 /** Plain numbers for metrics and the simulator, counted since the scheduler was made unless they say otherwise. */
 export interface SchedulerSnapshot {
-  /** Now. */
+  /** Now: sequences without a slot. */
   readonly waiting: number
+  /** Now: those of them that had one and lost it. */
+  readonly displaced: number
   /** Now: sequences in slots. */
   readonly running: number
   readonly lanes: readonly LaneSnapshot[]
@@ -105,6 +110,10 @@ export interface SchedulerSnapshot {
   readonly prefixQueriedTokens: number
   readonly prefixHitTokens: number
   readonly drawnTokens: number
+  /** How often a slot was taken from a running sequence for the sake of another. */
+  readonly preempted: number
+  /** Tokens computed again for sequences that had lost their slot. */
+  readonly recomputedTokens: number
   readonly added: number
   readonly finished: number
   readonly failed: number

@@ -11,6 +11,9 @@ import { Sequence } from './sequence.ts'
 import { ServiceRate } from './service-rate.ts'
 import { SlotTable } from './slot-table.ts'
 
+/** Of so many steps, one reads prompts in order of admission. */
+const arrivalEvery = 4
+
 interface Lane {
   readonly id: LaneId
   readonly threads: number
@@ -21,6 +24,8 @@ interface Lane {
   inFlightSince: Millis
   /** Ended since the last plan; the engine is told with the next one. */
   released: SequenceId[]
+  /** Lost their slot since the last plan; the engine is told with the next one. */
+  preempted: SequenceId[]
 }
 
 /**
@@ -39,12 +44,14 @@ export class Scheduler {
   readonly #admission: AdmissionPolicy
   readonly #serviceRate = new ServiceRate()
   readonly #lanes: readonly Lane[]
-  /** Without a slot, in order of arrival. */
+  /** Without a slot: in order of arrival, or of losing it. */
   readonly #waiting = new Map<SequenceId, Sequence>()
   /** With a slot, in order of admission. */
   readonly #running = new Map<SequenceId, Sequence>()
   /** No deadline passes before this moment. */
   #earliestDeadline: Millis = Infinity
+  /** Of those that wait, they had a slot and lost it. */
+  #displacedCount = 0
   #planCount = 0
   #lastStepAt: Millis | null = null
   #counters = {
@@ -53,6 +60,8 @@ export class Scheduler {
     prefixQueriedTokens: 0,
     prefixHitTokens: 0,
     drawnTokens: 0,
+    preempted: 0,
+    recomputedTokens: 0,
     added: 0,
     finished: 0,
     failed: 0,
@@ -78,7 +87,8 @@ export class Scheduler {
       rhythm: new Rhythm(config.targetItlMs),
       inFlight: null,
       inFlightSince: 0,
-      released: []
+      released: [],
+      preempted: []
     }))
   }
 
@@ -103,8 +113,8 @@ export class Scheduler {
       throw new ServerError('context_length_exceeded',
         `The prompt has ${prompt.length} tokens; this model takes 1 to ${contextSize - 1}`)
     }
-    // Those that the next plan gives a slot do not wait.
-    const waiting = this.#waiting.size - this.#table.freeCount
+    // Those that lost their slot are not turned away for it; they come back first. Those that the next plan gives a slot do not wait.
+    const waiting = this.#waiting.size - this.#displacedCount - Math.max(0, this.#table.freeCount - this.#displacedCount)
     const sequences = requests.map((request) => new Sequence(request, now))
     const missingPlaces = waiting + requests.length - maxQueue
     const pushedOut = missingPlaces <= 0 ? [] : this.#admission.makeRoom(sequences, missingPlaces)
@@ -113,11 +123,11 @@ export class Scheduler {
       throw this.#queueFull(`${Math.max(0, waiting)} requests are waiting${wanted}; the limit is ${maxQueue}`, missingPlaces, now)
     }
     const events = pushedOut.map((sequence) => this.#fail(sequence, this.#queueFull(
-      `${waiting} requests are waiting, more of them yours than of others who want to; the limit is ${maxQueue}`, 1, now)))
+      `${waiting} requests are waiting, and others go first or have fewer of them; the limit is ${maxQueue}`, 1, now)))
     for (const sequence of sequences) {
       const { request } = sequence
       this.#waiting.set(sequence.id, sequence)
-      this.#admission.join(sequence)
+      this.#admission.join(sequence, now)
       this.#earliestDeadline = Math.min(this.#earliestDeadline, request.queueDeadline, request.deadline)
       this.#counters.added++
     }
@@ -134,7 +144,8 @@ export class Scheduler {
 
   /** Ends a sequence as finished, on the word of whoever reads its text (a stop text was found). No event follows. */
   finish (id: SequenceId): void {
-    const sequence = this.#running.get(id)
+    // Its last token may be read after it lost its slot.
+    const sequence = this.#running.get(id) ?? this.#waiting.get(id)
     if (sequence === undefined || sequence.isEnded) return
     this.#counters.finished++
     this.#end(sequence)
@@ -147,7 +158,10 @@ export class Scheduler {
     this.#earliestDeadline = Infinity
     for (const sequence of this.#waiting.values()) {
       const { queueDeadline, deadline } = sequence.request
-      if (queueDeadline <= now || deadline <= now) {
+      if (sequence.wasAdmitted) {
+        if (deadline <= now) events.push(this.#outOfTime(sequence, now))
+        else this.#earliestDeadline = Math.min(this.#earliestDeadline, deadline)
+      } else if (queueDeadline <= now || deadline <= now) {
         const waitedMs = Math.round(now - sequence.addedAt)
         events.push(this.#fail(sequence, new ServerError('queue_timeout',
           `The request waited ${waitedMs} ms for a free slot; ${this.#waiting.size} requests are waiting`)))
@@ -158,13 +172,8 @@ export class Scheduler {
     for (const sequence of this.#running.values()) {
       if (sequence.isEnded) continue
       const { deadline } = sequence.request
-      if (deadline <= now) {
-        const tookMs = Math.round(now - sequence.addedAt)
-        events.push(this.#fail(sequence, new ServerError('generation_timeout',
-          `The request was ended after ${tookMs} ms, with ${sequence.drawnTokens} tokens drawn`)))
-      } else {
-        this.#earliestDeadline = Math.min(this.#earliestDeadline, deadline)
-      }
+      if (deadline <= now) events.push(this.#outOfTime(sequence, now))
+      else this.#earliestDeadline = Math.min(this.#earliestDeadline, deadline)
     }
     return events
   }
@@ -173,7 +182,7 @@ export class Scheduler {
   schedule (laneId: LaneId, now: Millis): StepPlan | null {
     const lane = this.#lane(laneId)
     if (lane.inFlight !== null) throw new Error(`Lane ${laneId} is carrying out plan ${lane.inFlight.id}`)
-    this.#admit()
+    this.#admit(lane, now)
 
     const sequences = this.#runningIn(laneId)
     if (sequences.length === 0) return null
@@ -184,21 +193,28 @@ export class Scheduler {
 
     const work: SlotWork[] = []
     let budget = this.#config.stepTokens
-    // Decode first: streams that flow keep flowing. Then prompts, in order of admission, as far as the budget goes; and no
-    // further than streams, those of other adapter sets too, can wait for their next token.
-    for (const isDecoding of [true, false]) {
-      if (!isDecoding && sequences.some(isFlowing)) budget = Math.min(budget, lane.rhythm.promptBudget)
-      for (const sequence of turn) {
-        if ((sequence.pending === 1) !== isDecoding || budget === 0) continue
-        const item = this.#workFor(sequence, budget, now)
-        budget -= item.tokens.length
-        work.push(item)
-      }
+    const include = (sequence: Sequence): void => {
+      if (budget === 0) return
+      const item = this.#workFor(sequence, budget, now)
+      budget -= item.tokens.length
+      work.push(item)
     }
+    // Decode first: streams that flow keep flowing. Then prompts, as far as the budget goes; and no further than streams, those of
+    // other adapter sets too, can wait for their next token.
+    turn.filter(isDecoding).forEach(include)
+    if (sequences.some(isFlowing)) budget = Math.min(budget, lane.rhythm.promptBudget)
+    this.#inOrder(turn.filter((sequence) => !isDecoding(sequence))).forEach(include)
     const plan: StepPlan = {
-      id: ++this.#planCount, lane: laneId, threads: lane.threads, adapters, work, released: lane.released
+      id: ++this.#planCount,
+      lane: laneId,
+      threads: lane.threads,
+      adapters,
+      work,
+      released: lane.released,
+      ...(lane.preempted.length === 0 ? {} : { preempted: lane.preempted })
     }
     lane.released = []
+    lane.preempted = []
     lane.inFlight = plan
     lane.inFlightSince = now
     return plan
@@ -231,6 +247,7 @@ export class Scheduler {
     return {
       ...this.#counters,
       waiting: this.#waiting.size,
+      displaced: this.#displacedCount,
       running: this.#running.size,
       lastStepAt: this.#lastStepAt,
       contextSize: this.#config.contextSize,
@@ -254,26 +271,71 @@ export class Scheduler {
     return new ServerError('queue_full', message, { retryAfterMs })
   }
 
-  /** Gives free slots, of whichever lane, to those who may have them. */
-  #admit (): void {
+  /**
+   * Gives slots to those who may have them: free ones, of whichever lane; then, in this lane, which carries out no plan, such as
+   * others have to give up.
+   */
+  #admit (lane: Lane, now: Millis): void {
     if (this.#waiting.size === 0) return
     const passed = new Set<Sequence>()
     for (let freeSlots = this.#table.freeCount; freeSlots > 0; freeSlots--) {
-      const sequence = this.#admission.next(passed)
+      const sequence = this.#admission.next(passed, now)
       if (sequence === null) return
       // A choice that waits for its request's first choice to prefill the prompt keeps a slot, so that nobody overtakes it.
       if (this.#isWaitingForPrompt(sequence)) {
         passed.add(sequence)
         continue
       }
-      const placement = place(sequence, this.#table)
-      if (placement === null) return
-      this.#table.take(placement.slot, sequence, placement.keep, placement.copyFrom)
-      this.#waiting.delete(sequence.id)
-      this.#admission.leave(sequence)
-      this.#admission.admit(sequence, sequence.pending)
-      this.#running.set(sequence.id, sequence)
+      this.#place(sequence, now)
     }
+    while (this.#table.freeCount === 0) {
+      const takeover = this.#admission.takeover(passed, this.#runningIn(lane.id))
+      if (takeover === null) return
+      if (this.#isWaitingForPrompt(takeover.sequence)) {
+        passed.add(takeover.sequence)
+        continue
+      }
+      this.#preempt(takeover.victim, now)
+      this.#place(takeover.sequence, now)
+    }
+  }
+
+  /** Gives it one of the free slots. */
+  #place (sequence: Sequence, now: Millis): void {
+    const placement = place(sequence, this.#table)
+    if (placement === null) throw new Error(`There is no free slot for sequence ${sequence.id}`)
+    this.#table.take(placement.slot, sequence, placement.keep, placement.copyFrom)
+    this.#waiting.delete(sequence.id)
+    this.#admission.leave(sequence)
+    // What was computed for it once is paid for.
+    this.#admission.admit(sequence, sequence.wasAdmitted ? 0 : sequence.pending, now)
+    if (sequence.wasAdmitted) this.#displacedCount--
+    sequence.wasAdmitted = true
+    this.#running.set(sequence.id, sequence)
+  }
+
+  /** Takes its slot from it. Its tokens are kept, its cache stays in the slot as long as nobody needs the place. */
+  #preempt (sequence: Sequence, now: Millis): void {
+    const slot = slotOf(sequence)
+    this.#running.delete(sequence.id)
+    this.#admission.release(sequence)
+    this.#table.release(slot)
+    if (sequence.isPlanned) this.#lane(slot.lane).preempted.push(sequence.id)
+    sequence.isPlanned = false
+    sequence.preemptions++
+    sequence.slot = null
+    sequence.copyFrom = null
+    sequence.computed = 0
+    this.#waiting.set(sequence.id, sequence)
+    this.#displacedCount++
+    this.#counters.preempted++
+    this.#admission.join(sequence, now)
+  }
+
+  /** Prompts in the order in which they are read; but now and then the one that came first goes first, so that each comes to its end. */
+  #inOrder (prompts: Sequence[]): readonly Sequence[] {
+    if (prompts.length < 2 || this.#planCount % arrivalEvery === 0) return prompts
+    return prompts.sort((a, b) => this.#admission.comparePrompts(a, b))
   }
 
   readonly #isWaitingForPrompt = (sequence: Sequence): boolean => {
@@ -293,6 +355,7 @@ export class Scheduler {
   #workFor (sequence: Sequence, budget: number, now: Millis): SlotWork {
     const slot = slotOf(sequence)
     if (!sequence.wasPlanned) this.#start(sequence, now)
+    sequence.isPlanned = true
     const { computed, tokens } = sequence
     const count = Math.min(sequence.pending, budget)
     return {
@@ -332,7 +395,10 @@ export class Scheduler {
       return
     }
     sequence.computed = item.keep + item.tokens.length
-    this.#counters.promptTokens += Math.max(0, Math.min(sequence.promptLength, sequence.computed) - item.keep)
+    const fresh = Math.max(0, sequence.computed - Math.max(item.keep, sequence.furthest))
+    this.#counters.recomputedTokens += item.tokens.length - fresh
+    this.#counters.promptTokens += Math.min(fresh, Math.max(0, sequence.promptLength - (sequence.computed - fresh)))
+    sequence.furthest = Math.max(sequence.furthest, sequence.computed)
     slot.residentLength = sequence.computed
     if (sequence.isEnded) {
       this.#free(sequence)
@@ -391,6 +457,9 @@ export class Scheduler {
   #end (sequence: Sequence): void {
     if (this.#waiting.delete(sequence.id)) {
       this.#admission.leave(sequence)
+      if (sequence.wasAdmitted) this.#displacedCount--
+      // Where it was last, its preemption has been told by then.
+      if (sequence.wasPlanned && sequence.lane !== null) this.#lane(sequence.lane).released.push(sequence.id)
       return
     }
     const plan = this.#lane(slotOf(sequence).lane).inFlight
@@ -405,6 +474,12 @@ export class Scheduler {
     this.#serviceRate.noteLeft()
     this.#table.release(slot)
     if (sequence.wasPlanned) this.#lane(slot.lane).released.push(sequence.id)
+  }
+
+  #outOfTime (sequence: Sequence, now: Millis): SequenceEvent {
+    const tookMs = Math.round(now - sequence.addedAt)
+    return this.#fail(sequence, new ServerError('generation_timeout',
+      `The request was ended after ${tookMs} ms, with ${sequence.drawnTokens} tokens drawn`))
   }
 
   #lane (id: LaneId): Lane {
@@ -422,8 +497,11 @@ function dropStaleCopy (sequence: Sequence): void {
   sequence.cachedTokens = 0
 }
 
-/** Whether somebody waits for its next token. */
-const isFlowing = (sequence: Sequence): boolean => sequence.drawnTokens > 0
+/** One token is left to compute: the last one, after which the next is drawn. */
+const isDecoding = (sequence: Sequence): boolean => sequence.pending === 1
+
+/** Whether somebody waits for its next token, and gets it with every step. */
+const isFlowing = (sequence: Sequence): boolean => isDecoding(sequence) && sequence.drawnTokens > 0
 
 function slotOf (sequence: Sequence): NonNullable<Sequence['slot']> {
   if (sequence.slot === null) throw new Error(`Sequence ${sequence.id} has no slot`)

@@ -1,4 +1,5 @@
-import type { Millis, SequenceId, Token } from '../domain/ids.ts'
+import type { LaneId, Millis, SequenceId, Token } from '../domain/ids.ts'
+import type { Priority } from '../domain/priority.ts'
 import type { NewSequence } from './scheduler-types.ts'
 import type { Slot } from './slot-table.ts'
 
@@ -18,9 +19,21 @@ export class Sequence {
   /** The slot whose cache is copied by this sequence's first plan. */
   copyFrom: Slot | null = null
   cachedTokens = 0
+  /** It had a slot: what waits with this set has lost it, and comes back. */
+  wasAdmitted = false
+  /** How often it lost its slot. */
+  preemptions = 0
+  /** Its slot is not taken from it. */
+  isProtected = false
+  /** So many of `tokens` were computed, in its present slot or in one that it lost. */
+  furthest = 0
+  /** Where its last slot was. */
+  lane: LaneId | null = null
   startedAt: Millis | null = null
-  /** It was part of a plan, so the engine may hold state for it. */
+  /** It was part of a plan, so the engine knows of it. */
   wasPlanned = false
+  /** It was part of a plan since it has the slot that it has. */
+  isPlanned = false
   /** The caller was told that it started. */
   isAnnounced = false
   /** It ended while a plan that serves it is being carried out; its slot is freed when that plan is committed. */
@@ -35,6 +48,7 @@ export class Sequence {
 
   /** Its tenant's share, relative to others. */
   get weight (): number { return this.request.weight ?? 1 }
+  get priority (): Priority { return this.request.priority ?? 'normal' }
   get promptLength (): number { return this.request.prompt.length }
   get drawnTokens (): number { return this.tokens.length - this.request.prompt.length }
   /** Tokens that are not in the cache yet; at least one while the sequence runs. */

@@ -61,6 +61,7 @@ export class SlotTable {
     slot.residentLength = copyFrom === null ? keep : 0
     slot.adaptersKey = sequence.request.adapters.key
     sequence.slot = slot
+    sequence.lane = slot.lane
     sequence.copyFrom = copyFrom
     sequence.computed = keep
     sequence.cachedTokens = keep

@@ -126,6 +126,7 @@ export function createScriptedInference (script: (request: GenerationRequest) =>
     detokenize: async (tokens) => new TextDecoder().decode(Uint8Array.from(tokens)),
     snapshot: () => ({
       waiting: 0,
+      displaced: 0,
       running: 0,
       lanes: [{ lane: asLaneId(0), slotCount: 4, busySlots: 1, isStepping: false, cachedTokens: 7 }],
       contextSize: info.contextSize,
@@ -134,6 +135,8 @@ export function createScriptedInference (script: (request: GenerationRequest) =>
       prefixQueriedTokens: 40,
       prefixHitTokens: 10,
       drawnTokens: 50,
+      preempted: 5,
+      recomputedTokens: 6,
       added: 3,
       finished: 2,
       failed: 0,

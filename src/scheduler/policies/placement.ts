@@ -5,7 +5,7 @@ import type { Slot, SlotTable } from '../slot-table.ts'
 /** Where a sequence goes, and how much of its prompt is in a cache already. */
 export interface Placement {
   readonly slot: Slot
-  /** Tokens of the slot's own cache, or of `copyFrom`'s, that are the start of the prompt. */
+  /** Tokens of the slot's own cache, or of `copyFrom`'s, that are the start of the sequence. */
   readonly keep: number
   readonly copyFrom: Slot | null
 }
@@ -27,7 +27,7 @@ const TOKENS_PER_BUSY_SLOT = 64
  * Busy slots are kept next to each other where that costs no more than a copy: llama.cpp decodes neighbouring slots in one
  * pass and starts another at every gap (4 slots with gaps took 1.5 to 2 times as long as 4 neighbours).
  *
- * The last prompt token is never taken from a cache: its logits are needed. Null when no slot is free.
+ * The last token is never taken from a cache: its logits are needed. Null when no slot is free.
  */
 export function place (sequence: Sequence, table: SlotTable): Placement | null {
   let best: Placement | null = null
@@ -48,7 +48,7 @@ export function place (sequence: Sequence, table: SlotTable): Placement | null {
 
 function placeInLane (sequence: Sequence, table: SlotTable, lane: LaneId): Placement | null {
   const slots = table.ofLane(lane)
-  const limit = sequence.promptLength - 1
+  const limit = sequence.tokens.length - 1
   let victim: Slot | null = null
   let victimRuns = Infinity
   let idleMatch: Slot | null = null
@@ -86,10 +86,10 @@ function placeInLane (sequence: Sequence, table: SlotTable, lane: LaneId): Place
   return { slot: victim, keep: matchLength(sequence, victim, limit), copyFrom: null }
 }
 
-/** How many of the slot's cached tokens are the start of the prompt, computed under the same adapters. */
+/** How many of the slot's cached tokens are the start of the sequence, computed under the same adapters. */
 function matchLength (sequence: Sequence, slot: Slot, limit: number): number {
   if (slot.adaptersKey !== sequence.request.adapters.key) return 0
-  return commonPrefix(sequence.request.prompt, slot.resident, Math.min(limit, slot.residentLength))
+  return commonPrefix(sequence.tokens, slot.resident, Math.min(limit, slot.residentLength))
 }
 
 /** Whether a slot still holds what a copy from it was planned for. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { LaneId, SequenceId, SlotId, Token } from '../../../src/domain/ids.ts'
+import { rankOf } from '../../../src/domain/priority.ts'
 import type { StepPlan } from '../../../src/scheduler/plan.ts'
 import type { SequenceEvent } from '../../../src/scheduler/scheduler-types.ts'
 import { scenarios } from './scenario.ts'
@@ -70,6 +71,10 @@ describe('the scheduler’s laws', () => {
           if (slot !== undefined && holders.get(slot) === entry.id) holders.delete(slot)
         }
         if (entry.kind === 'plan') {
+          for (const id of entry.plan.preempted ?? []) {
+            holders.delete(slots.get(id)!)
+            slots.delete(id)
+          }
           expect(new Set(entry.plan.work.map((work) => work.slot)).size).toBe(entry.plan.work.length)
           for (const { slot, sequence } of entry.plan.work) {
             expect(holders.get(slot) ?? sequence).toBe(sequence)
@@ -94,7 +99,11 @@ describe('the scheduler’s laws', () => {
       interface Content { readonly adapters: string, readonly tokens: readonly Token[] }
       const contents = new Map<SlotId, Content>()
       const lost: Content = { adapters: 'lost', tokens: [] }
+      const drawn = new Map<SequenceId, Token[]>()
       for (const entry of trace.entries) {
+        for (const event of eventsOf(entry)) {
+          if (event.type === 'token-drawn') drawn.set(event.id, [...(drawn.get(event.id) ?? []), event.token])
+        }
         if (entry.kind === 'commit') {
           for (const outcome of entry.outcomes) if ('error' in outcome) contents.set(outcome.slot, lost)
         }
@@ -106,9 +115,8 @@ describe('the scheduler’s laws', () => {
           if (keep > 0) {
             expect(before.get(copyFrom ?? slot)!.adapters).toBe(plan.adapters.key)
             expect(kept).toHaveLength(keep)
-            const { prompt } = request(trace, sequence)
-            const inPrompt = Math.min(keep, prompt.length)
-            expect(kept.slice(0, inPrompt)).toEqual(prompt.slice(0, inPrompt))
+            const known = [...request(trace, sequence).prompt, ...(drawn.get(sequence) ?? [])]
+            expect(kept).toEqual(known.slice(0, keep))
           }
           contents.set(slot, { adapters: plan.adapters.key, tokens: [...kept, ...tokens] })
         }
@@ -215,7 +223,7 @@ describe('the scenarios', () => {
     expect([...seen].toSorted()).toEqual([
       'abort during a step', 'abort while waiting', 'chunked prefill', 'copied prefix', 'copy of a running sequence',
       'failed slot', 'finish during a step', 'finished by length', 'finished by stop', 'generation timeout', 'kept prefix',
-      'lost step', 'mixed step', 'pushed out of the queue', 'queue full', 'queue timeout', 'two adapter sets in one lane', 'two lanes at once'
+      'lost step', 'mixed step', 'preempted', 'preempted and resumed in another lane', 'preempted before its first token', 'pushed out of the queue', 'queue full', 'queue timeout', 'two adapter sets in one lane', 'two lanes at once'
     ])
   })
 })
@@ -234,7 +242,9 @@ describe('the scheduler’s manners', () => {
         if (expected === 'queue_full' && policy === 'fair' && entry.refusal === null) {
           expect(entry.events).toEqual([{ type: 'sequence-failed', id: expect.anything(), error: expect.objectContaining({ code: 'queue_full' }) }])
           const [pushedOut] = entry.events
-          expect(request(trace, pushedOut!.id).tenant).not.toBe(entry.sequence.tenant)
+          const { tenant, priority } = request(trace, pushedOut!.id)
+          if (priority === entry.sequence.priority) expect(tenant).not.toBe(entry.sequence.tenant)
+          else expect(rankOf(priority ?? 'normal')).toBeGreaterThan(rankOf(entry.sequence.priority ?? 'normal'))
         } else {
           expect(entry.refusal).toBe(expected)
           expect(entry.events).toEqual([])
@@ -292,14 +302,15 @@ describe('the scheduler’s manners', () => {
         }
         if (entry.kind !== 'plan') continue
         const { plan } = entry
+        for (const id of plan.preempted ?? []) lanes.delete(id)
         for (const { sequence } of plan.work) {
           lanes.set(sequence, plan.lane)
           waited.set(sequence, 0)
         }
         for (const [sequence, lane] of lanes) {
           if (lane !== plan.lane || ended.has(sequence)) continue
-          if (request(trace, sequence).adapters.key === plan.adapters.key) continue
-          waited.set(sequence, waited.get(sequence)! + 1)
+          const isItsTurn = request(trace, sequence).adapters.key === plan.adapters.key
+          waited.set(sequence, isItsTurn ? 0 : waited.get(sequence)! + 1)
           // Five adapter sets exist in these scenarios, and a lane has no more than slots.
           const otherSets = Math.min(5, trace.config.slotsPerLane) - 1
           expect(waited.get(sequence)!).toBeLessThanOrEqual(otherSets * trace.config.turnSteps)
@@ -328,6 +339,8 @@ function sightsOf (trace: Trace): Set<string> {
   const running = new Map<LaneId, StepPlan>()
   const adaptersOf = new Map<LaneId, string>()
   const planned = new Set<SequenceId>()
+  const drawn = new Set<SequenceId>()
+  const preemptedIn = new Map<SequenceId, LaneId>()
   const ended = new Set<SequenceId>()
   for (const entry of trace.entries) {
     if (entry.kind === 'add' && entry.refusal === 'queue_full') sights.add('queue full')
@@ -341,6 +354,14 @@ function sightsOf (trace: Trace): Set<string> {
     if (entry.kind === 'plan') {
       const { plan } = entry
       running.set(plan.lane, plan)
+      for (const id of plan.preempted ?? []) {
+        sights.add(drawn.has(id) ? 'preempted' : 'preempted before its first token')
+        preemptedIn.set(id, plan.lane)
+      }
+      for (const { sequence } of plan.work) {
+        if ((preemptedIn.get(sequence) ?? plan.lane) !== plan.lane) sights.add('preempted and resumed in another lane')
+        preemptedIn.delete(sequence)
+      }
       if (running.size > 1) sights.add('two lanes at once')
       if ((adaptersOf.get(plan.lane) ?? plan.adapters.key) !== plan.adapters.key) sights.add('two adapter sets in one lane')
       adaptersOf.set(plan.lane, plan.adapters.key)
@@ -361,6 +382,7 @@ function sightsOf (trace: Trace): Set<string> {
       if (errors > 0 && errors < entry.outcomes.length) sights.add('failed slot')
     }
     for (const event of eventsOf(entry)) {
+      if (event.type === 'token-drawn') drawn.add(event.id)
       if (event.type === 'sequence-finished') sights.add(`finished by ${event.reason}`)
       if (event.type === 'sequence-failed' && entry.kind === 'expire') sights.add(event.error.code.replace('_', ' '))
       if (event.type === 'sequence-finished' || event.type === 'sequence-failed') ended.add(event.id)
