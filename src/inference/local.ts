@@ -137,6 +137,8 @@ export class LocalInference implements Inference {
     const pushedOut = this.#scheduler.addAll(choices.map(({ index, sequence }): NewSequence => ({
       id: sequence,
       tenant: request.tenant,
+      ...(request.weight === undefined ? {} : { weight: request.weight }),
+      ...(request.priority === undefined ? {} : { priority: request.priority }),
       adapters: request.adapters,
       prompt,
       maxTokens: request.maxTokens,
