@@ -186,7 +186,7 @@ class LoadRun {
   }
 
   #recordOf (conversation: Conversation, turn: Turn, { model, tenant }: Assignment, answer: Answer, scheduledAt: Millis | null): RequestRecord {
-    const { text, inputTokens, outputTokens, cachedTokens } = answer
+    const { text, choiceCount, inputTokens, outputTokens, cachedTokens } = answer
     const sentAt = answer.sentAt - this.#startedAt
     const complaint = answer.failure === null ? turn.check?.(text) ?? null : null
     return {
@@ -201,6 +201,7 @@ class LoadRun {
       outputTokens,
       cachedTokens,
       text,
+      choiceCount,
       failure: complaint === null ? answer.failure : { kind: 'wrong answer', message: complaint }
     }
   }

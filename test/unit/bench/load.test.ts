@@ -103,7 +103,7 @@ async function play (shape: LoadShape, limit: RunLimit, parts: Partial<LoadParts
         running--
       }
       const endedAt = performance.now()
-      return { sentAt, endedAt, outputTimes: [endedAt], text: 'answer', inputTokens: 1, outputTokens: 1, cachedTokens: 0, failure: null, ...answer(entry, number) }
+      return { sentAt, endedAt, outputTimes: [endedAt], text: 'answer', choiceCount: 1, inputTokens: 1, outputTokens: 1, cachedTokens: 0, failure: null, ...answer(entry, number) }
     },
     ...rest
   })

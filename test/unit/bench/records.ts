@@ -19,6 +19,7 @@ export function recordOf (fields: Partial<RequestRecord> & { readonly tokens?: n
     outputTokens: tokens,
     cachedTokens: 0,
     text: '',
+    choiceCount: 1,
     failure: null,
     ...rest
   }
