@@ -86,13 +86,15 @@ export class Connections implements Disposable {
   async #attempt (call: Call, limits: ExchangeLimits, clock: () => Millis, signal: AbortSignal): Promise<AttemptEnd> {
     signal.throwIfAborted()
     const reader = new AnswerReader(call.isStreaming)
+    // As bytes: with a text, Node would write the headers in its encoding, not in theirs.
+    const body = Buffer.from(call.body)
     // Before any timer is set, because it may throw.
     const request = this.#request(call.url, {
       method: 'POST',
       agent: this.#agent,
-      headers: { 'accept-encoding': 'identity', ...call.headers, 'content-length': Buffer.byteLength(call.body) }
+      headers: { 'accept-encoding': 'identity', ...call.headers, 'content-length': body.length }
     })
-    request.end(call.body)
+    request.end(body)
     // What it takes to make a request, a third of a millisecond, is not the server's. Opening a connection still is.
     const sentAt = clock()
     return await new Promise<AttemptEnd>((resolve, reject) => {
