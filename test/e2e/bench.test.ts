@@ -177,6 +177,7 @@ describe('drawbridge bench, against the fake engine', () => {
   })
 
   it.each([
+    [['--api-key', 'sk-…'], /--api-key \(or OPENAI_API_KEY\) has U\+2026 as its 4\. character/],
     [['--model', 'nope'], /does not answer with model nope: http 404 model_not_found/],
     [['--json', '/nowhere/x.json'], /--json \/nowhere\/x\.json cannot be written/],
     [['--compare', '/nowhere.json', '/nowhere.json'], /The report \/nowhere\.json cannot be read/],

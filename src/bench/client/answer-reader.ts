@@ -99,8 +99,10 @@ export class AnswerReader {
 
   #takeEvent (data: string): void {
     if (this.#isDone) return
-    if (data === '[DONE]') this.#isDone = true
-    else this.#take(data)
+    if (data !== '[DONE]') return this.#take(data)
+    this.#isDone = true
+    // A proxy's empty stream is answered fast, but it is no answer.
+    if (this.#choices.size === 0) this.failure ??= { kind: 'invalid answer', message: 'The stream has no choices' }
   }
 
   #take (data: string): void {

@@ -60,6 +60,12 @@ describe('AnswerReader', () => {
     expect(reader).toMatchObject({ isDone: true, text: 'a', outputTimes: [1], failure: null })
   })
 
+  it('does not take an empty stream for an answer', () => {
+    expect(read([1, { choices: [], usage: { completion_tokens: 0 } }], [2, '[DONE]']).failure).toEqual({ kind: 'invalid answer', message: 'The stream has no choices' })
+    // Nothing to say is an answer.
+    expect(read([1, delta({ content: '' }, 'stop')], [2, '[DONE]']).failure).toBeNull()
+  })
+
   it('takes a last event without its blank line, when it is whole', () => {
     const half = (text: string): AnswerReader => {
       const reader = new AnswerReader(true)
