@@ -37,7 +37,15 @@ export interface SlotWork {
   readonly keep: number
   /** The tokens to append, at least one, at positions `keep`, `keep + 1`, … */
   readonly tokens: readonly Token[]
-  /** How to draw the next token after the last of `tokens`; absent on a prefill chunk that is not the last. */
+  /**
+   * So many of `tokens`, the last ones, are guesses of what the sequence draws next: they are not in the history. They follow the one
+   * token that a decode has, and come with `sample`, never under a grammar, and none is an end token. Absent when there are none.
+   */
+  readonly guessCount?: number
+  /**
+   * How to draw the next token, after the last of `tokens` that is no guess; absent on a prefill chunk that is not the last. Where there
+   * are guesses, the engine goes on drawing, the token after each guess, as long as it draws what was guessed.
+   */
   readonly sample?: SampleWork
 }
 
@@ -53,6 +61,12 @@ export interface SampleWork {
   readonly promptLength: number
 }
 
+export interface DrawnToken {
+  readonly token: Token
+  /** Present when the sampling asked for log-probabilities. */
+  readonly logprobs?: TokenLogprob
+}
+
 /** One for each member of `work`, in any order. */
 export type WorkOutcome =
   | {
@@ -61,6 +75,11 @@ export type WorkOutcome =
     readonly token: Token | null
     /** Present when the sampling asked for log-probabilities and a token was drawn. */
     readonly logprobs?: TokenLogprob
+    /**
+     * What was drawn after `token`, one for each guess that was right, in order; absent when there is none. Of the guesses the slot's
+     * cache holds all; those that were wrong go with the next plan's `keep`.
+     */
+    readonly further?: readonly DrawnToken[]
   }
   | {
     /** This sequence is lost, its slot's cache is unknown; the other sequences of the step are fine. */
@@ -68,15 +87,29 @@ export type WorkOutcome =
     readonly error: Error
   }
 
-/** What a plan makes the engine do: sequences that decode, and tokens of prompts. */
-export function planSize ({ work }: StepPlan): { readonly decodes: number, readonly promptTokens: number } {
+/** The guesses of a piece of work, in order. */
+export function guessesOf ({ tokens, guessCount = 0 }: SlotWork): readonly Token[] {
+  return guessCount === 0 ? [] : tokens.slice(-guessCount)
+}
+
+/** What a plan makes the engine do: sequences that decode, their guesses, and tokens of prompts. */
+export function planSize ({ work }: StepPlan): PlanSize {
   let decodes = 0
+  let guesses = 0
   let promptTokens = 0
-  for (const { sample, tokens } of work) {
+  for (const { sample, tokens, guessCount = 0 } of work) {
     // The first token of an answer comes out of the prompt's last chunk; each later one is a decode of one token.
     const isDecoding = sample !== undefined && sample.index > 0
+    const known = tokens.length - guessCount
     if (isDecoding) decodes++
-    promptTokens += isDecoding ? tokens.length - 1 : tokens.length
+    guesses += guessCount
+    promptTokens += isDecoding ? known - 1 : known
   }
-  return { decodes, promptTokens }
+  return { decodes, guesses, promptTokens }
+}
+
+export interface PlanSize {
+  readonly decodes: number
+  readonly guesses: number
+  readonly promptTokens: number
 }

@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { adapterKey, type AdapterKey } from '../../domain/adapter-set.ts'
 import { ServerError } from '../../domain/errors.ts'
-import type { SlotWork, StepPlan, WorkOutcome } from '../../scheduler/plan.ts'
+import { guessesOf, type DrawnToken, type SampleWork, type SlotWork, type StepPlan, type WorkOutcome } from '../../scheduler/plan.ts'
 import type { AdapterFile, Engine, EngineInfo, Tokenizer } from '../engine.ts'
 import { createFakeModelInfo } from './fake-model.ts'
 import { createFakeTokenizer } from './fake-tokenizer.ts'
@@ -145,18 +145,34 @@ class HashEngine implements FakeEngine {
       return { slot, error: new ServerError('engine_error', 'the slot failed, as the fault script says') }
     }
     if (sample === undefined) return { slot, token: null }
-    const { sampling, index } = sample
+    const { sampling } = sample
     if (sampling.grammar !== null) {
       this.#checker.forget(slot)
       return { slot, error: new ServerError('invalid_grammar', 'the fake engine has no grammars', { param: 'grammar' }) }
     }
-    const cache = this.#checker.cache(slot)
-    const distribution = this.#model.predict(cache.hash, cache.tokens)
-    const token = drawToken(distribution, sampling, index, this.info.endTokens)
-    this.#checker.drawn(work, token)
-    if (sampling.logprobs === null) return { slot, token }
-    const { vocabularySize } = this.info.model
-    return { slot, token, logprobs: tokenLogprob(distribution, token, sampling.logprobs, vocabularySize) }
+    const [first, ...further] = this.#drawAlong(work, sample)
+    if (first === undefined) throw new Error('a draw has a token')
+    return { slot, ...first, ...(further.length === 0 ? {} : { further }) }
+  }
+
+  /** Draws a token, and one after each guess as long as it draws what was guessed. */
+  #drawAlong (work: SlotWork, { sampling, index }: SampleWork): readonly DrawnToken[] {
+    const { endTokens, model: { vocabularySize } } = this.info
+    const cache = this.#checker.cache(work.slot)
+    const guesses = guessesOf(work)
+    const drawn: DrawnToken[] = []
+    for (let length = cache.length - guesses.length; length <= cache.length; length++) {
+      const tokens = guesses.length === 0 ? cache.tokens : cache.tokens.slice(0, length)
+      const distribution = this.#model.predict(cache.hashAt(length), tokens)
+      const token = drawToken(distribution, sampling, index + drawn.length, endTokens)
+      const guess = guesses[drawn.length]
+      drawn.push(sampling.logprobs === null
+        ? { token }
+        : { token, logprobs: tokenLogprob(distribution, token, sampling.logprobs, vocabularySize) })
+      if (token !== guess || endTokens.includes(token)) break
+    }
+    this.#checker.drawn(work, ...drawn.map(({ token }) => token))
+    return drawn
   }
 
   /** Lets the time of the step pass, and what the fault does to the step as a whole. */

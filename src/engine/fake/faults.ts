@@ -54,11 +54,13 @@ export class FaultScript {
     const scripted = this.#options.steps?.get(this.#stepCount)
     if (scripted !== undefined) return { kind: scripted, workIndex: 0 }
     if (this.#options.markers !== true) return null
-    for (const [workIndex, { sample }] of plan.work.entries()) {
-      if (sample === undefined || (sample.index !== 0 && sample.index !== laterIndex)) continue
+    for (const [workIndex, { sample, guessCount = 0 }] of plan.work.entries()) {
+      if (sample === undefined) continue
+      const isLater = sample.index <= laterIndex && laterIndex <= sample.index + guessCount
+      if (sample.index !== 0 && !isLater) continue
       for (let position = 0; position < sample.promptLength; position++) {
         const marker = this.#markers.get(sample.history[position]!)
-        if (marker === undefined || marker.endsWith('-later') !== (sample.index === laterIndex)) continue
+        if (marker === undefined || marker.endsWith('-later') !== isLater) continue
         return { kind: marker.replace('!', '').replace('-later', '') as FaultKind, workIndex }
       }
     }

@@ -34,9 +34,9 @@ interface SequenceRecord {
   /** How much of the history was compared with the slot's content, and its hash. */
   verifiedLength: number
   verifiedHash: number
-  /** The latest token that was drawn for it, and as which one. */
+  /** The tokens that were drawn for it last, and the number of the last one. */
   drawnIndex: number
-  drawnToken: Token | null
+  drawnTokens: readonly Token[]
 }
 
 /** At least this many released sequences are remembered, to notice when one is used again. */
@@ -79,7 +79,10 @@ export class PlanChecker {
     this.#checkLane(plan)
     this.#release(plan)
     this.#checkBudget(plan)
-    for (const work of plan.work) this.#checkSlot(plan, work)
+    for (const work of plan.work) {
+      this.#checkSlot(plan, work)
+      this.#checkGuesses(plan, work)
+    }
     this.#checkUniqueness(plan)
     for (const work of plan.work) if (work.copyFrom !== undefined) this.#checkCopy(plan, work, work.copyFrom)
     this.#checkKept(plan)
@@ -103,12 +106,12 @@ export class PlanChecker {
     this.#running.delete(plan.lane)
   }
 
-  /** Notes which token a sequence drew, to compare it with what the scheduler appends later. */
-  drawn (work: SlotWork, token: Token): void {
+  /** Notes which tokens a sequence drew in a step, to compare them with what the scheduler appends later. */
+  drawn (work: SlotWork, ...tokens: readonly Token[]): void {
     const record = this.#sequences.get(work.sequence)
     if (record === undefined || work.sample === undefined) return
-    record.drawnIndex = work.sample.index
-    record.drawnToken = token
+    record.drawnIndex = work.sample.index + tokens.length - 1
+    record.drawnTokens = tokens
   }
 
   /** The slot's content can no longer be told; nothing of it may be kept or copied. */
@@ -188,6 +191,17 @@ export class PlanChecker {
     }
   }
 
+  /** Guesses follow the one token of a decode. */
+  #checkGuesses (plan: StepPlan, { sequence, tokens, guessCount, sample }: SlotWork): void {
+    if (guessCount === undefined) return
+    if (!Number.isInteger(guessCount) || guessCount < 1) throw new PlanViolation(plan, `${guessCount} guesses for ${sequence}`)
+    if (sample === undefined || sample.index === 0) throw new PlanViolation(plan, `guesses for ${sequence}, which does not decode`)
+    if (tokens.length !== guessCount + 1) {
+      throw new PlanViolation(plan, `${tokens.length - guessCount} tokens of ${sequence} before its guesses, instead of one`)
+    }
+    if (sample.sampling.grammar !== null) throw new PlanViolation(plan, `guesses for ${sequence} under a grammar`)
+  }
+
   #checkUniqueness (plan: StepPlan): void {
     const { work } = plan
     for (let index = 1; index < work.length; index++) {
@@ -236,7 +250,7 @@ export class PlanChecker {
         verifiedLength: 0,
         verifiedHash: SlotCache.rootHash(plan.adapters.key),
         drawnIndex: -1,
-        drawnToken: null
+        drawnTokens: []
       }
       this.#sequences.set(sequence, record)
     }
@@ -261,17 +275,20 @@ export class PlanChecker {
     if (index !== record.drawnIndex + 1) {
       throw new PlanViolation(plan, `${sequence} draws number ${index} after number ${record.drawnIndex}`)
     }
-    if (record.drawnToken !== null && history.at(-1) !== record.drawnToken) {
-      throw new PlanViolation(plan, `${sequence} drew ${record.drawnToken}, its history says ${history.at(-1)}`)
+    const { drawnTokens } = record
+    for (const [position, drawn] of drawnTokens.entries()) {
+      const told = history[history.length - drawnTokens.length + position]
+      if (told !== drawn) throw new PlanViolation(plan, `${sequence} drew ${drawn}, its history says ${told}`)
     }
     this.#compareHistory(plan, work, record, history)
   }
 
   #compareHistory (plan: StepPlan, work: SlotWork, record: SequenceRecord, history: readonly Token[]): void {
     const cache = this.cache(work.slot)
-    if (cache.length !== history.length) {
+    const length = cache.length - (work.guessCount ?? 0)
+    if (length !== history.length) {
       throw new PlanViolation(plan,
-        `slot ${work.slot} holds ${cache.length} tokens, the history of ${work.sequence} ${history.length}`)
+        `slot ${work.slot} holds ${length} tokens, the history of ${work.sequence} ${history.length}`)
     }
     let hash = record.verifiedHash
     for (let index = record.verifiedLength; index < history.length; index++) {
@@ -279,7 +296,7 @@ export class PlanChecker {
     }
     record.verifiedLength = history.length
     record.verifiedHash = hash
-    if (hash !== cache.hash) {
+    if (hash !== cache.hashAt(length)) {
       throw new PlanViolation(plan, `slot ${work.slot} does not hold the history of ${work.sequence}`)
     }
   }

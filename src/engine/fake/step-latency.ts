@@ -8,14 +8,14 @@ export interface StepCosts {
   readonly stepMs: Millis
   /** Per sequence that decodes. */
   readonly decodeTokenMs: Millis
-  /** Per prompt token. */
+  /** Per prompt token, and per guess. */
   readonly prefillTokenMs: Millis
 }
 
 /** The duration of a step by its costs. */
 export function stepDuration (plan: StepPlan, costs: StepCosts): Millis {
-  const { decodes, promptTokens } = planSize(plan)
-  return costs.stepMs + costs.decodeTokenMs * decodes + costs.prefillTokenMs * promptTokens
+  const { decodes, guesses, promptTokens } = planSize(plan)
+  return costs.stepMs + costs.decodeTokenMs * decodes + costs.prefillTokenMs * (promptTokens + guesses)
 }
 
 /** Waits; rejects with the signal's reason when it fires. */

@@ -2,14 +2,15 @@ import { adapterKey, baseAdapterSet } from '../../domain/adapter-set.ts'
 import type { AdapterKey, AdapterSet } from '../../domain/adapter-set.ts'
 import { ServerError } from '../../domain/errors.ts'
 import type { LaneId, SequenceId, SlotId } from '../../domain/ids.ts'
-import type { SlotWork, StepPlan, WorkOutcome } from '../../scheduler/plan.ts'
+import type { DrawnToken, SlotWork, StepPlan, WorkOutcome } from '../../scheduler/plan.ts'
 import type { Adapters } from './adapters.ts'
 import { AnswerState } from './answer-state.ts'
+import { drawAlong } from './draw-along.ts'
 import type { GrammarDrawLimits } from './engine-options.ts'
 import { drawWithin } from './grammar-draw.ts'
 import type { LogitIndex, NativeContext } from './native.ts'
 import { SlotSampler } from './slot-sampler.ts'
-import type { DrawnToken, SamplingParts } from './slot-sampler.ts'
+import type { SamplingParts } from './slot-sampler.ts'
 
 export interface LaneOptions {
   readonly id: LaneId
@@ -23,12 +24,18 @@ export interface LaneOptions {
 
 const noLogits = new Uint32Array(0)
 
+/** Of the last token that is known, and of each guess. */
+function logitsFor ({ sample, tokens, guessCount = 0 }: SlotWork): Uint32Array {
+  if (sample === undefined) return noLogits
+  return Uint32Array.from({ length: guessCount + 1 }, (_, at) => tokens.length - 1 - guessCount + at)
+}
+
 const hasGrammar = ({ sample }: SlotWork): boolean => sample !== undefined && sample.sampling.grammar !== null
 
 /** A piece of work that is in the batch, and the draw that waits for its logits. */
 interface QueuedWork {
   readonly work: SlotWork
-  readonly draw: (() => Promise<DrawnToken>) | null
+  readonly draw: (() => Promise<readonly DrawnToken[]>) | null
 }
 
 /** One llama.cpp context: slots with their KV caches, a sampler for each, one adapter set at a time. */
@@ -123,7 +130,7 @@ export class Lane {
     let drawn: readonly (QueuedWork | { readonly work: SlotWork, readonly error: unknown })[]
     try {
       // The options of the draws are worked out while the decode runs.
-      drawn = queued.items.map(({ work, index }) => this.#prepareDraw(work, index))
+      drawn = queued.items.map(({ work, indexes }) => this.#prepareDraw(work, indexes))
     } finally {
       // A rejection must find its handler even if preparing throws.
       queued.done.catch(() => {})
@@ -187,6 +194,9 @@ export class Lane {
       if (work.tokens.length === 0) refuse('no tokens to append')
       if (work.keep > cached) refuse(`${work.keep} cached tokens to keep, but it holds ${cached}`)
       if (work.keep + work.tokens.length > contextSize) refuse(`${work.keep + work.tokens.length} tokens; it has room for ${contextSize}`)
+      const { guessCount = 0 } = work
+      if (guessCount >= work.tokens.length) refuse(`${guessCount} guesses among ${work.tokens.length} tokens`)
+      if (guessCount > 0 && hasGrammar(work)) refuse('guesses under a grammar')
       const outside = work.tokens.find((token) => !(token >= 0 && token < vocabularySize))
       if (outside !== undefined) refuse(`token ${outside} is outside the vocabulary of ${vocabularySize} tokens`)
       if (work.keep < cached && !this.#context.removeTokenCellsFromSequence(sequence, work.keep, -1)) {
@@ -203,39 +213,38 @@ export class Lane {
 
   #decode (work: readonly SlotWork[]): {
     readonly done: Promise<void>
-    readonly items: readonly { readonly work: SlotWork, readonly index: LogitIndex | null }[]
+    readonly items: readonly { readonly work: SlotWork, readonly indexes: readonly LogitIndex[] }[]
   } {
     this.#context.initBatch(work.reduce((sum, { tokens }) => sum + tokens.length, 0))
     const items = work.map((item) => {
       const sequence = this.#sequenceOf(item.slot)
-      const logitsFor = item.sample === undefined ? noLogits : Uint32Array.of(item.tokens.length - 1)
-      const [index] = this.#context.addToBatch(sequence, item.keep, Uint32Array.from(item.tokens), logitsFor)
+      const indexes = this.#context.addToBatch(sequence, item.keep, Uint32Array.from(item.tokens), logitsFor(item))
       this.#cachedTokens[sequence] = item.keep + item.tokens.length
-      return { work: item, index: (index ?? null) as LogitIndex | null }
+      return { work: item, indexes: Array.from(indexes) as LogitIndex[] }
     })
     return { done: this.#context.decodeBatch(), items }
   }
 
-  #prepareDraw (work: SlotWork, index: LogitIndex | null): QueuedWork | { readonly work: SlotWork, readonly error: unknown } {
-    if (work.sample === undefined || index === null) return { work, draw: null }
+  #prepareDraw (work: SlotWork, indexes: readonly LogitIndex[]): QueuedWork | { readonly work: SlotWork, readonly error: unknown } {
+    const { sample } = work
+    if (sample === undefined) return { work, draw: null }
     try {
-      let answer = this.#answers.get(work.sequence)
-      if (answer === undefined) {
-        answer = new AnswerState()
-        this.#answers.set(work.sequence, answer)
-      }
+      const answer = this.#answers.get(work.sequence) ?? new AnswerState()
+      this.#answers.set(work.sequence, answer)
       const sampler = this.#samplers[this.#sequenceOf(work.slot)] as SlotSampler
-      const draw = sampler.prepare(work.sample, answer)
-      return { work, draw: () => draw(index) }
+      return { work, draw: drawAlong(work, sample, indexes, this.#parts.endTokens, (each) => sampler.prepare(each, answer)) }
     } catch (error) {
       return { work, error }
     }
   }
 
-  async #draw ({ work, draw }: QueuedWork): Promise<DrawnToken | { readonly token: null }> {
+  async #draw ({ work, draw }: QueuedWork): Promise<Omit<Extract<WorkOutcome, { token: unknown }>, 'slot'>> {
     if (draw === null) return { token: null }
-    if (!hasGrammar(work)) return await draw()
-    return await drawWithin(this.#options.grammarDrawLimits, draw, (error) => this.#options.onStuck(work.sequence, error))
+    const [first, ...further] = hasGrammar(work)
+      ? await drawWithin(this.#options.grammarDrawLimits, draw, (error) => this.#options.onStuck(work.sequence, error))
+      : await draw()
+    if (first === undefined) throw new ServerError('engine_error', 'There were no logits to draw from')
+    return further.length === 0 ? first : { ...first, further }
   }
 
   /** llama.cpp's sequence of a slot. */

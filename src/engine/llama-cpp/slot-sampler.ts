@@ -2,7 +2,7 @@ import { ServerError } from '../../domain/errors.ts'
 import { asToken } from '../../domain/ids.ts'
 import type { Token } from '../../domain/ids.ts'
 import type { TokenCandidate, TokenLogprob } from '../../domain/sampling.ts'
-import type { SampleWork } from '../../scheduler/plan.ts'
+import type { DrawnToken, SampleWork } from '../../scheduler/plan.ts'
 import type { AnswerState } from './answer-state.ts'
 import type { BreakerTails } from './dry-penalty.ts'
 import type { Grammars } from './grammars.ts'
@@ -18,11 +18,6 @@ export interface SamplingParts {
   readonly sequenceBreakers: SequenceBreakers
   readonly endTokens: readonly Token[]
   readonly vocabularySize: number
-}
-
-export interface DrawnToken {
-  readonly token: Token
-  readonly logprobs?: TokenLogprob
 }
 
 const noCounts: ReadonlyMap<number, number> = new Map()

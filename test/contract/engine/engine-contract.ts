@@ -309,6 +309,74 @@ export function describeEngine (
       })
     })
 
+    describe('guesses', () => {
+      /**
+       * Decodes with guesses of what is known to come, of which every `wrongEvery`th is wrong, in steps of up to `count` of them.
+       * @returns the steps that it took
+       */
+      const guided = async (sequence: DrivenSequence, known: readonly Token[], count: number, wrongEvery: number): Promise<number> => {
+        const { endTokens, model } = engine.info
+        await driver.step([[sequence]])
+        let steps = 1
+        let guessed = 0
+        while (sequence.drawn.length < known.length && !endTokens.includes(sequence.drawn.at(-1)!)) {
+          const next = known.slice(sequence.drawn.length, Math.min(sequence.drawn.length + count, known.length - 1))
+          const guesses = next
+            .map((token) => ++guessed % wrongEvery === 0 ? asToken((token + 1) % model.vocabularySize) : token)
+            .filter((token) => !endTokens.includes(token))
+          await driver.step([[sequence, { guesses }]])
+          steps++
+        }
+        driver.end(sequence)
+        return steps
+      }
+
+      it('that are right give several tokens in one step, the same ones', async () => {
+        const expected = await alone(0)
+        const sequence = driver.sequence(prompt(0), { slot: 1 })
+        const steps = await guided(sequence, expected.drawn, 4, Infinity)
+        expectSame(sequence, expected)
+        // After the first token, each step draws five.
+        expect(steps).toBe(1 + Math.ceil((answerTokens - 1) / 5))
+      })
+
+      it.each([1, 2, 3, 5])('of which every one of %i is wrong change nothing', async (wrongEvery) => {
+        for (const index of [0, 1]) {
+          const expected = await alone(index)
+          const sequence = driver.sequence(prompt(index), { slot: 1 })
+          const steps = await guided(sequence, expected.drawn, 3, wrongEvery)
+          expectSame(sequence, expected)
+          if (wrongEvery === 1) expect(steps).toBe(answerTokens)
+          else expect(steps).toBeLessThan(answerTokens)
+        }
+      })
+
+      it('change nothing where dice are thrown and penalties are counted', async () => {
+        const text = tokenize(options.variedPrompt)
+        for (let seed = 0; seed < 4; seed++) {
+          const sampling = { ...defaultSampling(seed), frequencyPenalty: 0.5, repeatPenalty: 1.1, dryMultiplier: 0.5 }
+          const expected = await driver.alone(text, answerTokens, { sampling })
+          const sequence = driver.sequence(text, { sampling, slot: 2, lane: 1 })
+          await guided(sequence, expected.drawn, 3, 4)
+          expect(sequence.drawn).toEqual(expected.drawn)
+        }
+      })
+
+      it('of several sequences in one step are each one’s own', async () => {
+        const expected = [await alone(0), await alone(1), await alone(2)]
+        const sequences = [0, 1, 2].map((index) => driver.sequence(prompt(index), { slot: 2 - index }))
+        await driver.step(sequences.map((sequence) => [sequence]))
+        const guesses = expected.map(({ drawn }, index) => drawn.slice(1, 1 + index * 2))
+        // The last one's second guess is wrong.
+        guesses[2]![1] = asToken((guesses[2]![1]! + 1) % engine.info.model.vocabularySize)
+        await driver.step(sequences.map((sequence, index) => [sequence, { guesses: guesses[index]! }]))
+        expect(sequences.map(({ drawn }) => drawn.length)).toEqual([2, 4, 3])
+        await driver.run(sequences, answerTokens)
+        driver.end(...sequences)
+        for (const [index, sequence] of sequences.entries()) expectSame(sequence, expected[index]!)
+      })
+    })
+
     describe('sampling', () => {
       it('reports no log-probabilities unless asked', async () => {
         const sequence = await driver.alone(prompt(0), 3, { sampling: greedySampling })

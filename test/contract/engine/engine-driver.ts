@@ -49,6 +49,8 @@ export interface WorkOptions {
   readonly copyFrom?: DrivenSequence
   /** Cached tokens to start from; what the sequence has computed by default. */
   readonly keep?: number
+  /** What the sequence is thought to draw next. */
+  readonly guesses?: readonly Token[]
 }
 
 /** A hand on the engine's lever: builds correct plans, one at a time, and keeps the books that a scheduler keeps. */
@@ -71,15 +73,16 @@ export class EngineDriver {
   end (...sequences: readonly DrivenSequence[]): void { this.#ended.push(...sequences) }
 
   work (sequence: DrivenSequence, options: WorkOptions = {}): SlotWork {
-    const { chunk = Infinity, copyFrom, keep = sequence.computed } = options
-    const tokens = sequence.history.slice(keep, keep + chunk)
-    const isComplete = keep + tokens.length === sequence.history.length
+    const { chunk = Infinity, copyFrom, keep = sequence.computed, guesses = [] } = options
+    const known = sequence.history.slice(keep, keep + chunk)
+    const isComplete = keep + known.length === sequence.history.length
     return {
       slot: sequence.slot,
       sequence: sequence.id,
       ...(copyFrom === undefined ? {} : { copyFrom: copyFrom.slot }),
       keep,
-      tokens,
+      tokens: [...known, ...guesses],
+      ...(guesses.length === 0 ? {} : { guessCount: guesses.length }),
       ...(isComplete
         ? {
             sample: {
@@ -114,11 +117,14 @@ export class EngineDriver {
       const outcome = outcomes.find((candidate) => candidate.slot === part.slot)
       if (outcome === undefined) throw new Error(`no outcome for slot ${part.slot}`)
       if ('error' in outcome) throw outcome.error
-      sequence.computed = part.keep + part.tokens.length
+      const { further = [] } = outcome
+      sequence.computed = part.keep + part.tokens.length - (part.guessCount ?? 0) + further.length
       if ((outcome.token === null) === (part.sample !== undefined)) throw new Error('a draw without a token, or the other way')
       if (outcome.token === null) continue
-      sequence.history.push(outcome.token)
-      sequence.logprobs.push(outcome.logprobs)
+      for (const { token, logprobs } of [{ token: outcome.token, logprobs: outcome.logprobs }, ...further]) {
+        sequence.history.push(token)
+        sequence.logprobs.push(logprobs)
+      }
     }
   }
 

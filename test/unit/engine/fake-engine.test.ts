@@ -125,6 +125,14 @@ describe('fake engine', () => {
       expect(wanted).toHaveLength(2)
     })
 
+    it('is that of prompt tokens for guesses', () => {
+      const engine = createFakeEngine()
+      const { driver, sequence } = start(engine, 'hello')
+      const work = { ...driver.work(sequence), tokens: prompt(engine, 'x').slice(0, 4), guessCount: 3 }
+      const decode = { ...work, sample: { ...work.sample!, index: 1 } }
+      expect(stepDuration(plan([decode]), { stepMs: 1, decodeTokenMs: 100, prefillTokenMs: 10 })).toBe(1 + 100 + 3 * 10)
+    })
+
     it('counts a resumed prompt’s last chunk as prompt', () => {
       const engine = createFakeEngine()
       const { driver, sequence } = start(engine, 'hello')
@@ -165,6 +173,15 @@ describe('fake engine', () => {
       const sequence = driver.sequence(prompt(engine, 'go on, then !reject-later'), { sampling })
       await expect(driver.run([sequence], 100)).rejects.toMatchObject({ code: 'engine_error' })
       expect(sequence.drawn).toHaveLength(laterIndex)
+    })
+
+    it('come in the step whose guesses reach so far', async () => {
+      const engine = createFakeEngine({ faults: { markers: true } })
+      const driver = new EngineDriver(engine)
+      const sequence = driver.sequence(prompt(engine, 'go on, then !fail-later'), { sampling: { ...greedySampling, ignoreEos: true } })
+      await driver.run([sequence], laterIndex - 2)
+      const guesses = prompt(engine, 'any').slice(0, 3)
+      await expect(driver.step([[sequence, { guesses }]])).rejects.toMatchObject({ code: 'engine_error' })
     })
 
     it('crash by calling what was injected, and never settle until disposed', async () => {

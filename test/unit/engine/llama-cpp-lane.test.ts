@@ -15,6 +15,8 @@ describe('llama.cpp lane', () => {
   let configs: NativeSamplerConfig[]
   let lane: Lane
   let plans: number
+  /** What the next draws are; 1 when there is nothing left. */
+  let draws: number[]
   const pirate = createAdapterSet([{ name: 'pirate', generation: 1, scale: 0.5 }])
 
   beforeEach(() => {
@@ -22,14 +24,18 @@ describe('llama.cpp lane', () => {
     failing = null
     configs = []
     plans = 0
+    draws = []
     const context = {
       initBatch: () => {},
       addToBatch: (...parameters: unknown[]) => {
         calls.push(['addToBatch', parameters[0], parameters[1]])
-        return Uint32Array.of(0)
+        return parameters[3]
       },
       decodeBatch: async () => { if (failing !== null) throw failing },
-      sampleToken: async () => 1,
+      sampleToken: async (index: number) => {
+        calls.push(['sample', index])
+        return draws.shift() ?? 1
+      },
       removeTokenCellsFromSequence: (...parameters: unknown[]) => {
         calls.push(['remove', ...parameters])
         return true
@@ -98,6 +104,30 @@ describe('llama.cpp lane', () => {
     expect(calls.filter(([name]) => name === 'copy')).toEqual([['copy', 1, 0], ['copy', 2, 0]])
     expect(outcomes).toContainEqual({ slot: 1, token: null })
     expect(outcomes).toContainEqual({ slot: 2, error: expect.objectContaining({ message: expect.stringContaining('4 cached tokens to keep, but it holds 3') }) })
+  })
+
+  it('refuses guesses without a token before them, or under a grammar', async () => {
+    const outcomes = await step([
+      work(0, 0, [1], { guessCount: 1, ...sample({}, [1], 1) }),
+      work(1, 0, [1, 2], { guessCount: 1, ...sample({ grammar: 'root ::= "a"' }, [1], 1) })
+    ])
+    expect(outcomes).toContainEqual({ slot: 0, error: expect.objectContaining({ message: expect.stringContaining('1 guesses among 1 tokens') }) })
+    expect(outcomes).toContainEqual({ slot: 1, error: expect.objectContaining({ message: expect.stringContaining('guesses under a grammar') }) })
+  })
+
+  it('draws along guesses that are right, with the history and the number that each draw has by then', async () => {
+    draws = [4, 5, 9, 6]
+    const outcomes = await step([work(0, 0, [1, 4, 5, 6], { guessCount: 3, ...sample({ frequencyPenalty: 1, temperature: 1 }, [1], 1) })])
+    expect(outcomes).toEqual([{ slot: 0, token: 4, further: [{ token: 5 }, { token: 9 }] }])
+    expect(calls.filter(([name]) => name === 'sample')).toEqual([['sample', 0], ['sample', 1], ['sample', 2]])
+    expect(configs.map(({ tokenBiasKeys }) => [...tokenBiasKeys ?? []])).toEqual([[], [4], [4, 5]])
+    expect(new Set(configs.map(({ seed }) => seed)).size).toBe(3)
+  })
+
+  it('draws nothing after the end', async () => {
+    draws = [2, 5]
+    const outcomes = await step([work(0, 0, [1, 2, 5], { guessCount: 2, ...sample({}, [1], 1) })])
+    expect(outcomes).toEqual([{ slot: 0, token: 2 }])
   })
 
   it('forgets what it knows of a released sequence', async () => {

@@ -21,6 +21,13 @@ const draw = (sequence: string, slot: number, keep: number, history: readonly nu
     sample: { sampling: greedySampling, index: history.length - promptLength, history: tokens(...history), promptLength }
   })
 
+/** With guesses after it. */
+const guess = (work: SlotWork, ...guesses: readonly number[]): SlotWork =>
+  ({ ...work, tokens: [...work.tokens, ...tokens(...guesses)], guessCount: guesses.length })
+
+const underGrammar = (work: SlotWork): SlotWork =>
+  ({ ...work, sample: { ...work.sample!, sampling: { ...greedySampling, grammar: 'root ::= "a"' } } })
+
 const poet = createAdapterSet([{ name: 'poet', generation: 1, scale: 1 }])
 
 const create = (): PlanChecker => new PlanChecker({
@@ -115,6 +122,12 @@ describe('PlanChecker', () => {
     ['draws before the prompt is read', /the history of a 4/, plan([{
       ...draw('a', 0, 3, [1, 2, 3, 4], 4), keep: 2, tokens: tokens(4)
     }]), before],
+    ['has guesses for a prompt', /does not decode/, plan([guess(draw('a', 0, 3, [1, 2, 3, 4], 4), 5)]), before],
+    ['has guesses where nothing is drawn', /does not decode/, plan([guess(read('a', 0, 3, [4]), 5)]), before],
+    ['has guesses instead of the token that is pending', /0 tokens of a before/, plan([{ ...draw('a', 0, 3, [1, 2, 3, 4], 3), guessCount: 1 }]), before],
+    ['has guesses of more than one pending token', /2 tokens of a before/, plan([guess(draw('a', 0, 3, [1, 2, 3, 4, 5], 3), 6)]), before],
+    ['says that it has no guesses', /0 guesses/, plan([{ ...draw('a', 0, 3, [1, 2, 3, 4], 3), guessCount: 0 }]), before],
+    ['guesses under a grammar', /under a grammar/, plan([underGrammar(guess(draw('a', 0, 3, [1, 2, 3, 4], 3), 5))]), before],
     ['computed other tokens than the history has', /does not hold the history/, plan([draw('a', 0, 3, [1, 7, 3, 4], 4)]), before]
   ])('refuses a plan that %s', (_, message, bad, story = []) => {
     const checker = create()
@@ -130,6 +143,38 @@ describe('PlanChecker', () => {
     checker.drawn(first.work[0]!, asToken(9))
     checker.end(first)
     expect(() => { checker.begin(plan([draw('a', 0, 1, [1, 8], 1)])) }).toThrow(/drew 9, its history says 8/)
+  })
+
+  describe('after guesses', () => {
+    /** Drew 4, then guessed 5 and 6, of which only 5 was drawn, and 7. */
+    const createGuessed = (): PlanChecker => {
+      const checker = create()
+      const steps: readonly (readonly [SlotWork, readonly number[]])[] = [
+        [draw('a', 0, 0, [1, 2, 3], 3), [4]], [guess(draw('a', 0, 3, [1, 2, 3, 4], 3), 5, 6), [5, 7]]
+      ]
+      for (const [work, drawn] of steps) {
+        const each = plan([work], { id: ++planCount })
+        checker.begin(each)
+        checker.drawn(work, ...tokens(...drawn))
+        checker.end(each)
+      }
+      return checker
+    }
+    const next = (keep: number, history: readonly number[]): StepPlan => plan([draw('a', 0, keep, history, 3)], { id: ++planCount })
+
+    it('lets those be kept that were right', () => {
+      for (const keep of [5, 4, 2]) createGuessed().begin(next(keep, [1, 2, 3, 4, 5, 7]))
+    })
+
+    it('notices one that was wrong and is taken for computed', () => {
+      const copy = { ...draw('b', 1, 6, [1, 2, 3, 4, 5, 7, 8], 7), copyFrom: asSlotId(0) }
+      expect(() => { createGuessed().begin(plan([copy], { id: ++planCount })) }).toThrow(/does not hold the history/)
+    })
+
+    it('notices any of the drawn tokens that was not the one drawn', () => {
+      expect(() => { createGuessed().begin(next(4, [1, 2, 3, 4, 8, 7])) }).toThrow(/drew 5, its history says 8/)
+      expect(() => { createGuessed().begin(next(4, [1, 2, 3, 4, 5])) }).toThrow(/draws number 2 after number 2/)
+    })
   })
 
   it('lets nothing be kept of a slot whose content was lost', () => {
