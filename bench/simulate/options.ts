@@ -38,6 +38,7 @@ const numberFlags = {
   'max-queue': whole(256, 1, 1_000_000, 'sequences that may wait for a slot'),
   'turn-steps': whole(16, 1, 100_000, 'steps an adapter set keeps its lane while others wait'),
   'queue-timeout': whole(60_000, 1, longestMs, 'longest wait for a slot, in ms'),
+  speculate: whole(0, 0, 15, 'most tokens that are guessed ahead for a sequence in a step'),
   'request-timeout': whole(600_000, 1, longestMs, 'longest time in all, in ms'),
 
   'prompt-tokens': real(80, 1, 1_000_000, "mean length of a prompt's own part (log-normal)"),
@@ -47,6 +48,7 @@ const numberFlags = {
   adapters: whole(0, 0, 1000, 'adapters beside the base model, some much more often used (Zipf)'),
   tenants: whole(10, 1, 100_000, 'tenants, some much busier (Zipf)'),
   'choices-share': real(0.05, 0, 1, 'share of requests that ask for two to four choices'),
+  'quote-share': real(0, 0, 1, "share of the answers' tokens that repeat what stood 40 tokens before"),
   'abort-share': real(0.02, 0, 1, 'share of requests whose client leaves early'),
 
   'step-ms': real(5, 0.001, 60_000, 'cost of a step'),
@@ -114,6 +116,7 @@ export function parseCommandLine (parameters: readonly string[]): CommandLine | 
     maxQueue: number('max-queue'),
     turnSteps: number('turn-steps'),
     policy,
+    mostGuesses: number('speculate'),
     targetItlMs: text('target-itl') === undefined ? 'auto' as const : parseNumber('target-itl', text('target-itl'), real(100, 0.001, 60_000, '')),
     queueTimeoutMs: number('queue-timeout'),
     requestTimeoutMs: number('request-timeout'),
@@ -125,6 +128,7 @@ export function parseCommandLine (parameters: readonly string[]): CommandLine | 
     tenants: number('tenants'),
     choicesShare: number('choices-share'),
     abortShare: number('abort-share'),
+    quoteShare: number('quote-share'),
     stepMs: number('step-ms'),
     decodeTokenMs: number('decode-ms'),
     prefillTokenMs: number('prefill-ms'),

@@ -23,6 +23,7 @@ export function formatReport (options: SimulationOptions, result: SimulationResu
       `${count(result.adapterSwitches)} changes of adapters`],
     ['busy', `slots ${share(result.slotUtilisation)}, lanes ${share(result.laneUtilisation)}`],
     ['prefix cache', `${share(snapshot.prefixHitTokens, snapshot.prefixQueriedTokens)} of prompt tokens found`],
+    ['guesses', `${count(snapshot.guessedTokens)}, ${share(snapshot.rightGuesses, snapshot.guessedTokens)} of them right`],
     ['preemption', `${count(snapshot.preempted)} slots taken, ${count(snapshot.recomputedTokens)} tokens computed again`],
     ['queue', percentiles(result.queueMs)],
     ['TTFT', percentiles(result.firstTokenMs)],

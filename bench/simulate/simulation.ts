@@ -1,9 +1,11 @@
 import { ServerError, type ErrorCode } from '../../src/domain/errors.ts'
-import { asLaneId, asSequenceId, type LaneId, type Millis, type SequenceId } from '../../src/domain/ids.ts'
+import { asLaneId, asSequenceId, type LaneId, type Millis, type SequenceId, type Token } from '../../src/domain/ids.ts'
 import { defaultSampling } from '../../src/domain/sampling.ts'
+import { mixSeed } from '../../src/domain/seed.ts'
 import { PlanChecker } from '../../src/engine/fake/plan-checker.ts'
+import type { SlotCache } from '../../src/engine/fake/slot-cache.ts'
 import { stepDuration, type StepCosts } from '../../src/engine/fake/step-latency.ts'
-import type { StepPlan, WorkOutcome } from '../../src/scheduler/plan.ts'
+import { guessesOf, type SlotWork, type StepPlan, type WorkOutcome } from '../../src/scheduler/plan.ts'
 import { Scheduler } from '../../src/scheduler/scheduler.ts'
 import type { SchedulerConfig, SchedulerSnapshot, SequenceEvent } from '../../src/scheduler/scheduler-types.ts'
 import { Departures } from './departures.ts'
@@ -15,6 +17,8 @@ import { adapterSets, createWorkload, endToken, textToken, vocabularySize, type 
 export interface SimulationOptions extends Omit<SchedulerConfig, 'endTokens'>, WorkloadOptions, StepCosts {
   /** What a step costs on top when its adapters are not those of the lane's last step. */
   readonly adapterSwitchMs: Millis
+  /** Share of the answers' tokens that repeat what stood some tokens before, 0 to 1. */
+  readonly quoteShare: number
   readonly queueTimeoutMs: Millis
   readonly requestTimeoutMs: Millis
 }
@@ -34,6 +38,9 @@ export interface SimulationResult {
   readonly errors: ReadonlyMap<ErrorCode, number>
   readonly leftEarly: number
 }
+
+/** How far back a quoted token stands. */
+const quoteDistance = 40
 
 /** Tests put a broken scheduler in its place to see that the laws are really checked. */
 export type CreateScheduler = (config: SchedulerConfig) => Scheduler
@@ -182,8 +189,9 @@ class Simulation {
 
   #describe (plan: StepPlan): string {
     let line = `> ${this.#now.toFixed(3)} ${plan.id} ${plan.lane} ${plan.threads} '${plan.adapters.key}'`
-    for (const { slot, sequence, copyFrom, keep, tokens, sample } of plan.work) {
+    for (const { slot, sequence, copyFrom, keep, tokens, guessCount = 0, sample } of plan.work) {
       line += ` ${slot}:${sequence}:${copyFrom === undefined ? '' : `${copyFrom}@`}${keep}+${tokens.length}`
+      if (guessCount > 0) line += `?${guessCount}`
       if (sample !== undefined) line += `*${sample.index}`
     }
     return line
@@ -193,16 +201,35 @@ class Simulation {
     const plan = lane.plan!
     const outcomes = plan.work.map((work): WorkOutcome => {
       if (work.sample === undefined) return { slot: work.slot, token: null }
-      // Whoever has left meanwhile is drawn a token all the same; the scheduler drops it.
-      const isLast = work.sample.index + 1 >= (this.#answerTokens.get(work.sequence) ?? Infinity)
-      const token = isLast ? endToken : textToken(this.#checker.cache(work.slot).hash)
-      this.#checker.drawn(work, token)
-      return { slot: work.slot, token }
+      const [first, ...further] = this.#drawAlong(work, work.sample.index)
+      this.#checker.drawn(work, first!, ...further)
+      return { slot: work.slot, token: first!, ...(further.length === 0 ? {} : { further: further.map((token) => ({ token })) }) }
     })
     this.#checker.end(plan)
     lane.plan = null
     lane.endsAt = Infinity
     this.#report(this.#scheduler.commit(plan, outcomes, this.#now), `< ${plan.id}`)
+  }
+
+  /** Whoever has left meanwhile is drawn tokens all the same; the scheduler drops them. */
+  #drawAlong (work: SlotWork, index: number): readonly Token[] {
+    const cache = this.#checker.cache(work.slot)
+    const guesses = guessesOf(work)
+    const drawn: Token[] = []
+    for (let length = cache.length - guesses.length; length <= cache.length; length++) {
+      const isLast = index + drawn.length + 1 >= (this.#answerTokens.get(work.sequence) ?? Infinity)
+      const token = isLast ? endToken : this.#textAfter(cache, length)
+      drawn.push(token)
+      if (token !== guesses[drawn.length - 1]) break
+    }
+    return drawn
+  }
+
+  /** A function of what stands before alone; now and then the token that stood `quoteDistance` tokens ago. */
+  #textAfter (cache: SlotCache, length: number): Token {
+    const hash = cache.hashAt(length)
+    const quoted = cache.tokens[length - quoteDistance]
+    return quoted !== undefined && mixSeed(hash, 1) < this.#options.quoteShare * 2 ** 32 ? quoted : textToken(hash)
   }
 
   #report (events: readonly SequenceEvent[], cause: string): void {

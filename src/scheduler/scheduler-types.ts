@@ -25,6 +25,8 @@ export interface SchedulerConfig {
    * the streams' own tokens take where that is more.
    */
   readonly targetItlMs: Millis | 'auto'
+  /** Most tokens that are guessed ahead for a sequence in a step, and checked by that step; none where nothing is said. */
+  readonly mostGuesses?: number
   /** Who gets a free slot, and who is turned away when the queue is full. */
   readonly policy: AdmissionPolicyName
 }
@@ -110,6 +112,9 @@ export interface SchedulerSnapshot {
   readonly prefixQueriedTokens: number
   readonly prefixHitTokens: number
   readonly drawnTokens: number
+  /** Tokens that were guessed ahead of draws, and those of them that were right. */
+  readonly guessedTokens: number
+  readonly rightGuesses: number
   /** How often a slot was taken from a running sequence for the sake of another. */
   readonly preempted: number
   /** Tokens computed again for sequences that had lost their slot. */

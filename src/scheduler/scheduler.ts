@@ -1,10 +1,11 @@
 import type { AdapterSet, AdapterSetKey } from '../domain/adapter-set.ts'
 import { ServerError } from '../domain/errors.ts'
 import type { LaneId, Millis, SequenceId, Token } from '../domain/ids.ts'
-import { planSize, type SlotWork, type StepPlan, type WorkOutcome } from './plan.ts'
+import { planSize, type DrawnToken, type SlotWork, type StepPlan, type WorkOutcome } from './plan.ts'
 import { admissionPolicies, type AdmissionPolicy } from './policies/admission.ts'
 import { holdsPrefix, place } from './policies/placement.ts'
 import { Rhythm } from './policies/rhythm.ts'
+import { Speculation } from './policies/speculation.ts'
 import { Turns } from './policies/turns.ts'
 import type { NewSequence, SchedulerConfig, SchedulerSnapshot, SequenceEvent } from './scheduler-types.ts'
 import { Sequence } from './sequence.ts'
@@ -14,11 +15,16 @@ import { SlotTable } from './slot-table.ts'
 /** Of so many steps, one reads prompts in order of admission. */
 const arrivalEvery = 4
 
+const noGuesses: readonly Token[] = []
+const noneAtAll: ReadonlyMap<Sequence, readonly Token[]> = new Map()
+
 interface Lane {
   readonly id: LaneId
   readonly threads: number
   readonly turns: Turns
   readonly rhythm: Rhythm
+  /** Null where nothing is guessed. */
+  readonly speculation: Speculation | null
   /** The plan that is being carried out. */
   inFlight: StepPlan | null
   inFlightSince: Millis
@@ -60,6 +66,8 @@ export class Scheduler {
     prefixQueriedTokens: 0,
     prefixHitTokens: 0,
     drawnTokens: 0,
+    guessedTokens: 0,
+    rightGuesses: 0,
     preempted: 0,
     recomputedTokens: 0,
     added: 0,
@@ -78,6 +86,7 @@ export class Scheduler {
     }
     this.#config = config
     this.#endTokens = new Set(config.endTokens)
+    const { mostGuesses = 0 } = config
     this.#table = new SlotTable(config.laneCount, config.slotsPerLane)
     this.#admission = admissionPolicies[config.policy]()
     this.#lanes = Array.from({ length: config.laneCount }, (_, index): Lane => ({
@@ -85,6 +94,7 @@ export class Scheduler {
       threads: Math.floor(config.threads / config.laneCount) + (index < config.threads % config.laneCount ? 1 : 0),
       turns: new Turns(config.turnSteps),
       rhythm: new Rhythm(config.targetItlMs),
+      speculation: mostGuesses === 0 ? null : new Speculation({ ...config, mostGuesses, endTokens: this.#endTokens }),
       inFlight: null,
       inFlightSince: 0,
       released: [],
@@ -191,11 +201,13 @@ export class Scheduler {
     // Before anything is asked about what is pending: it changes that.
     for (const sequence of turn) dropStaleCopy(sequence)
 
+    // Not beside prompts: guesses would take their room in the step, and passes of their own.
+    const guesses = turn.every(isFlowing) ? lane.speculation?.guess(turn) ?? noneAtAll : noneAtAll
     const work: SlotWork[] = []
     let budget = this.#config.stepTokens
     const include = (sequence: Sequence): void => {
       if (budget === 0) return
-      const item = this.#workFor(sequence, budget, now)
+      const item = this.#workFor(sequence, budget, guesses.get(sequence) ?? noGuesses, now)
       budget -= item.tokens.length
       work.push(item)
     }
@@ -228,7 +240,10 @@ export class Scheduler {
     this.#counters.steps++
     this.#lastStepAt = now
     this.#serviceRate.advance(now)
-    lane.rhythm.learn({ ...planSize(plan), durationMs: now - lane.inFlightSince })
+    const size = planSize(plan)
+    const durationMs = now - lane.inFlightSince
+    if (size.guesses === 0) lane.rhythm.learn({ ...size, durationMs })
+    if (size.promptTokens === 0) lane.speculation?.learn(size.decodes, size.guesses, durationMs)
     const outcomeOf = new Map(outcomes.map((outcome) => [outcome.slot, outcome]))
     const events: SequenceEvent[] = []
     for (const item of plan.work) {
@@ -352,7 +367,7 @@ export class Scheduler {
     return sequences
   }
 
-  #workFor (sequence: Sequence, budget: number, now: Millis): SlotWork {
+  #workFor (sequence: Sequence, budget: number, guesses: readonly Token[], now: Millis): SlotWork {
     const slot = slotOf(sequence)
     if (!sequence.wasPlanned) this.#start(sequence, now)
     sequence.isPlanned = true
@@ -363,7 +378,8 @@ export class Scheduler {
       sequence: sequence.id,
       ...(sequence.copyFrom === null ? {} : { copyFrom: sequence.copyFrom.id }),
       keep: computed,
-      tokens: tokens.slice(computed, computed + count),
+      tokens: [...tokens.slice(computed, computed + count), ...guesses],
+      ...(guesses.length === 0 ? {} : { guessCount: guesses.length }),
       ...(count < sequence.pending
         ? {}
         : {
@@ -394,9 +410,15 @@ export class Scheduler {
       else events.push(this.#fail(sequence, ServerError.from(outcome.error, 'engine_error')))
       return
     }
-    sequence.computed = item.keep + item.tokens.length
+    const { guessCount = 0 } = item
+    const { further = [] } = outcome
+    // A right guess is a token like any other. Wrong ones stay in the cache beyond what is counted, until the slot's next plan cuts it.
+    const appended = item.tokens.length - guessCount + (sequence.isEnded ? 0 : further.length)
+    sequence.computed = item.keep + appended
+    this.#counters.guessedTokens += guessCount
+    this.#counters.rightGuesses += further.length
     const fresh = Math.max(0, sequence.computed - Math.max(item.keep, sequence.furthest))
-    this.#counters.recomputedTokens += item.tokens.length - fresh
+    this.#counters.recomputedTokens += appended - fresh
     this.#counters.promptTokens += Math.min(fresh, Math.max(0, sequence.promptLength - (sequence.computed - fresh)))
     sequence.furthest = Math.max(sequence.furthest, sequence.computed)
     slot.residentLength = sequence.computed
@@ -419,13 +441,13 @@ export class Scheduler {
       events.push(this.#fail(sequence, new ServerError('engine_error', 'The model drew no token')))
       return
     }
-    this.#draw(sequence, outcome.token, outcome.logprobs, events)
+    const { token, logprobs } = outcome
+    const drawn: readonly DrawnToken[] = [{ token, ...(logprobs === undefined ? {} : { logprobs }) }, ...further]
+    for (const each of drawn) if (!this.#draw(sequence, each, events)) return
   }
 
-  #draw (
-    sequence: Sequence, token: Token, logprobs: Extract<WorkOutcome, { token: unknown }>['logprobs'],
-    events: SequenceEvent[]
-  ): void {
+  /** @returns whether the sequence goes on. */
+  #draw (sequence: Sequence, { token, logprobs }: DrawnToken, events: SequenceEvent[]): boolean {
     const { maxTokens } = sequence.request
     sequence.tokens.push(token)
     this.#counters.drawnTokens++
@@ -436,7 +458,7 @@ export class Scheduler {
       events.push({ type: 'token-drawn', id: sequence.id, token, ...(logprobs === undefined ? {} : { logprobs }) })
     }
     const isFull = sequence.drawnTokens >= (maxTokens ?? Infinity) || sequence.tokens.length >= this.#config.contextSize
-    if (!isEnd && !isFull) return
+    if (!isEnd && !isFull) return true
     this.#counters.finished++
     events.push({
       type: 'sequence-finished',
@@ -445,6 +467,7 @@ export class Scheduler {
       drawnTokens: sequence.drawnTokens
     })
     this.#end(sequence)
+    return false
   }
 
   #fail (sequence: Sequence, error: ServerError): SequenceEvent {

@@ -47,6 +47,8 @@ const snapshotMetrics: readonly SnapshotMetric[] = [
   { name: 'vllm:kv_cache_usage_perc', type: 'gauge', help: 'Share of the KV cache that running sequences hold, 0 to 1', value: cacheUsage },
   { name: 'vllm:prompt_tokens_total', type: 'counter', help: 'Prompt tokens, cached ones included', value: ({ promptTokens }) => promptTokens },
   { name: 'vllm:generation_tokens_total', type: 'counter', help: 'Tokens drawn', value: ({ drawnTokens }) => drawnTokens },
+  { name: 'vllm:spec_decode_num_draft_tokens_total', type: 'counter', help: 'Tokens guessed ahead of draws', value: ({ guessedTokens }) => guessedTokens },
+  { name: 'vllm:spec_decode_num_accepted_tokens_total', type: 'counter', help: 'Guessed tokens that were the ones drawn', value: ({ rightGuesses }) => rightGuesses },
   { name: 'vllm:num_preemptions_total', type: 'counter', help: 'Slots taken from running sequences for the sake of others', value: ({ preempted }) => preempted },
   { name: 'drawbridge_recomputed_tokens_total', type: 'counter', help: 'Tokens computed again for sequences that had lost their slot', value: ({ recomputedTokens }) => recomputedTokens },
   { name: 'vllm:prefix_cache_queries_total', type: 'counter', help: 'Prompt tokens looked up in the prefix cache', value: ({ prefixQueriedTokens }) => prefixQueriedTokens },

@@ -137,6 +137,8 @@ export function createScriptedInference (script: (request: GenerationRequest) =>
       drawnTokens: 50,
       preempted: 5,
       recomputedTokens: 6,
+      guessedTokens: 9,
+      rightGuesses: 4,
       added: 3,
       finished: 2,
       failed: 0,

@@ -222,8 +222,8 @@ describe('the scenarios', () => {
     }
     expect([...seen].toSorted()).toEqual([
       'abort during a step', 'abort while waiting', 'chunked prefill', 'copied prefix', 'copy of a running sequence',
-      'failed slot', 'finish during a step', 'finished by length', 'finished by stop', 'generation timeout', 'kept prefix',
-      'lost step', 'mixed step', 'preempted', 'preempted and resumed in another lane', 'preempted before its first token', 'pushed out of the queue', 'queue full', 'queue timeout', 'two adapter sets in one lane', 'two lanes at once'
+      'end of an answer behind a right guess', 'failed slot', 'finish during a step', 'finished by length', 'finished by stop', 'generation timeout', 'kept prefix',
+      'lost step', 'mixed step', 'preempted', 'preempted and resumed in another lane', 'preempted before its first token', 'pushed out of the queue', 'queue full', 'queue timeout', 'right guess', 'right guess of an answer that was ended meanwhile', 'two adapter sets in one lane', 'two lanes at once', 'wrong guess'
     ])
   })
 })
@@ -286,6 +286,43 @@ describe('the scheduler’s manners', () => {
         const lastDecode = work.findLastIndex(({ sample }) => sample !== undefined && sample.index > 0)
         if (firstPrompt !== -1) expect(lastDecode).toBeLessThan(firstPrompt)
       }
+    })
+  })
+
+  it('guesses only where streams flow alone, alike for all of them, and no more than could be drawn', async () => {
+    await holds((trace) => {
+      const { mostGuesses = 0, contextSize, endTokens } = trace.config
+      for (const { work } of plansOf(trace)) {
+        const counts = new Set(work.map(({ guessCount = 0 }) => guessCount))
+        if (counts.size === 1 && counts.has(0)) continue
+        expect(counts.size).toBe(1)
+        for (const { sequence, tokens, guessCount = 0, sample } of work) {
+          expect(tokens).toHaveLength(1 + guessCount)
+          expect(guessCount).toBeLessThanOrEqual(mostGuesses)
+          const { maxTokens } = request(trace, sequence)
+          expect(sample!.index).toBeGreaterThan(0)
+          expect(sample!.index + guessCount + 1).toBeLessThanOrEqual(maxTokens ?? Infinity)
+          expect(sample!.history.length + guessCount + 1).toBeLessThanOrEqual(contextSize)
+          for (const guess of tokens.slice(1)) expect(endTokens).not.toContain(guess)
+        }
+      }
+    })
+  })
+
+  it('counts guesses, and those that were right', async () => {
+    await holds((trace) => {
+      let guessed = 0
+      let right = 0
+      for (const entry of trace.entries) {
+        if (entry.kind !== 'commit') continue
+        for (const { slot, guessCount = 0 } of entry.plan.work) {
+          const outcome = entry.outcomes.find((candidate) => candidate.slot === slot)!
+          if ('error' in outcome) continue
+          guessed += guessCount
+          right += outcome.further?.length ?? 0
+        }
+      }
+      expect(trace.final).toMatchObject({ guessedTokens: guessed, rightGuesses: right })
     })
   })
 
@@ -378,6 +415,15 @@ function sightsOf (trace: Trace): Set<string> {
     if (entry.kind === 'commit') {
       running.delete(entry.plan.lane)
       const errors = entry.outcomes.filter((outcome) => 'error' in outcome).length
+      for (const { slot, sequence, guessCount = 0 } of entry.plan.work) {
+        const outcome = entry.outcomes.find((candidate) => candidate.slot === slot)!
+        if ('error' in outcome) continue
+        const further = outcome.further ?? []
+        if (further.length > 0) sights.add('right guess')
+        if (further.length > 0 && ended.has(sequence)) sights.add('right guess of an answer that was ended meanwhile')
+        if (further.length > 0 && trace.config.endTokens.includes(further.at(-1)!.token)) sights.add('end of an answer behind a right guess')
+        if (further.length < guessCount) sights.add('wrong guess')
+      }
       if (errors > 1 && errors === entry.outcomes.length) sights.add('lost step')
       if (errors > 0 && errors < entry.outcomes.length) sights.add('failed slot')
     }

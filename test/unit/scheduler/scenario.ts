@@ -17,6 +17,8 @@ export interface RequestShape {
   readonly choices: number
   readonly maxTokens: number | null
   readonly ignoresEos: boolean
+  /** The answer is made of few tokens, so that much of it can be guessed. */
+  readonly isRepetitive: boolean
   /** Null is greedy. */
   readonly seed: number | null
   readonly queueTimeoutMs: number
@@ -52,6 +54,7 @@ const configs = ({ laneCount, slotsPerLane, contextSize, spareStepTokens }: Rang
   spareThreads: fc.integer({ min: 0, max: 3 }),
   maxQueue: fc.integer({ min: 1, max: 10 }),
   turnSteps: fc.integer({ min: 1, max: 4 }),
+  mostGuesses: fc.constantFrom(0, 1, 4, 15),
   targetItlMs: fc.constantFrom<number | 'auto'>('auto', 1, 10),
   policy: fc.constantFrom<AdmissionPolicyName>('fair', 'fair', 'first-come-first-served')
 }).map(({ spareStepTokens: spare, spareThreads, ...rest }) => ({
@@ -74,6 +77,7 @@ const request: fc.Arbitrary<RequestShape> = fc.record({
   choices: fc.oneof({ weight: 3, arbitrary: fc.constant(1) }, { weight: 1, arbitrary: fc.integer({ min: 2, max: 4 }) }),
   maxTokens: fc.oneof({ weight: 4, arbitrary: fc.integer({ min: 1, max: 12 }) }, { weight: 1, arbitrary: fc.constant(null) }),
   ignoresEos: fc.boolean(),
+  isRepetitive: fc.boolean(),
   seed: fc.option(fc.integer({ min: 0, max: 1000 })),
   queueTimeoutMs: timeout,
   timeoutMs: timeout
@@ -91,16 +95,21 @@ const alike: fc.Arbitrary<RequestShape> = fc.record({
   choices: fc.constantFrom(1, 1, 1, 2),
   maxTokens: fc.integer({ min: 1, max: 3 }),
   ignoresEos: fc.constant(true),
+  isRepetitive: fc.constant(false),
   seed: fc.constant(null),
   queueTimeoutMs: fc.constant(1_000_000),
   timeoutMs: fc.constant(1_000_000)
 })
 
+/** Few long answers that can be guessed. */
+const repetitive: fc.Arbitrary<RequestShape> = request.map((shape) =>
+  ({ ...shape, sharedLength: shape.sharedLength % 10, choices: 1, maxTokens: null, isRepetitive: true, adapters: shape.adapters % 2 }))
+
 const lane = fc.integer({ min: 0, max: 2 })
 const back = fc.integer({ min: 0, max: 7 })
 
-const actions = (requests: fc.Arbitrary<RequestShape>): fc.Arbitrary<Action> => fc.oneof(
-  { weight: 6, arbitrary: fc.record({ type: fc.constant('request' as const), request: requests }) },
+const actions = (requests: fc.Arbitrary<RequestShape>, requestWeight = 6): fc.Arbitrary<Action> => fc.oneof(
+  { weight: requestWeight, arbitrary: fc.record({ type: fc.constant('request' as const), request: requests }) },
   { weight: 9, arbitrary: fc.record({ type: fc.constant('begin' as const), lane }) },
   { weight: 8, arbitrary: fc.record({ type: fc.constant('end' as const), lane }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constantFrom('abort' as const, 'finish' as const), back }) },
@@ -123,6 +132,11 @@ export const scenarios: fc.Arbitrary<Scenario> = fc.oneof(
   fc.record({
     config: configs({ laneCount: 2, slotsPerLane: [2, 4], contextSize: [44, 60], spareStepTokens: 20 }),
     actions: fc.array(actions(alike), { minLength: 40, maxLength: 200 }),
+    faults
+  }),
+  fc.record({
+    config: configs({ laneCount: 2, slotsPerLane: [1, 3], contextSize: [20, 120], spareStepTokens: 40 }),
+    actions: fc.array(actions(repetitive, 1), { minLength: 20, maxLength: 150 }),
     faults
   })
 )

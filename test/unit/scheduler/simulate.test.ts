@@ -72,6 +72,15 @@ describe('simulator', () => {
     expect(hits('0')).toBeLessThan(0.1)
   })
 
+  it('takes fewer steps for answers that quote, with guesses, and keeps the laws', () => {
+    const flags = ['--requests', '500', '--quote-share', '0.95', '--load', '0.3', '--abort-share', '0']
+    const [plain, guessing] = ['0', '7'].map((most) => run(options(...flags, '--speculate', most)).result.snapshot)
+    expect(plain).toMatchObject({ guessedTokens: 0, rightGuesses: 0 })
+    expect(guessing!.rightGuesses).toBeGreaterThan(0.7 * guessing!.guessedTokens)
+    expect(guessing!.steps).toBeLessThan(0.9 * plain!.steps)
+    expect(guessing).toMatchObject({ drawnTokens: plain!.drawnTokens, finished: plain!.finished })
+  })
+
   it.each<[string, RegExp, (plan: StepPlan) => StepPlan]>([
     ['keeps what is not there', /are to be kept|does not hold|holds/, (plan) => ({
       ...plan, work: plan.work.map((work) => ({ ...work, keep: work.keep + 1 }))

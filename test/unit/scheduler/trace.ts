@@ -216,6 +216,7 @@ function addRequest (recorder: Recorder, shape: RequestShape): void {
       sampling: {
         ...(shape.seed === null ? greedySampling : defaultSampling(shape.seed + choice)),
         ignoreEos: shape.ignoresEos,
+        logitBias: shape.isRepetitive ? [[70, 30], [71, 30], [recorder.engine.info.endTokens[0]!, 29]] : [],
         logprobs: shape.seed === null ? 1 : null
       },
       ...(choice === 0 ? {} : { sharesPromptWith: leader }),

@@ -44,6 +44,8 @@ describe('/metrics', () => {
       `vllm:generation_tokens_total{${model}} 50`,
       `vllm:prefix_cache_queries_total{${model}} 40`,
       `vllm:prefix_cache_hits_total{${model}} 10`,
+      `vllm:spec_decode_num_draft_tokens_total{${model}} 9`,
+      `vllm:spec_decode_num_accepted_tokens_total{${model}} 4`,
       `vllm:gpu_prefix_cache_hit_rate{${model}} 0.25`,
       `drawbridge_steps_total{${model}} 11`,
       `drawbridge_slots_total{${model}} 4`,
