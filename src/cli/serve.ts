@@ -24,6 +24,9 @@ type App = Awaited<ReturnType<typeof buildApp>>
 /** Far more than any step takes: 512 prompt tokens of a 70B model on a few cores are minutes. */
 const stallTimeoutMs = 300_000
 
+/** What the words of `--speculate` come to. */
+const mostGuesses = { off: 0, auto: 15 } as const
+
 /**
  * Serves until a signal ends it. It listens while the models load, so that `/health` and `/ready` can tell.
  * @returns the exit code.
@@ -83,6 +86,7 @@ function createHost ({ id, root, engine }: PreparedModel, config: LoadedConfig['
     maxQueue: config.maxQueue,
     policy: config.policy,
     targetItlMs: config.targetItlMs,
+    mostGuesses: typeof config.speculate === 'number' ? config.speculate : mostGuesses[config.speculate],
     queueTimeoutMs: config.queueTimeoutMs,
     stallTimeoutMs,
     threadPoolSize: threadPoolSize(engine.options.laneCount ?? 1),

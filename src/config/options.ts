@@ -140,6 +140,13 @@ export const options: readonly Option[] = [
     defaultNote: '100 ms, or nine times what a token takes by itself'
   }),
   define({
+    flag: 'speculate',
+    kind: 'integer',
+    group: 'Capacity',
+    placeholder: 'N',
+    summary: 'Most tokens to guess ahead where an answer repeats its prompt or itself and where that saves time, as far as the server has seen; answers stay the same, and `auto` is up to 15'
+  }),
+  define({
     flag: 'policy',
     group: 'Capacity',
     placeholder: 'NAME',

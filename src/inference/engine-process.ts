@@ -73,6 +73,7 @@ async function serve (load: EngineLoad): Promise<EngineServer> {
       ...(load.turnSteps === undefined ? {} : { turnSteps: load.turnSteps }),
       ...(load.policy === undefined ? {} : { policy: load.policy }),
       ...(load.targetItlMs === undefined ? {} : { targetItlMs: load.targetItlMs }),
+      ...(load.mostGuesses === undefined ? {} : { mostGuesses: load.mostGuesses }),
       onStepLost: ({ id, lane, work }, error) => {
         log('error', { step: id, lane, sequences: work.map(({ sequence }) => sequence), error }, 'step lost')
       }
