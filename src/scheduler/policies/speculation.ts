@@ -9,6 +9,8 @@ const sizes: readonly number[] = [1, 3, 7, 15]
 /** Guesses have to promise so many times the rate of a plain decode: neither rate is known exactly. */
 const leastGain = 1.2
 
+const none: ReadonlyMap<Sequence, readonly Token[]> = new Map()
+
 interface Guesser {
   readonly lookup: PromptLookup
   readonly trust: Trust
@@ -44,15 +46,16 @@ export class Speculation {
    * @param sequences all that the step serves; each waits for its next token
    */
   guess (sequences: readonly Sequence[]): ReadonlyMap<Sequence, readonly Token[]> {
-    const none = new Map<Sequence, readonly Token[]>()
     const guessers = sequences.map((sequence) => this.#guesserOf(sequence))
-    const most = Math.min(...sequences.map((sequence) => this.#roomOf(sequence)))
-    const { endTokens, stepTokens } = this.#limits
-    const guesses = guessers.map(({ lookup }) => lookup.guesses(Math.min(most, stepTokens), endTokens))
-    const longest = Math.min(...guesses.map(({ length }) => length))
-    const count = this.#bestCount(guessers, longest)
+    // Most steps end here: this costs every step of every stream.
+    if (guessers.some(({ lookup }) => lookup.matchLength === 0)) return none
+    const room = Math.min(...sequences.map((sequence) => this.#roomOf(sequence)))
+    const count = this.#bestCount(guessers, room)
     if (count === 0) return none
-    return new Map(sequences.map((sequence, index) => [sequence, (guesses[index] as readonly Token[]).slice(0, count)]))
+    const guesses = guessers.map(({ lookup }) => lookup.guesses(count, this.#limits.endTokens))
+    const least = Math.min(...guesses.map(({ length }) => length))
+    if (least === 0) return none
+    return new Map(sequences.map((sequence, index) => [sequence, (guesses[index] as readonly Token[]).slice(0, least)]))
   }
 
   /** A step that only decoded, with so many guesses in all, took so long. */
@@ -69,7 +72,7 @@ export class Speculation {
     let guessed = 0
     let best = 0
     let bestRate = leastGain * rate(sequences, plainMs)
-    const considered: number[] = []
+    let considered = 0
     for (const count of sizes) {
       const tokens = sequences * (1 + count)
       if (count > most || tokens > this.#limits.stepTokens) break
@@ -79,14 +82,15 @@ export class Speculation {
           expected += chances[index]
         }
       }
-      considered.push(count)
+      considered++
       const countRate = rate(expected, this.#costs.estimate(tokens, sequences) ?? Infinity)
       if (countRate <= bestRate) continue
       best = count
       bestRate = countRate
     }
-    if (considered.length === 0) return 0
-    for (const count of [0, ...considered]) if (count !== best) this.#costs.passOver(sequences * (1 + count))
+    if (considered === 0) return 0
+    if (best !== 0) this.#costs.passOver(sequences)
+    for (const count of sizes.slice(0, considered)) if (count !== best) this.#costs.passOver(sequences * (1 + count))
     return best
   }
 

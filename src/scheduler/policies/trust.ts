@@ -18,9 +18,12 @@ export class Trust {
     this.#seen[index] = (this.#seen[index] as number) * fading + 1
   }
 
-  /** The chance, 0 to 1, that the next token is the one that a match of this length makes expect. */
+  /**
+   * The chance, 0 to 1, that the next token is the one that a match of this length makes expect. Careful: as if the next one were
+   * wrong. Many guesses in a row multiply what a lucky spell makes look too good, and each wrong one costs the time of all behind it.
+   */
   chance (matchLength: number): number {
     const index = classOf(matchLength)
-    return (this.#right[index] as number) / (this.#seen[index] as number)
+    return (this.#right[index] as number) / (this.#seen[index] as number + 1)
   }
 }

@@ -212,16 +212,15 @@ describe('guesses', () => {
   it('leave no wrong token behind in what the next sequence keeps', async () => {
     const rig = new Rig({ mostGuesses: 7, slotsPerLane: 1 })
     rig.add('a', text(1, 20), { ...repetitive, maxTokens: 30 })
-    for (let count = 0; count < 6; count++) await step(rig, 0)
-    const plan = rig.plan()
-    expect(plan.work[0]!.guessCount).toBeGreaterThan(0)
+    let plan = rig.plan()
+    for (; plan.work[0]!.guessCount === undefined; plan = rig.plan()) await rig.carryOut(plan)
     rig.scheduler.abort(id('a'))
     await rig.carryOut(plan)
     // What was drawn in the plan of a sequence that is gone is not known to be there.
     const { keep, tokens } = plan.work[0]!
     rig.add('b', [...text(1, 20), ...Array.from({ length: 100 }, () => asToken(70))], { maxTokens: 1 })
     const next = await rig.step()
-    expect(next.plan.work[0]!.keep).toBe(keep + tokens.length - plan.work[0]!.guessCount!)
+    expect(next.plan.work[0]!.keep).toBe(keep + tokens.length - plan.work[0]!.guessCount)
     expect(rig.engine.violations).toEqual([])
   })
 })
