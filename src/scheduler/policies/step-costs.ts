@@ -21,8 +21,8 @@ interface Cost {
 }
 
 /**
- * What steps that only decode take, by how many tokens are in them: on a CPU that computes as long as it reads weights two tokens
- * take nearly twice the time of one, on a GPU hardly more. One per lane, learned from its own steps.
+ * What steps that only decode take, by how many tokens are in them: on a CPU two tokens take two or three times as long as one, on a
+ * GPU hardly longer. One per lane, learned from its own steps.
  */
 export class StepCosts {
   readonly #costs = new Map<number, Cost>()

@@ -1,0 +1,62 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { baseAdapterSet } from '../../../src/domain/adapter-set.ts'
+import { asRequestId, asTenantId } from '../../../src/domain/ids.ts'
+import { defaultSampling, greedySampling, type Sampling } from '../../../src/domain/sampling.ts'
+import { createLlamaCppEngine } from '../../../src/engine/llama-cpp/llama-cpp-engine.ts'
+import { LocalInference } from '../../../src/inference/local.ts'
+import { demoEngineOptions } from './demo-model.ts'
+
+const passage = 'Once upon a time there was a small cat. The cat liked big ships and small boats. One day the cat found a red ball. '
+
+/** The scheduler's guesses on the real model against none, one stream at a time: company changes how a prompt's sums are rounded. */
+describe('guesses on the demo model', () => {
+  const inferences: LocalInference[] = []
+  let requests = 0
+
+  beforeAll(async () => {
+    for (const mostGuesses of [0, 15]) {
+      const engine = await createLlamaCppEngine({ ...demoEngineOptions, laneCount: 1, slotsPerLane: 1, contextSize: 512, maxStepTokens: 256 })
+      // Where steps seem to take no time, every guess that is likelier than none seems to pay.
+      inferences.push(new LocalInference(engine, { maxQueue: 8, mostGuesses, now: () => 0 }))
+    }
+  })
+
+  afterAll(async () => { for (const inference of inferences) await inference[Symbol.asyncDispose]() })
+
+  const answer = async (inference: LocalInference, text: string, sampling: Sampling, maxTokens: number): Promise<string> => {
+    let answered = ''
+    const events = inference.generate({
+      id: asRequestId(`request-${++requests}`),
+      tenant: asTenantId('tenant'),
+      prompt: { segments: [{ text, origin: 'template' }] },
+      adapters: baseAdapterSet,
+      choices: 1,
+      maxTokens,
+      stop: [],
+      sampling,
+      queueTimeoutMs: 1000,
+      timeoutMs: 1000
+    }, new AbortController().signal)
+    for await (const event of events) if (event.type === 'text') answered += event.text
+    return answered
+  }
+
+  it.each<[string, Sampling]>([
+    ['greedy', greedySampling],
+    ['seeded', { ...defaultSampling(3), temperature: 0.5 }],
+    ['penalised', { ...greedySampling, frequencyPenalty: 0.05, repeatPenalty: 1.02 }]
+  ])('change no %s answer', async (_, sampling) => {
+    for (const start of ['Once upon', 'One day the cat', 'They', 'A bird']) {
+      const answers: string[] = []
+      for (const inference of inferences) answers.push(await answer(inference, passage.repeat(2) + start, { ...sampling, ignoreEos: true }, 120))
+      expect(answers[1]).toBe(answers[0])
+    }
+  })
+
+  it('were made, and some were right', () => {
+    const [plain, guessing] = inferences.map((inference) => inference.snapshot())
+    expect(plain!.guessedTokens).toBe(0)
+    expect(guessing!.rightGuesses).toBeGreaterThan(0)
+    expect(guessing!.steps).toBeLessThan(plain!.steps)
+  })
+})
