@@ -3,12 +3,13 @@ import { ServerError } from '../domain/errors.ts'
 import type { LaneId, Millis, SequenceId, Token } from '../domain/ids.ts'
 import { planSize, type SlotWork, type StepPlan, type WorkOutcome } from './plan.ts'
 import { admissionPolicies, type AdmissionPolicy } from './policies/admission.ts'
-import { holdsPrefix, place } from './policies/placement.ts'
+import { place } from './policies/placement.ts'
 import { Rhythm } from './policies/rhythm.ts'
 import { Turns } from './policies/turns.ts'
 import type { NewSequence, SchedulerConfig, SchedulerSnapshot, SequenceEvent } from './scheduler-types.ts'
 import { Sequence } from './sequence.ts'
 import { ServiceRate } from './service-rate.ts'
+import { mendBrokenPromises, readerFor, settleSharedPrefills } from './shared-prefill.ts'
 import { SlotTable } from './slot-table.ts'
 
 interface Lane {
@@ -173,6 +174,8 @@ export class Scheduler {
   schedule (laneId: LaneId, now: Millis): StepPlan | null {
     const lane = this.#lane(laneId)
     if (lane.inFlight !== null) throw new Error(`Lane ${laneId} is carrying out plan ${lane.inFlight.id}`)
+    // Before free slots are given away: what a leader left behind in one is for those that waited for it.
+    settleSharedPrefills(this.#running.values(), this.#table)
     this.#admit()
 
     const sequences = this.#runningIn(laneId)
@@ -180,15 +183,16 @@ export class Scheduler {
     const adapters = lane.turns.next(adapterSetsOf(sequences))
     const turn = sequences.filter((sequence) => sequence.request.adapters.key === adapters.key)
     // Before anything is asked about what is pending: it changes that.
-    for (const sequence of turn) dropStaleCopy(sequence)
+    for (const sequence of turn) mendBrokenPromises(sequence, this.#table)
 
     const work: SlotWork[] = []
+    const readers = new Set(turn.map(readerFor))
     let budget = this.#config.stepTokens
     // Decode first: streams that flow keep flowing. Then prompts, in order of admission, as far as the budget goes; and no
     // further than streams, those of other adapter sets too, can wait for their next token.
     for (const isDecoding of [true, false]) {
       if (!isDecoding && sequences.some(isFlowing)) budget = Math.min(budget, lane.rhythm.promptBudget)
-      for (const sequence of turn) {
+      for (const sequence of readers) {
         if ((sequence.pending === 1) !== isDecoding || budget === 0) continue
         const item = this.#workFor(sequence, budget, now)
         budget -= item.tokens.length
@@ -269,9 +273,11 @@ export class Scheduler {
       const placement = place(sequence, this.#table)
       if (placement === null) return
       this.#table.take(placement.slot, sequence, placement.keep, placement.copyFrom)
+      sequence.awaits = placement.awaits
       this.#waiting.delete(sequence.id)
       this.#admission.leave(sequence)
-      this.#admission.admit(sequence, sequence.pending)
+      this.#admission.admit(sequence, sequence.toCompute)
+      sequence.paidTokens = sequence.toCompute
       this.#running.set(sequence.id, sequence)
     }
   }
@@ -317,6 +323,7 @@ export class Scheduler {
   #start (sequence: Sequence, now: Millis): void {
     sequence.wasPlanned = true
     sequence.startedAt = now
+    this.#admission.adjust(sequence, sequence.pending - sequence.paidTokens)
     this.#counters.prefixQueriedTokens += sequence.promptLength
     this.#counters.prefixHitTokens += sequence.cachedTokens
   }
@@ -412,14 +419,6 @@ export class Scheduler {
     if (lane === undefined) throw new RangeError(`Lane ${id} does not exist; there are ${this.#lanes.length}`)
     return lane
   }
-}
-
-/** Between its placement and its first plan, the slot to copy from may have been given away and overwritten. */
-function dropStaleCopy (sequence: Sequence): void {
-  if (sequence.copyFrom === null || holdsPrefix(sequence.copyFrom, sequence, sequence.computed)) return
-  sequence.copyFrom = null
-  sequence.computed = 0
-  sequence.cachedTokens = 0
 }
 
 /** Whether somebody waits for its next token. */

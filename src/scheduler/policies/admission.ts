@@ -15,6 +15,8 @@ export interface AdmissionPolicy {
   next (passed: ReadonlySet<Sequence>): Sequence | null
   /** It was given a slot, with so many prompt tokens to compute. Called after `leave`. */
   admit (sequence: Sequence, promptTokens: number): void
+  /** So many more prompt tokens than `admit` was told are computed for it; fewer, if negative. */
+  adjust (sequence: Sequence, promptTokens: number): void
   /** A token was drawn for it. */
   charge (sequence: Sequence): void
   /** It gave its slot back. */

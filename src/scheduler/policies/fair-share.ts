@@ -77,6 +77,10 @@ export class FairShare implements AdmissionPolicy {
     if (this.#waiting === 0) this.#floor = Math.max(this.#floor, tenant.counter)
   }
 
+  adjust (sequence: Sequence, promptTokens: number): void {
+    this.#tenantOf(sequence).counter += promptTokens * promptTokenCost / sequence.weight
+  }
+
   charge (sequence: Sequence): void {
     this.#tenantOf(sequence).counter += drawnTokenCost / sequence.weight
   }

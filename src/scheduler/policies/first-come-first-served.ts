@@ -16,6 +16,8 @@ export class FirstComeFirstServed implements AdmissionPolicy {
 
   admit (_sequence: Sequence, _promptTokens: number): void {}
 
+  adjust (): void {}
+
   charge (_sequence: Sequence): void {}
 
   release (_sequence: Sequence): void {}
