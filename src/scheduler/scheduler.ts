@@ -338,6 +338,13 @@ export class Scheduler {
       else events.push(this.#fail(sequence, ServerError.from(outcome.error, 'engine_error')))
       return
     }
+    if ('isCacheLost' in outcome) {
+      slot.residentLength = 0
+      sequence.computed = 0
+      sequence.cachedTokens = 0
+      if (sequence.isEnded) this.#free(sequence)
+      return
+    }
     sequence.computed = item.keep + item.tokens.length
     this.#counters.promptTokens += Math.max(0, Math.min(sequence.promptLength, sequence.computed) - item.keep)
     slot.residentLength = sequence.computed

@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import type { LlamaModel } from 'node-llama-cpp'
 import type { AdapterKey } from '../../domain/adapter-set.ts'
 import { ServerError } from '../../domain/errors.ts'
@@ -6,6 +6,7 @@ import { asLaneId } from '../../domain/ids.ts'
 import type { StepPlan, WorkOutcome } from '../../scheduler/plan.ts'
 import type { AdapterFile, Engine, EngineInfo, Tokenizer } from '../engine.ts'
 import { Adapters } from './adapters.ts'
+import { CachePark } from './cache-park.ts'
 import { silentLogger } from './engine-options.ts'
 import type { EngineLogger, LlamaCppEngineOptions } from './engine-options.ts'
 import { defaultGrammarDrawLimits } from './grammar-draw.ts'
@@ -119,6 +120,8 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
       vocabularySize
     }
     const threads = options.threads === 'auto' ? Math.min(availableParallelism(), backend.llama.cpuMathCores) : options.threads
+    const park = new CachePark(options.parkDirectory ?? tmpdir())
+    disposers.push(() => park.dispose())
     const lanes: Lane[] = []
     for (let lane = 0; lane < laneCount; lane++) {
       signal?.throwIfAborted()
@@ -132,7 +135,7 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
         threads: laneThreads,
         grammarDrawLimits: options.grammarDrawLimits ?? defaultGrammarDrawLimits,
         onStuck: options.onStuck ?? (() => {})
-      }, context, parts, adapters)
+      }, context, parts, adapters, park)
       disposers.push(() => created.dispose())
       await created.warmUp()
       lanes.push(created)

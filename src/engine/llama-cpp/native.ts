@@ -72,7 +72,7 @@ export type DetailedDraw = readonly [
   number, number[] | undefined, number | undefined, number[] | undefined, number | undefined
 ]
 
-/** One llama.cpp context. Nothing of it may be called while `decodeBatch` or a copy runs. */
+/** One llama.cpp context. Nothing of it may be called while `decodeBatch`, a copy, a save or a load runs. */
 export interface NativeContext {
   init (): Promise<boolean>
   dispose (): Promise<void>
@@ -90,6 +90,13 @@ export interface NativeContext {
   /** Removes the cells of positions `start` to `end`, -1 being the end; false where the architecture cannot. */
   removeTokenCellsFromSequence (sequence: number, start: number, end: number): boolean
   copySequenceStateFromOtherSequence (target: number, source: number): Promise<number>
+  /**
+   * Writes what a sequence holds to a file; bytes written. The tokens are a note for whoever loads it: at least one, or what is loaded
+   * is garbage.
+   */
+  saveSequenceStateToFile (path: string, sequence: number, tokens: Uint32Array): Promise<number>
+  /** Replaces what a sequence holds; the tokens of the note, at most so many. Rejects when the file does not fit, or is none. */
+  loadSequenceStateFromFile (path: string, sequence: number, mostTokens: number): Promise<Uint32Array>
   setLoras (loras: readonly NativeLora[], scales: readonly number[]): void
   setThreads (threads: number): void
 }

@@ -1,8 +1,8 @@
 import { baseAdapterSet, type AdapterSet } from '../../../src/domain/adapter-set.ts'
-import { asLaneId, asSequenceId, asSlotId, type LaneId, type SequenceId, type SlotId, type Token } from '../../../src/domain/ids.ts'
+import { asLaneId, asSequenceId, asParkId, asSlotId, type LaneId, type ParkId, type SequenceId, type SlotId, type Token } from '../../../src/domain/ids.ts'
 import { greedySampling, type Sampling, type TokenLogprob } from '../../../src/domain/sampling.ts'
 import type { Engine } from '../../../src/engine/engine.ts'
-import type { SlotWork } from '../../../src/scheduler/plan.ts'
+import type { SlotWork, WorkOutcome } from '../../../src/scheduler/plan.ts'
 
 /** Greedy, with the runner-up's log-probability, so that near ties can be told from mistakes. */
 export const greedyWithRunnerUp: Sampling = { ...greedySampling, logprobs: 2 }
@@ -49,12 +49,16 @@ export interface WorkOptions {
   readonly copyFrom?: DrivenSequence
   /** Cached tokens to start from; what the sequence has computed by default. */
   readonly keep?: number
+  /** Saves what the slot holds first. */
+  readonly park?: ParkId
+  readonly restore?: ParkId
 }
 
 /** A hand on the engine's lever: builds correct plans, one at a time, and keeps the books that a scheduler keeps. */
 export class EngineDriver {
   readonly engine: Engine
   #planCount = 0
+  #parkCount = 0
   #sequenceCount = 0
   /** Ended sequences that no plan of their lane has released yet. */
   readonly #ended: DrivenSequence[] = []
@@ -71,13 +75,15 @@ export class EngineDriver {
   end (...sequences: readonly DrivenSequence[]): void { this.#ended.push(...sequences) }
 
   work (sequence: DrivenSequence, options: WorkOptions = {}): SlotWork {
-    const { chunk = Infinity, copyFrom, keep = sequence.computed } = options
+    const { chunk = Infinity, copyFrom, park, restore, keep = sequence.computed } = options
     const tokens = sequence.history.slice(keep, keep + chunk)
     const isComplete = keep + tokens.length === sequence.history.length
     return {
       slot: sequence.slot,
       sequence: sequence.id,
       ...(copyFrom === undefined ? {} : { copyFrom: copyFrom.slot }),
+      ...(park === undefined ? {} : { park }),
+      ...(restore === undefined ? {} : { restore }),
       keep,
       tokens,
       ...(isComplete
@@ -93,8 +99,12 @@ export class EngineDriver {
     }
   }
 
+  nextParkId (): ParkId { return asParkId(++this.#parkCount) }
+
   /** One step of the lane of these sequences. They share one adapter set. */
-  async step (parts: readonly (readonly [DrivenSequence, WorkOptions?])[]): Promise<void> {
+  async step (
+    parts: readonly (readonly [DrivenSequence, WorkOptions?])[], dropped: readonly ParkId[] = []
+  ): Promise<readonly WorkOutcome[]> {
     const first = parts[0]![0]
     const sequences = new Map(parts.map(([sequence]) => [sequence.slot, sequence]))
     const released = this.#ended.filter((sequence) => sequence.lane === first.lane)
@@ -106,7 +116,8 @@ export class EngineDriver {
       threads: 1,
       adapters: first.adapters,
       work,
-      released: released.map((sequence) => sequence.id)
+      released: released.map((sequence) => sequence.id),
+      ...(dropped.length === 0 ? {} : { dropped })
     })
     if (outcomes.length !== work.length) throw new Error(`${outcomes.length} outcomes for ${work.length} works`)
     for (const part of work) {
@@ -114,12 +125,17 @@ export class EngineDriver {
       const outcome = outcomes.find((candidate) => candidate.slot === part.slot)
       if (outcome === undefined) throw new Error(`no outcome for slot ${part.slot}`)
       if ('error' in outcome) throw outcome.error
+      if ('isCacheLost' in outcome) {
+        sequence.computed = 0
+        continue
+      }
       sequence.computed = part.keep + part.tokens.length
       if ((outcome.token === null) === (part.sample !== undefined)) throw new Error('a draw without a token, or the other way')
       if (outcome.token === null) continue
       sequence.history.push(outcome.token)
       sequence.logprobs.push(outcome.logprobs)
     }
+    return outcomes
   }
 
   /** Steps all sequences (of one lane and adapter set) together until each drew `count` tokens or an end token. */
