@@ -11,13 +11,17 @@ const counters = {
   prefixQueriedTokens: true,
   prefixHitTokens: true,
   drawnTokens: true,
+  cachesParked: true,
+  cachesRestored: true,
+  restoredTokens: true,
+  cachesEvicted: true,
   added: true,
   finished: true,
   failed: true,
   aborted: true
 } satisfies Record<Exclude<keyof InferenceSnapshot, Gauge>, true>
 
-type Gauge = 'waiting' | 'running' | 'lanes' | 'contextSize' | 'lastStepAt' | 'requests'
+type Gauge = 'waiting' | 'running' | 'lanes' | 'contextSize' | 'lastStepAt' | 'requests' | 'parkedCaches' | 'parkedBytes'
 type Counter = keyof typeof counters
 const counterNames = Object.keys(counters) as Counter[]
 
@@ -34,6 +38,12 @@ const nothingYet: InferenceSnapshot = {
   prefixQueriedTokens: 0,
   prefixHitTokens: 0,
   drawnTokens: 0,
+  parkedCaches: 0,
+  parkedBytes: 0,
+  cachesParked: 0,
+  cachesRestored: 0,
+  restoredTokens: 0,
+  cachesEvicted: 0,
   added: 0,
   finished: 0,
   failed: 0,

@@ -3,6 +3,7 @@ import type { FinishReason } from '../domain/finish-reason.ts'
 import type { LaneId, Millis, SequenceId, SlotId, TenantId, Token } from '../domain/ids.ts'
 import type { Sampling, TokenLogprob } from '../domain/sampling.ts'
 import type { ServerError } from '../domain/errors.ts'
+import type { ParkedSnapshot } from './parked-caches.ts'
 import type { AdmissionPolicyName } from './policies/admission.ts'
 
 export interface SchedulerConfig {
@@ -24,6 +25,8 @@ export interface SchedulerConfig {
    * the streams' own tokens take where that is more.
    */
   readonly targetItlMs: Millis | 'auto'
+  /** Bytes for saved caches; nothing is saved without. */
+  readonly parkBytes?: number
   /** Who gets a free slot, and who is turned away when the queue is full. */
   readonly policy: AdmissionPolicyName
 }
@@ -89,7 +92,7 @@ export interface LaneSnapshot {
 }
 
 /** Plain numbers for metrics and the simulator, counted since the scheduler was made unless they say otherwise. */
-export interface SchedulerSnapshot {
+export interface SchedulerSnapshot extends ParkedSnapshot {
   /** Now. */
   readonly waiting: number
   /** Now: sequences in slots. */

@@ -1,9 +1,11 @@
 import type { AdapterSet, AdapterSetKey } from '../domain/adapter-set.ts'
 import { ServerError } from '../domain/errors.ts'
-import type { LaneId, Millis, SequenceId, Token } from '../domain/ids.ts'
+import type { LaneId, Millis, ParkId, SequenceId, Token } from '../domain/ids.ts'
+import { type ParkedCache, ParkedCaches } from './parked-caches.ts'
 import { planSize, type SlotWork, type StepPlan, type WorkOutcome } from './plan.ts'
 import { admissionPolicies, type AdmissionPolicy } from './policies/admission.ts'
 import { place } from './policies/placement.ts'
+import { mostHeld } from './policies/prefix-search.ts'
 import { Rhythm } from './policies/rhythm.ts'
 import { Turns } from './policies/turns.ts'
 import type { NewSequence, SchedulerConfig, SchedulerSnapshot, SequenceEvent } from './scheduler-types.ts'
@@ -38,6 +40,9 @@ export class Scheduler {
   readonly #endTokens: ReadonlySet<Token>
   readonly #table: SlotTable
   readonly #admission: AdmissionPolicy
+  readonly #parked: ParkedCaches
+  /** What the plans that are being carried out save. */
+  readonly #saving = new Map<ParkId, ParkedCache>()
   readonly #serviceRate = new ServiceRate()
   readonly #lanes: readonly Lane[]
   /** Without a slot, in order of arrival. */
@@ -71,6 +76,7 @@ export class Scheduler {
     this.#config = config
     this.#endTokens = new Set(config.endTokens)
     this.#table = new SlotTable(config.laneCount, config.slotsPerLane)
+    this.#parked = new ParkedCaches(config.parkBytes ?? 0)
     this.#admission = admissionPolicies[config.policy]()
     this.#lanes = Array.from({ length: config.laneCount }, (_, index): Lane => ({
       id: index as LaneId,
@@ -199,8 +205,15 @@ export class Scheduler {
         work.push(item)
       }
     }
+    const dropped = this.#parked.takeDropped()
     const plan: StepPlan = {
-      id: ++this.#planCount, lane: laneId, threads: lane.threads, adapters, work, released: lane.released
+      id: ++this.#planCount,
+      lane: laneId,
+      threads: lane.threads,
+      adapters,
+      work: this.#withSaves(work, lane, sequences),
+      released: lane.released,
+      ...(dropped.length === 0 ? {} : { dropped })
     }
     lane.released = []
     lane.inFlight = plan
@@ -216,7 +229,7 @@ export class Scheduler {
     this.#counters.steps++
     this.#lastStepAt = now
     this.#serviceRate.advance(now)
-    lane.rhythm.learn({ ...planSize(plan), durationMs: now - lane.inFlightSince })
+    lane.rhythm.learn({ ...planSize(plan), durationMs: now - lane.inFlightSince - cacheMs(outcomes) })
     const outcomeOf = new Map(outcomes.map((outcome) => [outcome.slot, outcome]))
     const events: SequenceEvent[] = []
     for (const item of plan.work) {
@@ -234,6 +247,7 @@ export class Scheduler {
   snapshot (): SchedulerSnapshot {
     return {
       ...this.#counters,
+      ...this.#parked.snapshot(),
       waiting: this.#waiting.size,
       running: this.#running.size,
       lastStepAt: this.#lastStepAt,
@@ -270,9 +284,10 @@ export class Scheduler {
         passed.add(sequence)
         continue
       }
-      const placement = place(sequence, this.#table)
+      const placement = place(sequence, this.#table, this.#findParked(sequence))
       if (placement === null) return
-      this.#table.take(placement.slot, sequence, placement.keep, placement.copyFrom)
+      this.#table.take(placement.slot, sequence, placement.keep, placement.copyFrom, placement.restore)
+      if (placement.restore !== null) this.#parked.use(placement.restore)
       sequence.awaits = placement.awaits
       this.#waiting.delete(sequence.id)
       this.#admission.leave(sequence)
@@ -280,6 +295,14 @@ export class Scheduler {
       sequence.paidTokens = sequence.toCompute
       this.#running.set(sequence.id, sequence)
     }
+  }
+
+  /** The saved cache that holds most of a sequence, if restoring it takes less time than computing that. */
+  #findParked (sequence: Sequence): ReturnType<ParkedCaches['find']> {
+    const found = this.#parked.find(sequence)
+    if (found === null) return null
+    const promptTokenMs = Math.max(...this.#lanes.map(({ rhythm }) => rhythm.promptTokenMs))
+    return promptTokenMs > 0 && this.#parked.restoreMs(found.cache.length) > found.keep * promptTokenMs ? null : found
   }
 
   readonly #isWaitingForPrompt = (sequence: Sequence): boolean => {
@@ -305,6 +328,7 @@ export class Scheduler {
       slot: slot.id,
       sequence: sequence.id,
       ...(sequence.copyFrom === null ? {} : { copyFrom: sequence.copyFrom.id }),
+      ...(sequence.restore === null ? {} : { restore: sequence.restore.id }),
       keep: computed,
       tokens: tokens.slice(computed, computed + count),
       ...(count < sequence.pending
@@ -320,6 +344,36 @@ export class Scheduler {
     }
   }
 
+  /** Has the caches saved that the work overwrites, as far as that is worth it and streams can wait for it. */
+  #withSaves (work: readonly SlotWork[], lane: Lane, sequences: readonly Sequence[]): readonly SlotWork[] {
+    let longestMs = sequences.some(isFlowing) ? lane.rhythm.spareMs : Infinity
+    return work.map((item) => {
+      const slot = this.#table.slots[item.slot]!
+      const { overwritten } = slot
+      slot.overwritten = null
+      if (overwritten === null) return item
+      const saved = this.#parked.park(overwritten, () => mostHeld(overwritten, this.#table.slots), longestMs)
+      if (saved === null) return item
+      longestMs -= this.#parked.saveMs(saved.length)
+      this.#saving.set(saved.id, saved)
+      return { ...item, park: saved.id }
+    })
+  }
+
+  #settleCaches (sequence: Sequence, { park, keep }: SlotWork, outcome: WorkOutcome): void {
+    const saved = park === undefined ? undefined : this.#saving.get(park)
+    if (saved !== undefined) {
+      this.#saving.delete(saved.id)
+      this.#parked.settle(saved, 'parked' in outcome ? outcome.parked : undefined)
+    }
+    const { restore } = sequence
+    if (restore === null) return
+    sequence.restore = null
+    const durationMs = 'restoredInMs' in outcome ? outcome.restoredInMs : undefined
+    if ('isCacheLost' in outcome) this.#parked.release(restore, null)
+    else this.#parked.release(restore, durationMs === undefined ? undefined : { tokens: keep, durationMs })
+  }
+
   #start (sequence: Sequence, now: Millis): void {
     sequence.wasPlanned = true
     sequence.startedAt = now
@@ -331,6 +385,7 @@ export class Scheduler {
   #take (sequence: Sequence, item: SlotWork, outcome: WorkOutcome, events: SequenceEvent[]): void {
     const slot = slotOf(sequence)
     sequence.copyFrom = null
+    this.#settleCaches(sequence, item, outcome)
     if ('error' in outcome) {
       this.#table.forget(slot)
       sequence.computed = 0
@@ -414,6 +469,8 @@ export class Scheduler {
 
   #free (sequence: Sequence): void {
     const slot = slotOf(sequence)
+    if (sequence.restore !== null) this.#parked.release(sequence.restore, undefined)
+    sequence.restore = null
     this.#running.delete(sequence.id)
     this.#admission.release(sequence)
     this.#serviceRate.noteLeft()
@@ -427,6 +484,10 @@ export class Scheduler {
     return lane
   }
 }
+
+/** What saving and restoring took of a step. */
+const cacheMs = (outcomes: readonly WorkOutcome[]): Millis => outcomes.reduce((sum, outcome) =>
+  'token' in outcome ? sum + (outcome.parked?.durationMs ?? 0) + (outcome.restoredInMs ?? 0) : sum, 0)
 
 /** Whether somebody waits for its next token. */
 const isFlowing = (sequence: Sequence): boolean => sequence.drawnTokens > 0

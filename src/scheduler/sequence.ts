@@ -1,5 +1,6 @@
 import type { Millis, SequenceId, Token } from '../domain/ids.ts'
 import type { NewSequence } from './scheduler-types.ts'
+import type { ParkedCache } from './parked-caches.ts'
 import type { SharedPrefill } from './policies/prefix-search.ts'
 import type { Slot } from './slot-table.ts'
 
@@ -18,6 +19,8 @@ export class Sequence {
   slot: Slot | null = null
   /** The slot whose cache is copied by this sequence's first plan. */
   copyFrom: Slot | null = null
+  /** The saved cache that is restored by this sequence's first plan. */
+  restore: ParkedCache | null = null
   /** What another sequence computes now and this one will copy; until then it has a slot and is in no plan. */
   awaits: SharedPrefill | null = null
   /** Counts up with every slot that is given away: whoever has one longer has a smaller one. */

@@ -1,5 +1,6 @@
 import { asLaneId } from '../../domain/ids.ts'
 import type { Sequence } from '../sequence.ts'
+import type { ParkedCache } from '../parked-caches.ts'
 import type { Slot, SlotTable } from '../slot-table.ts'
 import { findPrefix, isMostlyKept, matchLength, MIN_COPIED_TOKENS, type SharedPrefill } from './prefix-search.ts'
 
@@ -9,9 +10,14 @@ export interface Placement {
   /** Tokens of the slot's own cache, or of `copyFrom`'s, that are the start of the sequence. */
   readonly keep: number
   readonly copyFrom: Slot | null
+  /** The saved cache whose first `keep` tokens it begins with. */
+  readonly restore: ParkedCache | null
   /** What it waits for in its slot, to copy it. */
   readonly awaits: SharedPrefill | null
 }
+
+/** Restoring a saved cache evicts another one and takes a moment, so it must spare this many tokens more than a copy or a wait. */
+const MIN_RESTORED_TOKENS = 96
 
 /** A lane with one more busy slot is worth it only if its caches spare computing this many more tokens. */
 const TOKENS_PER_BUSY_SLOT = 64
@@ -25,13 +31,16 @@ const TOKENS_PER_BUSY_SLOT = 64
  * pass and starts another at every gap (4 slots with gaps took 1.5 to 2 times as long as 4 neighbours).
  *
  * Null when no slot is free.
+ * @param parked the saved cache that holds most of the sequence
  */
-export function place (sequence: Sequence, table: SlotTable): Placement | null {
+export function place (
+  sequence: Sequence, table: SlotTable, parked: { readonly cache: ParkedCache, readonly keep: number } | null = null
+): Placement | null {
   let best: Placement | null = null
   let bestScore = -Infinity
   for (let index = 0; index < table.laneCount; index++) {
     const slots = table.ofLane(asLaneId(index))
-    const placement = placeInLane(sequence, slots)
+    const placement = placeInLane(sequence, slots, parked)
     if (placement === null) continue
     const busySlots = slots.reduce((count, slot) => count + (slot.holder === null ? 0 : 1), 0)
     const score = (placement.awaits?.length ?? placement.keep) - busySlots * TOKENS_PER_BUSY_SLOT
@@ -43,19 +52,22 @@ export function place (sequence: Sequence, table: SlotTable): Placement | null {
   return best
 }
 
-function placeInLane (sequence: Sequence, slots: readonly Slot[]): Placement | null {
+function placeInLane (sequence: Sequence, slots: readonly Slot[], parked: Parameters<typeof place>[2]): Placement | null {
   const victim = chooseVictim(slots)
   if (victim === null) return null
   const { source, keep, idleSource, idleKeep, awaits } = findPrefix(sequence, slots)
+  if (parked != null && parked.keep - Math.max(keep, awaits?.length ?? 0) >= MIN_RESTORED_TOKENS) {
+    return { slot: victim, keep: parked.keep, copyFrom: null, restore: parked.cache, awaits: null }
+  }
   if (awaits === null) {
     const isCopyWorthIt = source !== null && source !== victim && keep >= MIN_COPIED_TOKENS
     if (idleSource !== null && isMostlyKept(idleSource, idleKeep)) {
       const isCopyBetter = keep - idleKeep >= MIN_COPIED_TOKENS || addedRuns(slots, victim) < addedRuns(slots, idleSource)
-      if (!isCopyWorthIt || !isCopyBetter) return { slot: idleSource, keep: idleKeep, copyFrom: null, awaits }
+      if (!isCopyWorthIt || !isCopyBetter) return { slot: idleSource, keep: idleKeep, copyFrom: null, restore: null, awaits }
     }
-    if (isCopyWorthIt) return { slot: victim, keep, copyFrom: source, awaits }
+    if (isCopyWorthIt) return { slot: victim, keep, copyFrom: source, restore: null, awaits }
   }
-  return { slot: victim, keep: matchLength(sequence, victim, sequence.tokens.length - 1), copyFrom: null, awaits }
+  return { slot: victim, keep: matchLength(sequence, victim, sequence.tokens.length - 1), copyFrom: null, restore: null, awaits }
 }
 
 /** The idle slot that makes the fewest runs of busy neighbours; among equals the one whose cache is missed least. */

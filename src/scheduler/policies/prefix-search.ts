@@ -1,4 +1,5 @@
 import type { Token } from '../../domain/ids.ts'
+import type { CachedText } from '../parked-caches.ts'
 import type { Sequence } from '../sequence.ts'
 import type { Slot } from '../slot-table.ts'
 
@@ -89,13 +90,24 @@ export function holdsPrefix (slot: Slot, sequence: Sequence, length: number): bo
   return matchLength(sequence, slot, length) === length
 }
 
+/** How much of the start of a text is in one of the slots, or is about to be copied into one. */
+export function mostHeld (text: CachedText, slots: readonly Slot[]): number {
+  let most = 0
+  for (const { holder, resident, residentLength, adaptersKey } of slots) {
+    if (adaptersKey !== text.adaptersKey) continue
+    const held = holder?.copyFrom == null ? residentLength : holder.computed
+    most = Math.max(most, commonPrefix(text.tokens, resident, Math.min(text.length, held)))
+  }
+  return most
+}
+
 /** Whether going on after so many tokens of an idle slot's cache wastes little of it. */
 export function isMostlyKept (slot: Slot, keep: number): boolean {
   return keep * 2 >= slot.residentLength
 }
 
 /** How many of the first `limit` tokens are equal. */
-function commonPrefix (a: readonly Token[], b: readonly Token[], limit: number): number {
+export function commonPrefix (a: readonly Token[], b: readonly Token[], limit: number): number {
   const end = Math.min(limit, a.length, b.length)
   let length = 0
   while (length < end && a[length] === b[length]) length++

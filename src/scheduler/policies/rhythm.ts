@@ -38,14 +38,20 @@ export class Rhythm {
     this.#targetMs = targetMs
   }
 
+  /** What a step may take for prompts and the like beside flowing streams. */
+  get spareMs (): Millis {
+    const decodeMs = this.#decodeMs ?? 0
+    return this.#targetMs === 'auto' ? Math.max(defaultTargetMs - decodeMs, leastTimesDecode * decodeMs) : this.#targetMs - decodeMs
+  }
+
+  /** What a prompt token takes; 0 before the first. */
+  get promptTokenMs (): Millis { return this.#wholePieceTokenMs ?? this.#smallPieceTokenMs ?? 0 }
+
   /** Prompt tokens for the next step; at least `smallestPiece`, and Infinity when they cost nothing. */
   get promptBudget (): number {
     const tokenMs = this.#wholePieceTokenMs
     if (tokenMs === null) return wholePiece
-    const decodeMs = this.#decodeMs ?? 0
-    const roomMs = this.#targetMs === 'auto'
-      ? Math.max(defaultTargetMs - decodeMs, leastTimesDecode * decodeMs)
-      : this.#targetMs - decodeMs
+    const roomMs = this.spareMs
     const wholeRoomMs = this.#targetMs === 'auto' ? Math.max(roomMs, longestForWholePieceMs) : roomMs
     if (wholePiece * tokenMs <= wholeRoomMs) return Math.max(wholePiece, tokensIn(roomMs, tokenMs))
     return Math.min(wholePiece - 1, Math.max(smallestPiece, tokensIn(roomMs, this.#smallPieceTokenMs ?? tokenMs)))

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { asLaneId, asToken, type LaneId, type SequenceId, type SlotId, type Token } from '../../../src/domain/ids.ts'
+import { asLaneId, asToken, type LaneId, type ParkId, type SequenceId, type SlotId, type Token } from '../../../src/domain/ids.ts'
 import type { StepPlan } from '../../../src/scheduler/plan.ts'
 import type { SequenceEvent } from '../../../src/scheduler/scheduler-types.ts'
 import { id, Rig, text } from './rig.ts'
@@ -94,6 +94,7 @@ describe('the scheduler’s laws', () => {
     await holds((trace) => {
       interface Content { readonly adapters: string, readonly tokens: readonly Token[] }
       const contents = new Map<SlotId, Content>()
+      const parked = new Map<ParkId, Content>()
       const lost: Content = { adapters: 'lost', tokens: [] }
       for (const entry of trace.entries) {
         if (entry.kind === 'commit') {
@@ -102,10 +103,12 @@ describe('the scheduler’s laws', () => {
         if (entry.kind !== 'plan') continue
         const { plan } = entry
         const before = new Map(contents)
-        for (const { slot, copyFrom, keep, tokens, sequence } of plan.work) {
-          const kept = keep === 0 ? [] : before.get(copyFrom ?? slot)!.tokens.slice(0, keep)
+        for (const { slot, park } of plan.work) if (park !== undefined) parked.set(park, before.get(slot)!)
+        for (const { slot, copyFrom, restore, keep, tokens, sequence } of plan.work) {
+          const source = restore === undefined ? before.get(copyFrom ?? slot) : parked.get(restore)
+          const kept = keep === 0 ? [] : source!.tokens.slice(0, keep)
           if (keep > 0) {
-            expect(before.get(copyFrom ?? slot)!.adapters).toBe(plan.adapters.key)
+            expect(source!.adapters).toBe(plan.adapters.key)
             expect(kept).toHaveLength(keep)
             const { prompt } = request(trace, sequence)
             const inPrompt = Math.min(keep, prompt.length)
@@ -214,9 +217,9 @@ describe('the scenarios', () => {
       for (const sight of sightsOf(await play(scenario))) seen.add(sight)
     }
     expect([...seen].toSorted()).toEqual([
-      'abort during a step', 'abort while waiting', 'chunked prefill', 'copied prefix', 'copy of a running sequence',
+      'abort during a step', 'abort while waiting', 'chunked prefill', 'copied prefix', 'copy of a running sequence', 'dropped cache',
       'failed slot', 'finish during a step', 'finished by length', 'finished by stop', 'generation timeout', 'kept prefix',
-      'lost step', 'mixed step', 'pushed out of the queue', 'queue full', 'queue timeout', 'two adapter sets in one lane', 'two lanes at once',
+      'lost step', 'mixed step', 'pushed out of the queue', 'queue full', 'queue timeout', 'restored cache', 'saved cache', 'two adapter sets in one lane', 'two lanes at once',
       'waited for another’s prefill'
     ])
   })
@@ -335,7 +338,10 @@ describe('the scheduler’s manners', () => {
         }
         for (const [sequence, lane] of lanes) {
           if (lane !== plan.lane || ended.has(sequence)) continue
-          if (request(trace, sequence).adapters.key === plan.adapters.key) continue
+          if (request(trace, sequence).adapters.key === plan.adapters.key) {
+            waited.set(sequence, 0)
+            continue
+          }
           waited.set(sequence, waited.get(sequence)! + 1)
           // Five adapter sets exist in these scenarios, and a lane has no more than slots.
           const otherSets = Math.min(5, trace.config.slotsPerLane) - 1
@@ -382,10 +388,13 @@ function sightsOf (trace: Trace): Set<string> {
     if (entry.kind === 'plan') {
       const { plan } = entry
       running.set(plan.lane, plan)
+      if (plan.dropped !== undefined) sights.add('dropped cache')
       if (running.size > 1) sights.add('two lanes at once')
       if ((adaptersOf.get(plan.lane) ?? plan.adapters.key) !== plan.adapters.key) sights.add('two adapter sets in one lane')
       adaptersOf.set(plan.lane, plan.adapters.key)
-      for (const { sequence, keep, copyFrom, sample, slot } of plan.work) {
+      for (const { sequence, keep, copyFrom, park, restore, sample, slot } of plan.work) {
+        if (park !== undefined) sights.add('saved cache')
+        if (restore !== undefined) sights.add('restored cache')
         if (copyFrom !== undefined) sights.add('copied prefix')
         else if (keep > 0 && !planned.has(sequence)) sights.add('kept prefix')
         if (plan.work.some((other) => other.copyFrom === slot)) sights.add('copy of a running sequence')
