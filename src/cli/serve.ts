@@ -7,6 +7,7 @@ import { isLoopback } from '../config/check-config.ts'
 import { ServerError } from '../domain/errors.ts'
 import { StartupError } from '../domain/startup-error.ts'
 import { threadPoolSize } from '../engine/llama-cpp/thread-pool-size.ts'
+import { prepareCacheParking } from '../models/cache-parking.ts'
 import { createModelCatalogue } from '../models/catalogue.ts'
 import { inspectMachine } from '../models/machine.ts'
 import { type PreparedModel, prepareModels } from '../models/prepare-models.ts'
@@ -40,6 +41,8 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
 
   const machine = await inspectMachine({ withGpu: config.gpu === 'auto' || config.gpu === 'cuda' })
   const models = await prepareModels(config, machine, sourceOf)
+  const takenBytes = models.reduce((sum, { capacity }) => sum + (capacity.estimate?.totalBytes ?? 0), 0)
+  const parking = await prepareCacheParking(config, models.length, machine.availableBytes - takenBytes, sourceOf)
 
   for (const { id, root, capacity } of models) {
     const { laneCount, slotsPerLane, contextSize, threads, estimate } = capacity
@@ -48,7 +51,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
 
   // From here on there are processes to end.
   const signals = waitForSignal()
-  const hosts = models.map((model) => createHost(model, config, logger))
+  const hosts = models.map((model, index) => createHost(model, config, logger, parking.bytes, parking.directoryOf(index)))
   let app: App | null = null
   try {
     dieOfUncaughtErrors(logger, output)
@@ -70,19 +73,25 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
     await closing
     throw error
   } finally {
+    await parking.dispose()
     signals.dispose()
   }
 }
 
-function createHost ({ id, root, engine }: PreparedModel, config: LoadedConfig['config'], logger: Logger): ProcessHost {
+function createHost (
+  { id, root, engine }: PreparedModel, config: LoadedConfig['config'], logger: Logger, parkBytes: number, parkDirectory: string | null
+): ProcessHost {
   return createProcessHost({
     id,
     root,
     createdAt: Math.floor(Date.now() / 1000),
-    spec: engine,
+    spec: engine.backend === 'llama-cpp' && parkDirectory !== null
+      ? { ...engine, options: { ...engine.options, parkDirectory } }
+      : engine,
     maxQueue: config.maxQueue,
     policy: config.policy,
     targetItlMs: config.targetItlMs,
+    parkBytes,
     queueTimeoutMs: config.queueTimeoutMs,
     stallTimeoutMs,
     threadPoolSize: threadPoolSize(engine.options.laneCount ?? 1),

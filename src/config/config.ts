@@ -47,6 +47,10 @@ export const configSchema = z.strictObject({
   stepTokens: z.int().min(1).max(16_384).default(512),
   maxQueue: z.int().min(1).max(1_000_000).default(256),
   targetItlMs: autoOr(z.int().min(1).max(60_000)).default('auto'),
+  /** Bytes of saved caches, of each model. */
+  parkCache: z.union([z.enum(['auto', 'off']), z.int().min(1024 ** 2).max(1024 ** 5)]).default('auto'),
+  /** `auto` is the system's folder for temporary files. */
+  parkDir: z.string().min(1).default('auto'),
   policy: z.enum(['fair', 'first-come-first-served']).default('fair'),
   queueTimeoutMs: milliseconds.default(60_000),
   requestTimeoutMs: milliseconds.default(600_000),

@@ -136,6 +136,21 @@ export const options: readonly Option[] = [
     defaultNote: '100 ms, or nine times what a token takes by itself'
   }),
   define({
+    flag: 'park-cache',
+    kind: 'bytes',
+    group: 'Capacity',
+    placeholder: 'SIZE',
+    summary: 'How much each model may save of caches whose slots are given away, to go on from them when a conversation comes back',
+    defaultNote: 'an eighth of the memory that the models leave, at most half of the room in the folder'
+  }),
+  define({
+    flag: 'park-dir',
+    group: 'Capacity',
+    placeholder: 'DIR',
+    summary: "Where saved caches go, in a folder that is removed at the end; they are what users wrote, so it is readable by the server's user only",
+    defaultNote: "the system's folder for temporary files"
+  }),
+  define({
     flag: 'policy',
     group: 'Capacity',
     placeholder: 'NAME',

@@ -20,6 +20,8 @@ export interface LocalInferenceOptions {
   readonly turnSteps?: number
   readonly policy?: AdmissionPolicyName
   readonly targetItlMs?: Millis | 'auto'
+  /** Bytes for saved caches; nothing is saved without. */
+  readonly parkBytes?: number
   /** Monotonic clock in milliseconds. */
   readonly now?: () => Millis
   /** A step that was lost as a whole. For the log: the requests in it end with `engine_error`. */
@@ -77,7 +79,8 @@ export class LocalInference implements Inference {
       maxQueue: options.maxQueue,
       turnSteps: options.turnSteps ?? DEFAULT_TURN_STEPS,
       policy: options.policy ?? 'fair',
-      targetItlMs: options.targetItlMs ?? 'auto'
+      targetItlMs: options.targetItlMs ?? 'auto',
+      parkBytes: options.parkBytes ?? 0
     })
     this.#loop = new StepLoop({
       scheduler: this.#scheduler,

@@ -54,6 +54,8 @@ export interface EngineLoad {
   readonly turnSteps?: number
   readonly policy?: AdmissionPolicyName
   readonly targetItlMs?: Millis | 'auto'
+  /** Bytes for saved caches. */
+  readonly parkBytes?: number
   /** Loaded before the process says that it is ready. */
   readonly adapters: readonly LoadedAdapter[]
   /** Log entries below this level stay in the engine process. */

@@ -21,6 +21,7 @@ export interface ProcessHostOptions {
   readonly turnSteps?: number
   readonly policy?: NonNullable<EngineLoad['policy']>
   readonly targetItlMs?: NonNullable<EngineLoad['targetItlMs']>
+  readonly parkBytes?: number
   /** Longest wait for a process of calls that bring no timeout of their own. */
   readonly queueTimeoutMs: Millis
   /** A busy process that completes no step for this long is killed and replaced. */
@@ -200,13 +201,14 @@ class EngineProcessHost implements ProcessHost {
   }
 
   #load (): EngineLoad {
-    const { spec, maxQueue, turnSteps, policy, targetItlMs, logLevel } = this.#options
+    const { spec, maxQueue, turnSteps, policy, targetItlMs, parkBytes, logLevel } = this.#options
     return {
       spec,
       maxQueue,
       ...(turnSteps === undefined ? {} : { turnSteps }),
       ...(policy === undefined ? {} : { policy }),
       ...(targetItlMs === undefined ? {} : { targetItlMs }),
+      ...(parkBytes === undefined ? {} : { parkBytes }),
       adapters: this.inference.adapters,
       logLevel
     }

@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ServerError } from '../../domain/errors.ts'
 import type { ParkId } from '../../domain/ids.ts'
@@ -9,12 +10,13 @@ import type { NativeContext } from './native.ts'
  * by nobody else (a cache is what users wrote), and goes with it.
  */
 export class CachePark {
-  readonly #directory: string
+  readonly #directory: string | null
   /** Made for the first save. */
   #folder: Promise<string> | null = null
   readonly #tokens = new Map<ParkId, number>()
 
-  constructor (directory: string) {
+  /** @param directory of this engine alone; null is a new one in the system's folder for temporary files. */
+  constructor (directory: string | null) {
     this.#directory = directory
   }
 
@@ -57,7 +59,7 @@ export class CachePark {
   }
 
   async #pathOf (id: ParkId): Promise<string> {
-    this.#folder ??= mkdtemp(join(this.#directory, 'drawbridge-caches-'))
+    this.#folder ??= this.#directory === null ? mkdtemp(join(tmpdir(), 'drawbridge-caches-')) : makeEmpty(this.#directory)
     try {
       return join(await this.#folder, `${id}.kv`)
     } catch (error) {
@@ -65,4 +67,11 @@ export class CachePark {
       throw error
     }
   }
+}
+
+/** An engine process that was killed leaves its files to the next one. */
+async function makeEmpty (directory: string): Promise<string> {
+  await rm(directory, { recursive: true, force: true })
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  return directory
 }

@@ -36,7 +36,10 @@ export interface LlamaCppEngineOptions {
   readonly contextSize: number
   /** Most tokens in one step of one lane. */
   readonly maxStepTokens: number
-  /** Folder in which caches are saved, under one of its own that goes with the engine; the system's for temporary files by default. */
+  /**
+   * Folder in which caches are saved, of this engine alone: it is made, emptied of what an earlier one left, and removed. By default one
+   * in the system's folder for temporary files.
+   */
   readonly parkDirectory?: string | undefined
   /** Called with 0 to 1 while the weights are read. */
   readonly onProgress?: ((progress: number) => void) | undefined

@@ -1,4 +1,4 @@
-import { availableParallelism, tmpdir } from 'node:os'
+import { availableParallelism } from 'node:os'
 import type { LlamaModel } from 'node-llama-cpp'
 import type { AdapterKey } from '../../domain/adapter-set.ts'
 import { ServerError } from '../../domain/errors.ts'
@@ -120,7 +120,7 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
       vocabularySize
     }
     const threads = options.threads === 'auto' ? Math.min(availableParallelism(), backend.llama.cpuMathCores) : options.threads
-    const park = new CachePark(options.parkDirectory ?? tmpdir())
+    const park = new CachePark(options.parkDirectory ?? null)
     disposers.push(() => park.dispose())
     const lanes: Lane[] = []
     for (let lane = 0; lane < laneCount; lane++) {

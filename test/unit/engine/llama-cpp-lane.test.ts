@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -27,7 +27,7 @@ describe('llama.cpp lane', () => {
   afterAll(async () => { await rm(folder, { recursive: true }) })
 
   beforeEach(() => {
-    park = new CachePark(folder)
+    park = new CachePark(join(folder, 'engine'))
     calls = []
     failing = null
     configs = []
@@ -153,6 +153,16 @@ describe('llama.cpp lane', () => {
       calls = []
       expect(await step([work(2, 2, [3], { restore: asParkId(1) })])).toEqual([{ slot: 2, token: null, restoredInMs: expect.any(Number) }])
       expect(calls).toEqual([['load', 2, 1], ['remove', 2, 2, -1], ['addToBatch', 2, 2]])
+      await park.dispose()
+    })
+
+    it('begins with an empty folder that nobody else can read', async () => {
+      await mkdir(join(folder, 'engine'))
+      await writeFile(join(folder, 'engine', 'left-over'), 'of an engine that was killed')
+      await step([work(0, 0, [1, 2, 3])])
+      await step([work(0, 0, [4], { park: asParkId(1) })])
+      expect(await files()).toEqual(['1.kv'])
+      expect((await stat(join(folder, 'engine'))).mode & 0o777).toBe(0o700)
       await park.dispose()
     })
 
