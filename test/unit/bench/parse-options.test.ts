@@ -79,6 +79,7 @@ describe('parseOptions', () => {
     ['--rate fast', '--rate is "fast", but must be a number from 0.001 to 100000'],
     ['--rate 3 --concurrency 2', '--rate and --concurrency exclude each other'],
     ['--burstiness 2', '--burstiness needs --rate'],
+    ['--rate 1,inf --duration 3s', '--rate inf sends everything at once'],
     ['--rate 1,2 --ramp linear:1', '--ramp needs one --rate to end at, not 1,2'],
     ['--rate 2 --ramp linear', '--ramp is "linear", but must be like linear:1'],
     ['--requests 5 --duration 3s', '--requests and --duration exclude each other'],
