@@ -81,6 +81,8 @@ function createHost ({ id, root, engine }: PreparedModel, config: LoadedConfig['
     createdAt: Math.floor(Date.now() / 1000),
     spec: engine,
     maxQueue: config.maxQueue,
+    ...(config.maxQueuePerTenant === 'off' ? {} : { maxQueuePerTenant: config.maxQueuePerTenant }),
+    ...(config.maxQueueTokens === 'off' ? {} : { maxQueueTokens: config.maxQueueTokens }),
     policy: config.policy,
     targetItlMs: config.targetItlMs,
     queueTimeoutMs: config.queueTimeoutMs,

@@ -61,6 +61,8 @@ export const configSchema = z.strictObject({
   lanes: autoOr(z.int().min(1).max(64)).default('auto'),
   stepTokens: z.int().min(1).max(16_384).default(512),
   maxQueue: z.int().min(1).max(1_000_000).default(256),
+  maxQueuePerTenant: z.union([z.literal('off'), z.int().min(1).max(1_000_000)]).default('off'),
+  maxQueueTokens: z.union([z.literal('off'), z.int().min(1).max(1_000_000_000)]).default('off'),
   targetItlMs: autoOr(z.int().min(1).max(60_000)).default('auto'),
   policy: z.enum(['fair', 'first-come-first-served']).default('fair'),
   queueTimeoutMs: milliseconds.default(60_000),

@@ -132,6 +132,20 @@ export const options: readonly Option[] = [
     summary: 'Most answers that wait for a slot, for each model; beyond that requests get a 429'
   }),
   define({
+    flag: 'max-queue-per-tenant',
+    kind: 'integer',
+    group: 'Capacity',
+    placeholder: 'N',
+    summary: 'Most of them of one tenant; even without it the others can push out whoever has most waiting'
+  }),
+  define({
+    flag: 'max-queue-tokens',
+    kind: 'integer',
+    group: 'Capacity',
+    placeholder: 'N',
+    summary: 'Most tokens of the prompts that wait'
+  }),
+  define({
     flag: 'target-itl',
     ...milliseconds('targetItlMs'),
     group: 'Capacity',

@@ -16,6 +16,8 @@ import { StepLoop } from './step-loop.ts'
 export interface LocalInferenceOptions {
   /** Most sequences that wait for a slot. */
   readonly maxQueue: number
+  readonly maxQueuePerTenant?: number
+  readonly maxQueueTokens?: number
   /** Consecutive steps for one adapter set while others wait in the same lane. */
   readonly turnSteps?: number
   readonly policy?: AdmissionPolicyName
@@ -75,6 +77,8 @@ export class LocalInference implements Inference {
       threads: info.threads,
       endTokens: info.endTokens,
       maxQueue: options.maxQueue,
+      maxQueuePerTenant: options.maxQueuePerTenant,
+      maxQueueTokens: options.maxQueueTokens,
       turnSteps: options.turnSteps ?? DEFAULT_TURN_STEPS,
       policy: options.policy ?? 'fair',
       targetItlMs: options.targetItlMs ?? 'auto'

@@ -18,6 +18,10 @@ export interface SchedulerConfig {
   readonly endTokens: readonly Token[]
   /** Most sequences that wait for a slot while there is none free. */
   readonly maxQueue: number
+  /** Most of them of one tenant; no limit where it is absent. */
+  readonly maxQueuePerTenant?: number | undefined
+  /** Most tokens of prompts that wait; no limit where it is absent. */
+  readonly maxQueueTokens?: number | undefined
   /** Consecutive steps for one adapter set while others wait in the same lane. */
   readonly turnSteps: number
   /**

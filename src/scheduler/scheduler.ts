@@ -50,6 +50,8 @@ export class Scheduler {
   readonly #running = new Map<SequenceId, Sequence>()
   /** No deadline passes before this moment. */
   #earliestDeadline: Millis = Infinity
+  /** Prompts of those that wait and never had a slot. */
+  #waitingTokens = 0
   /** Of those that wait, they had a slot and lost it. */
   #displacedCount = 0
   #planCount = 0
@@ -107,7 +109,7 @@ export class Scheduler {
    * @throws ServerError what `add` throws.
    */
   addAll (requests: readonly NewSequence[], now: Millis): readonly SequenceEvent[] {
-    const { maxQueue, contextSize } = this.#config
+    const { maxQueue, maxQueuePerTenant = Infinity, maxQueueTokens = Infinity, contextSize } = this.#config
     for (const { prompt } of requests) {
       if (prompt.length >= 1 && prompt.length < contextSize) continue
       throw new ServerError('context_length_exceeded',
@@ -116,17 +118,27 @@ export class Scheduler {
     // Those that lost their slot are not turned away for it; they come back first. Those that the next plan gives a slot do not wait.
     const waiting = this.#waiting.size - this.#displacedCount - Math.max(0, this.#table.freeCount - this.#displacedCount)
     const sequences = requests.map((request) => new Sequence(request, now))
+    const wanted = requests.length === 1 ? '' : ` and this one asks for ${requests.length} choices`
+    const ofTenant = waiting <= 0 ? 0 : this.#waitingOfTenant(requests)
+    if (ofTenant > 0 && ofTenant + requests.length > maxQueuePerTenant) {
+      throw this.#queueFull(`${ofTenant} of your requests are waiting${wanted}; the limit is ${maxQueuePerTenant} for each user`, ofTenant + requests.length - maxQueuePerTenant, now)
+    }
+    const tokens = tokensOf(sequences)
+    // A prompt that is longer than the limit waits alone.
+    const isRoom = (turnedAway: readonly Sequence[]): boolean => waiting + requests.length - turnedAway.length <= maxQueue &&
+      (waiting - turnedAway.length <= 0 || this.#waitingTokens + tokens - tokensOf(turnedAway) <= maxQueueTokens)
+    const pushedOut = isRoom([]) ? [] : this.#admission.makeRoom(sequences, isRoom)
     const missingPlaces = waiting + requests.length - maxQueue
-    const pushedOut = missingPlaces <= 0 ? [] : this.#admission.makeRoom(sequences, missingPlaces)
-    if (missingPlaces > 0 && pushedOut.length === 0) {
-      const wanted = requests.length === 1 ? '' : ` and this one asks for ${requests.length} choices`
-      throw this.#queueFull(`${Math.max(0, waiting)} requests are waiting${wanted}; the limit is ${maxQueue}`, missingPlaces, now)
+    const limit = missingPlaces > 0 ? `${maxQueue}` : `${maxQueueTokens} tokens, and their prompts have ${this.#waitingTokens}`
+    if (!isRoom(pushedOut)) {
+      throw this.#queueFull(`${areWaiting(waiting)}${wanted}; the limit is ${limit}`, Math.max(1, missingPlaces), now)
     }
     const events = pushedOut.map((sequence) => this.#fail(sequence, this.#queueFull(
-      `${waiting} requests are waiting, and others go first or have fewer of them; the limit is ${maxQueue}`, 1, now)))
+      `${areWaiting(waiting)}, and others go first or have fewer of them; the limit is ${limit}`, 1, now)))
     for (const sequence of sequences) {
       const { request } = sequence
       this.#waiting.set(sequence.id, sequence)
+      this.#waitingTokens += sequence.promptLength
       this.#admission.join(sequence, now)
       this.#earliestDeadline = Math.min(this.#earliestDeadline, request.queueDeadline, request.deadline)
       this.#counters.added++
@@ -264,6 +276,14 @@ export class Scheduler {
     }
   }
 
+  /** How many wait that never had a slot, of the tenant of a request; not counted where there is no limit to them. */
+  #waitingOfTenant ([first]: readonly NewSequence[]): number {
+    if (first === undefined || this.#config.maxQueuePerTenant === undefined) return 0
+    let count = 0
+    for (const { request, wasAdmitted } of this.#waiting.values()) if (!wasAdmitted && request.tenant === first.tenant) count++
+    return count
+  }
+
   /** Come back when there are the places that are missing, and some for others who were turned away too. */
   #queueFull (message: string, missingPlaces: number, now: Millis): ServerError {
     this.#serviceRate.advance(now)
@@ -310,6 +330,7 @@ export class Scheduler {
     // What was computed for it once is paid for.
     this.#admission.admit(sequence, sequence.wasAdmitted ? 0 : sequence.pending, now)
     if (sequence.wasAdmitted) this.#displacedCount--
+    else this.#waitingTokens -= sequence.promptLength
     sequence.wasAdmitted = true
     this.#running.set(sequence.id, sequence)
   }
@@ -458,6 +479,7 @@ export class Scheduler {
     if (this.#waiting.delete(sequence.id)) {
       this.#admission.leave(sequence)
       if (sequence.wasAdmitted) this.#displacedCount--
+      else this.#waitingTokens -= sequence.promptLength
       // Where it was last, its preemption has been told by then.
       if (sequence.wasPlanned && sequence.lane !== null) this.#lane(sequence.lane).released.push(sequence.id)
       return
@@ -496,6 +518,10 @@ function dropStaleCopy (sequence: Sequence): void {
   sequence.computed = 0
   sequence.cachedTokens = 0
 }
+
+const areWaiting = (count: number): string => count === 1 ? '1 request is waiting' : `${Math.max(0, count)} requests are waiting`
+
+const tokensOf = (sequences: readonly Sequence[]): number => sequences.reduce((sum, { promptLength }) => sum + promptLength, 0)
 
 /** One token is left to compute: the last one, after which the next is drawn. */
 const isDecoding = (sequence: Sequence): boolean => sequence.pending === 1

@@ -1,6 +1,6 @@
 import type { TenantId } from '../../domain/ids.ts'
 import type { Sequence } from '../sequence.ts'
-import type { Takeover } from './admission.ts'
+import type { IsEnough, Takeover } from './admission.ts'
 
 /** What a token costs. Drawing one takes a forward pass of its own; prompt tokens share one. The weights are those of the paper. */
 const promptTokenCost = 1
@@ -128,27 +128,27 @@ export class FairShare {
     return this.#tenantOf(a).running / a.weight - this.#tenantOf(b).running / b.weight
   }
 
-  /** The newest of the longest lines, as many as there are up to a number. */
-  newest (most: number): readonly Sequence[] { return this.#newest(most, null, 0) }
+  /** The newest of the longest lines: as many as are enough, or all there are. */
+  newest (isEnough: IsEnough): readonly Sequence[] { return this.#newest(isEnough, null, 0) }
 
   /** The newest of the longest lines, as long as those stay longer than the newcomers' own will be. */
-  makeRoom (newcomers: readonly Sequence[], places: number): readonly Sequence[] {
+  makeRoom (newcomers: readonly Sequence[], isEnough: IsEnough): readonly Sequence[] {
     const [first] = newcomers
     if (first === undefined) return []
     const own = this.#tenants.get(first.request.tenant) ?? null
-    const found = this.#newest(places, own, ((own?.line.size ?? 0) + newcomers.length) / first.weight)
-    return found.length < places ? [] : found
+    const found = this.#newest(isEnough, own, ((own?.line.size ?? 0) + newcomers.length) / first.weight)
+    return isEnough(found) ? found : []
   }
 
   /** Of those that never had a slot. */
-  #newest (most: number, spared: Tenant | null, leastShare: number): readonly Sequence[] {
+  #newest (isEnough: IsEnough, spared: Tenant | null, leastShare: number): readonly Sequence[] {
     const lines: Sequence[][] = []
     for (const tenant of this.#tenants.values()) {
       const line = tenant === spared ? [] : [...tenant.line].filter(({ wasAdmitted }) => !wasAdmitted)
       if (line.length > 0) lines.push(line)
     }
     const found: Sequence[] = []
-    while (found.length < most) {
+    while (!isEnough(found)) {
       const longest = lines.reduce<Sequence[] | null>((longer, line) => longer === null || shareOf(line) > shareOf(longer) ? line : longer, null)
       if (longest === null || shareOf(longest) <= leastShare) break
       found.push(longest.pop()!)

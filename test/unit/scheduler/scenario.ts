@@ -63,7 +63,7 @@ const configs = ({ laneCount, slotsPerLane, contextSize, spareStepTokens }: Rang
 /** Mostly generous, so that most sequences get to run. */
 const timeout = fc.oneof({ weight: 4, arbitrary: fc.constant(1_000_000) }, { weight: 1, arbitrary: fc.integer({ min: 0, max: 50 }) })
 
-const request: fc.Arbitrary<RequestShape> = fc.record({
+export const crowdedRequest: fc.Arbitrary<RequestShape> = fc.record({
   tenant: fc.constantFrom(0, 0, 0, 1, 2),
   priority: fc.constantFrom<Priority>('interactive', 'normal', 'normal', 'normal', 'batch', 'batch'),
   weight: fc.constantFrom(1, 1, 3),
@@ -99,7 +99,7 @@ const alike: fc.Arbitrary<RequestShape> = fc.record({
 const lane = fc.integer({ min: 0, max: 2 })
 const back = fc.integer({ min: 0, max: 7 })
 
-const actions = (requests: fc.Arbitrary<RequestShape>): fc.Arbitrary<Action> => fc.oneof(
+export const actions = (requests: fc.Arbitrary<RequestShape>): fc.Arbitrary<Action> => fc.oneof(
   { weight: 6, arbitrary: fc.record({ type: fc.constant('request' as const), request: requests }) },
   { weight: 9, arbitrary: fc.record({ type: fc.constant('begin' as const), lane }) },
   { weight: 8, arbitrary: fc.record({ type: fc.constant('end' as const), lane }) },
@@ -117,7 +117,7 @@ const faults = fc.oneof(
 export const scenarios: fc.Arbitrary<Scenario> = fc.oneof(
   fc.record({
     config: configs({ laneCount: 3, slotsPerLane: [1, 4], contextSize: [2, 160], spareStepTokens: 60 }),
-    actions: fc.array(actions(request), { minLength: 5, maxLength: 120 }),
+    actions: fc.array(actions(crowdedRequest), { minLength: 5, maxLength: 120 }),
     faults
   }),
   fc.record({
