@@ -47,8 +47,8 @@ export class Rhythm {
       ? Math.max(defaultTargetMs - decodeMs, leastTimesDecode * decodeMs)
       : this.#targetMs - decodeMs
     const wholeRoomMs = this.#targetMs === 'auto' ? Math.max(roomMs, longestForWholePieceMs) : roomMs
-    if (wholePiece * tokenMs <= wholeRoomMs) return Math.max(wholePiece, Math.floor(roomMs / tokenMs))
-    return Math.min(wholePiece - 1, Math.max(smallestPiece, Math.floor(roomMs / (this.#smallPieceTokenMs ?? tokenMs))))
+    if (wholePiece * tokenMs <= wholeRoomMs) return Math.max(wholePiece, tokensIn(roomMs, tokenMs))
+    return Math.min(wholePiece - 1, Math.max(smallestPiece, tokensIn(roomMs, this.#smallPieceTokenMs ?? tokenMs)))
   }
 
   /** A step took so long. */
@@ -72,3 +72,6 @@ export class Rhythm {
 }
 
 const mix = (known: number | null, latest: number): number => known === null ? latest : known + newest * (latest - known)
+
+/** There may be neither time nor cost. */
+const tokensIn = (roomMs: Millis, tokenMs: Millis): number => tokenMs === 0 ? Infinity : Math.floor(roomMs / tokenMs)
