@@ -3,12 +3,13 @@ import { ServerError } from '../domain/errors.ts'
 import type { LaneId, Millis, SequenceId, Token } from '../domain/ids.ts'
 import { planSize, type SlotWork, type StepPlan, type WorkOutcome } from './plan.ts'
 import { admissionPolicies, type AdmissionPolicy } from './policies/admission.ts'
-import { holdsPrefix, place } from './policies/placement.ts'
+import { place } from './policies/placement.ts'
 import { Rhythm } from './policies/rhythm.ts'
 import { Turns } from './policies/turns.ts'
 import type { NewSequence, SchedulerConfig, SchedulerSnapshot, SequenceEvent } from './scheduler-types.ts'
 import { Sequence } from './sequence.ts'
 import { ServiceRate } from './service-rate.ts'
+import { mendBrokenPromises, readerFor, settleSharedPrefills } from './shared-prefill.ts'
 import { SlotTable } from './slot-table.ts'
 
 /** Of so many steps, one reads prompts in order of admission. */
@@ -194,6 +195,8 @@ export class Scheduler {
   schedule (laneId: LaneId, now: Millis): StepPlan | null {
     const lane = this.#lane(laneId)
     if (lane.inFlight !== null) throw new Error(`Lane ${laneId} is carrying out plan ${lane.inFlight.id}`)
+    // Before free slots are given away: what a leader left behind in one is for those that waited for it.
+    settleSharedPrefills(this.#running.values(), this.#table)
     this.#admit(lane, now)
 
     const sequences = this.#runningIn(laneId)
@@ -201,7 +204,7 @@ export class Scheduler {
     const adapters = lane.turns.next(adapterSetsOf(sequences))
     const turn = sequences.filter((sequence) => sequence.request.adapters.key === adapters.key)
     // Before anything is asked about what is pending: it changes that.
-    for (const sequence of turn) dropStaleCopy(sequence)
+    for (const sequence of turn) mendBrokenPromises(sequence, this.#table)
 
     const work: SlotWork[] = []
     let budget = this.#config.stepTokens
@@ -215,7 +218,8 @@ export class Scheduler {
     // other adapter sets too, can wait for their next token.
     turn.filter(isDecoding).forEach(include)
     if (sequences.some(isFlowing)) budget = Math.min(budget, lane.rhythm.promptBudget)
-    this.#inOrder(turn.filter((sequence) => !isDecoding(sequence))).forEach(include)
+    const readers = new Set(this.#inOrder(turn.filter((sequence) => !isDecoding(sequence))).map(readerFor))
+    for (const reader of readers) if (!isDecoding(reader)) include(reader)
     const plan: StepPlan = {
       id: ++this.#planCount,
       lane: laneId,
@@ -325,12 +329,17 @@ export class Scheduler {
     const placement = place(sequence, this.#table)
     if (placement === null) throw new Error(`There is no free slot for sequence ${sequence.id}`)
     this.#table.take(placement.slot, sequence, placement.keep, placement.copyFrom)
+    sequence.awaits = placement.awaits
     this.#waiting.delete(sequence.id)
     this.#admission.leave(sequence)
-    // What was computed for it once is paid for.
-    this.#admission.admit(sequence, sequence.wasAdmitted ? 0 : sequence.pending, now)
-    if (sequence.wasAdmitted) this.#displacedCount--
-    else this.#waitingTokens -= sequence.promptLength
+    // Nobody pays twice.
+    this.#admission.admit(sequence, sequence.wasAdmitted ? 0 : sequence.toCompute, now)
+    if (sequence.wasAdmitted) {
+      this.#displacedCount--
+    } else {
+      sequence.paidTokens = sequence.toCompute
+      this.#waitingTokens -= sequence.promptLength
+    }
     sequence.wasAdmitted = true
     this.#running.set(sequence.id, sequence)
   }
@@ -346,6 +355,7 @@ export class Scheduler {
     sequence.preemptions++
     sequence.slot = null
     sequence.copyFrom = null
+    sequence.awaits = null
     sequence.computed = 0
     this.#waiting.set(sequence.id, sequence)
     this.#displacedCount++
@@ -401,6 +411,7 @@ export class Scheduler {
   #start (sequence: Sequence, now: Millis): void {
     sequence.wasPlanned = true
     sequence.startedAt = now
+    this.#admission.adjust(sequence, sequence.pending - sequence.paidTokens)
     this.#counters.prefixQueriedTokens += sequence.promptLength
     this.#counters.prefixHitTokens += sequence.cachedTokens
   }
@@ -509,14 +520,6 @@ export class Scheduler {
     if (lane === undefined) throw new RangeError(`Lane ${id} does not exist; there are ${this.#lanes.length}`)
     return lane
   }
-}
-
-/** Between its placement and its first plan, the slot to copy from may have been given away and overwritten. */
-function dropStaleCopy (sequence: Sequence): void {
-  if (sequence.copyFrom === null || holdsPrefix(sequence.copyFrom, sequence, sequence.computed)) return
-  sequence.copyFrom = null
-  sequence.computed = 0
-  sequence.cachedTokens = 0
 }
 
 const areWaiting = (count: number): string => count === 1 ? '1 request is waiting' : `${Math.max(0, count)} requests are waiting`

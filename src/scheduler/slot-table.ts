@@ -21,6 +21,7 @@ export class SlotTable {
   readonly slots: readonly Slot[]
   readonly #lanes: readonly (readonly Slot[])[]
   #releases = 0
+  #admissions = 0
 
   constructor (laneCount: number, slotsPerLane: number) {
     this.slots = Array.from({ length: laneCount * slotsPerLane }, (_, index): Slot => ({
@@ -65,6 +66,24 @@ export class SlotTable {
     sequence.copyFrom = copyFrom
     sequence.computed = keep
     sequence.cachedTokens = keep
+    sequence.awaits = null
+    sequence.admission = ++this.#admissions
+  }
+
+  /** Lets a sequence that was in no plan yet begin with a copy of another slot's first `keep` tokens, or with nothing. */
+  copy (sequence: Sequence, source: Slot | null, keep: number): void {
+    if (sequence.slot !== null) sequence.slot.residentLength = 0
+    sequence.copyFrom = source
+    sequence.computed = keep
+    sequence.cachedTokens = keep
+  }
+
+  /** Moves a sequence that was in no plan yet to an idle slot, whose first `keep` tokens it begins with; its old one is idle then. */
+  move (sequence: Sequence, slot: Slot, keep: number): void {
+    const { admission } = sequence
+    if (sequence.slot !== null) this.release(sequence.slot)
+    this.take(slot, sequence, keep, null)
+    sequence.admission = admission
   }
 
   /** Frees a slot; what its cache holds stays for whoever can use it. */

@@ -16,6 +16,8 @@ export interface AdmissionPolicy {
   next (passed: ReadonlySet<Sequence>, now: Millis): Sequence | null
   /** It was given a slot, with so many prompt tokens to pay for. Called after `leave`. */
   admit (sequence: Sequence, promptTokens: number, now: Millis): void
+  /** So many more prompt tokens than `admit` was told are computed for it; fewer, if negative. */
+  adjust (sequence: Sequence, promptTokens: number): void
   /** A token was drawn for it. */
   charge (sequence: Sequence): void
   /** It gave its slot back, or lost it. */

@@ -30,7 +30,7 @@ interface Tenant {
  * two tenants that wait all the time differs by no more than what their slots hold at once can cost.
  *
  * A tenant that has no slot at all need not wait for a free one: it takes that of the youngest sequence of the tenant that is furthest
- * over its share of them. No sequence loses its slot twice for this.
+ * over its share of them, unless that has had less service. No sequence loses its slot twice for this.
  *
  * A full line is shared out too: who has fewer waiting may push out the newest of who has most.
  */
@@ -86,6 +86,10 @@ export class FairShare {
     if (this.#waiting === 0) this.#floor = Math.max(this.#floor, tenant.counter)
   }
 
+  adjust (sequence: Sequence, promptTokens: number): void {
+    this.#tenantOf(sequence).counter += promptTokens * promptTokenCost / sequence.weight
+  }
+
   charge (sequence: Sequence): void {
     this.#tenantOf(sequence).counter += drawnTokenCost / sequence.weight
   }
@@ -115,7 +119,7 @@ export class FairShare {
     for (const sequence of running) {
       const tenant = this.#tenantOf(sequence)
       // Its last slot is nobody's to take, and no stream stops twice for this.
-      if (sequence.preemptions > 0 || tenant.running < 2 || tenant.running * totalWeight <= this.#running * tenant.weight) continue
+      if (tenant.counter < best.tenant.counter || sequence.preemptions > 0 || tenant.running < 2 || tenant.running * totalWeight <= this.#running * tenant.weight) continue
       if (furthest !== null && furthest !== tenant && tenant.running / tenant.weight <= furthest.running / furthest.weight) continue
       furthest = tenant
       victim = sequence

@@ -53,6 +53,8 @@ export class PriorityClasses implements AdmissionPolicy {
     its.shares.admit(sequence, promptTokens)
   }
 
+  adjust (sequence: Sequence, promptTokens: number): void { this.#classOf(sequence).shares.adjust(sequence, promptTokens) }
+
   charge (sequence: Sequence): void { this.#classOf(sequence).shares.charge(sequence) }
 
   release (sequence: Sequence): void {

@@ -208,6 +208,15 @@ describe('fair share', () => {
       expect(takeover(policy, slots)).toEqual(['c-1', 'b-3'])
     })
 
+    it('takes nothing from who has had less service', () => {
+      const policy = create()
+      const slots = running(policy, ...sequences('a-1', 'b-1', 'b-2'))
+      policy.join(sequence('c-1'), 0)
+      expect(takeover(policy, slots)).toEqual(['c-1', 'b-2'])
+      for (const one of sequences('a-1', 'c-2')) policy.charge(one)
+      expect(takeover(policy, slots)).toBeNull()
+    })
+
     it('leaves everybody a slot, and what is within a share', () => {
       const policy = create()
       const slots = running(policy, ...sequences('a-1', 'b-1'))

@@ -96,6 +96,23 @@ const alike: fc.Arbitrary<RequestShape> = fc.record({
   timeoutMs: fc.constant(1_000_000)
 })
 
+/** Long prompts that begin alike and come close together: sequences wait for each other's prefill, and lose whom they wait for. */
+const crowd: fc.Arbitrary<RequestShape> = fc.record({
+  tenant: fc.constantFrom(0, 0, 1),
+  priority: fc.constantFrom<Priority>('normal', 'normal', 'normal', 'batch'),
+  weight: fc.constant(1),
+  family: fc.constantFrom(0, 0, 0, 1),
+  sharedLength: fc.constantFrom(100, 130, 130, 200, 230),
+  ownTokens: fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 1, maxLength: 3 }),
+  adapters: fc.constantFrom(0, 0, 0, 1),
+  choices: fc.constantFrom(1, 1, 1, 2),
+  maxTokens: fc.integer({ min: 1, max: 3 }),
+  ignoresEos: fc.constant(true),
+  seed: fc.constant(null),
+  queueTimeoutMs: timeout,
+  timeoutMs: timeout
+})
+
 const lane = fc.integer({ min: 0, max: 2 })
 const back = fc.integer({ min: 0, max: 7 })
 
@@ -123,6 +140,11 @@ export const scenarios: fc.Arbitrary<Scenario> = fc.oneof(
   fc.record({
     config: configs({ laneCount: 2, slotsPerLane: [2, 4], contextSize: [44, 60], spareStepTokens: 20 }),
     actions: fc.array(actions(alike), { minLength: 40, maxLength: 200 }),
+    faults
+  }),
+  fc.record({
+    config: configs({ laneCount: 2, slotsPerLane: [2, 6], contextSize: [236, 300], spareStepTokens: 100 }),
+    actions: fc.array(actions(crowd), { minLength: 20, maxLength: 80 }),
     faults
   })
 )
