@@ -79,6 +79,16 @@ describe('drawbridge bench, against a server whose times are known', () => {
     expect(stdout).toContain('All 4 requests failed')
   })
 
+  it.each(['stdout', 'stderr'] as const)('keeps its exit code when nobody reads %s', async (output) => {
+    await using server = await ScriptedServer.start((number) => ({ ...quick, ...(number < 2 ? {} : { fault: 'http 500' }) }))
+    const child = spawn(process.execPath, [mainFile, 'bench', server.url, '--requests', '4', '--warmup', '0', '--json', fileIn(`no-${output}.json`)], { stdio: ['ignore', 'pipe', 'pipe'] })
+    child.stdout.resume()
+    child.stderr.resume()
+    child[output].destroy()
+    expect(await once(child, 'close')).toEqual([1, null])
+    expect(JSON.parse(readFileSync(fileIn(`no-${output}.json`), 'utf8'))).toMatchObject({ failed: 4 })
+  })
+
   it('says so when the server tells no usage', async () => {
     await using server = await ScriptedServer.start(() => ({ ...quick, fault: 'no usage' }))
     const run = await benchJson(server.url, '--requests', '3', '--warmup', '0')
