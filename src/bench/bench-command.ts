@@ -8,11 +8,12 @@ import { parseOptions, type BenchOptions } from './parse-options.ts'
 import { ProgressLine } from './progress-line.ts'
 import type { BenchReport, BenchRun, Saturation } from './report/bench-run.ts'
 import { compareRuns } from './report/compare.ts'
-import { htmlReport } from './report/html/html-report.ts'
+import { readReport } from './report/read-report.ts'
+import { checkWritable } from './report/report-file.ts'
 import { describeMachine } from './report/report-machine.ts'
-import { checkWritable, readJson, writeJson, writeText } from './report/report-file.ts'
 import { findSaturation } from './report/saturation.ts'
 import { terminalReport, withoutControls } from './report/terminal.ts'
+import { writeReport, type ReportFiles } from './report/write-report.ts'
 import { BenchRunner } from './run-bench.ts'
 
 /** Flags whose values are secrets. */
@@ -30,12 +31,13 @@ export async function benchCommand (argv: readonly string[], environment: NodeJS
     process.stdout.write(benchHelp())
     return 0
   }
+  const { jsonFile, htmlFile } = command.type === 'run' ? command.options : command
+  checkWritable('--json', jsonFile)
+  checkWritable('--html', htmlFile)
   if (command.type === 'compare') {
     publish(compareFiles(command.files, argv, version), command)
     return 0
   }
-  checkWritable('--json', command.options.jsonFile)
-  checkWritable('--html', command.options.htmlFile)
   const interruption = new AbortController()
   // Every request listens.
   setMaxListeners(0, interruption.signal)
@@ -83,7 +85,7 @@ function reportOf (runs: readonly BenchRun[], options: BenchOptions, command: st
 }
 
 function compareFiles (files: readonly [string, string], argv: readonly string[], version: string): BenchReport {
-  const [a, b] = files.map((file) => labelled(readJson(file), file)) as [BenchReport, BenchReport]
+  const [a, b] = files.map((file) => labelled(readReport(file), file)) as [BenchReport, BenchReport]
   const names = [a, b].map(({ runs }) => runs[0]?.drawbridge.server ?? '')
   // Two runs of one server, before and after a change, say.
   const rename = ({ runs }: BenchReport, name: string): readonly BenchRun[] => runs.map((run) => ({ ...run, drawbridge: { ...run.drawbridge, server: name } }))
@@ -107,11 +109,9 @@ function labelled (report: BenchReport, file: string): BenchReport {
   return report
 }
 
-function publish (report: BenchReport, { jsonFile, htmlFile }: { readonly jsonFile: string | null, readonly htmlFile: string | null }): void {
+function publish (report: BenchReport, wanted: ReportFiles): void {
   process.stdout.write(`${withoutControls(terminalReport(report))}\n`)
-  if (jsonFile !== null) writeJson(jsonFile, report)
-  if (htmlFile !== null) writeText('--html', htmlFile, htmlReport(report))
-  const files = [jsonFile, htmlFile].filter((file) => file !== null)
+  const files = writeReport(report, wanted)
   if (files.length > 0) process.stdout.write(`\nWritten: ${files.join(', ')}\n`)
 }
 

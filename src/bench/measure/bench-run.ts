@@ -80,11 +80,12 @@ export function summarizeRun (records: readonly RequestRecord[], facts: RunFacts
     ...vllmStatistics(latencies),
     input_lens: records.map((record) => record.inputTokens ?? 0),
     output_lens: records.map((record) => record.outputTokens ?? 0),
-    ttfts: records.map((record) => (ttftOf(record) ?? 0) / 1000),
-    itls: records.map((record) => itlsOf(record).map((gap) => gap / 1000)),
-    latencies: records.map((record) => e2elOf(record) / 1000),
-    start_times: records.map(({ sentAt }) => sentAt / 1000),
-    queue_times: records.map(({ scheduledAt, sentAt }) => (sentAt - scheduledAt) / 1000),
+    ttfts: records.map((record) => secondsOf(ttftOf(record) ?? 0)),
+    itls: records.map((record) => itlsOf(record).map(secondsOf)),
+    latencies: records.map((record) => secondsOf(e2elOf(record))),
+    start_times: records.map(({ sentAt }) => secondsOf(sentAt)),
+    // Of the rounded moments, so that these can be got back.
+    queue_times: records.map(({ scheduledAt, sentAt }) => (microsecondsOf(sentAt) - microsecondsOf(scheduledAt)) / 1e6),
     generated_texts: facts.keepsTexts ? records.map(({ text }) => text) : [],
     errors: records.map(({ failure }) => failure === null ? '' : `${failure.kind}: ${failure.message}`),
     drawbridge: {
@@ -115,6 +116,10 @@ export function summarizeRun (records: readonly RequestRecord[], facts: RunFacts
     }
   }
 }
+
+/** To the microsecond: more digits say nothing, and make files twice as large. */
+const microsecondsOf = (ms: number): number => Math.round(ms * 1000)
+const secondsOf = (ms: number): number => microsecondsOf(ms) / 1e6
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
 

@@ -70,6 +70,12 @@ describe('summarizeRun', () => {
     expect(run.date).toBe('20261125-213804')
   })
 
+  it('has lists of whole microseconds', () => {
+    const run = runOf([recordOf({ sentAt: 1.000_123_4, scheduledAt: 0.5, outputTimes: [101.234_567_8, 121.1], endedAt: 130.7 / 3 + 100 })])
+    expect([run.start_times, run.queue_times, run.ttfts, run.itls, run.latencies]).toEqual([[0.001], [0.0005], [0.100234], [[0.019865]], [0.142567]])
+    expect(run.mean_ttft_ms).toBeCloseTo(100.234_444_4, 6)
+  })
+
   it('does not average failures away', () => {
     const run = runOf([...records, recordOf({ sentAt: 100, ttftMs: 5, tokens: 2, failure }), recordOf({ sentAt: 100, endedAt: 61_000, tokens: 0, failure })])
     expect(run).toMatchObject({ completed: 10, failed: 2, total_output_tokens: 60, median_ttft_ms: 145 })
