@@ -7,7 +7,7 @@ import { GeneratorWatch } from './measure/generator-watch.ts'
 import { serverMetricsBetween } from './measure/server-metrics.ts'
 import type { BenchOptions } from './parse-options.ts'
 import type { BenchRun } from './report/bench-run.ts'
-import { createMix, weightedMix, type Mix } from './workload/mix.ts'
+import { createMix, shareOut, weightedMix, type Mix } from './workload/mix.ts'
 import { conversationsPerRun, type Workload } from './workload/workload.ts'
 
 /** Those of warm-ups, beyond all runs. */
@@ -113,6 +113,7 @@ export class BenchRunner {
     // Another seed than the tenants': who asks shall not decide what is asked.
     const models = createMix(this.#options.modelMix, server.models, mixSeed(seed, 0x7fff_0003))
     const tenantMix: Mix<Tenant> | null = tenants.length === 0 ? null : weightedMix(tenants, tenants.map(({ weight }) => weight), seed)
+    const users = tenantMix === null || shape.type === 'open' ? null : shareOut(shape.concurrency, tenantMix.weights)
     const before = await server.sampleMetrics()
     const watch = new GeneratorWatch()
     const date = new Date()
@@ -154,8 +155,8 @@ export class BenchRunner {
       maxConcurrency: shape.type === 'open' ? shape.maxConcurrency : shape.concurrency,
       maxRunning: result.maxRunning,
       lastSentAt: result.lastSentAt,
-      models: models.items.map((name, index) => ({ name, weight: models.weights[index] ?? 0 })),
-      tenants: tenantMix?.items.map(({ name }, index) => ({ name, weight: tenantMix.weights[index] ?? 0 })) ?? [],
+      models: models.items,
+      tenants: tenantMix?.items.map(({ name }, index) => ({ name, users: users?.[index] ?? null })) ?? [],
       keepsTexts: this.#options.keepsTexts
     })
     this.#observer.onRunEnd(run)

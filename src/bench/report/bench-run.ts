@@ -38,7 +38,7 @@ export interface Share {
   readonly output_tokens: number
   /** Output tokens of completed requests per second of the run. */
   readonly output_throughput: number
-  /** How much load it was meant to have, as a share of all (0 to 1); equal shares where nothing was asked for. */
+  /** The share of the load that it had (0 to 1): of the users, where tenants have users of their own; else of the requests. */
   readonly weight: number
   /** Requests that met all objectives, per second; null without objectives. */
   readonly goodput: number | null
@@ -46,11 +46,16 @@ export interface Share {
 }
 
 /**
- * Jain's index, 1 when all have the same and 1/n when one has everything: of the output tokens that each got per unit
- * of its weight, and of the mean TTFT that each saw. Null with fewer than two to compare.
+ * Jain's index, 1 when all have the same and 1/n when one has everything. Null with fewer than two to compare. How many requests each
+ * one sends is the bench's own draw, so nothing is taken of sums but where each has users of its own, who ask as soon as they are
+ * answered.
  */
 export interface Fairness {
+  /** Of the output tokens that each got per user; null where they have no users of their own: in open loops, and between models. */
   readonly output_tokens: number | null
+  /** Of the share of its requests that each got completed. */
+  readonly completed: number | null
+  /** Of the mean TTFT that each saw. */
   readonly ttft: number | null
 }
 

@@ -1,6 +1,7 @@
-import { latencyNames, type BenchReport, type BenchRun, type Comparison, type Share } from './bench-run.ts'
+import { latencyNames, type BenchReport, type BenchRun, type Comparison, type Fairness, type Share } from './bench-run.ts'
+import { fairnessTexts } from './fairness-texts.ts'
 import { formatNumber, formatTable } from './table.ts'
-import { betterOf, suspiciousCacheShare } from './verdict.ts'
+import { betterOf, suspiciousCacheShare, unaskedWarnings } from './verdict.ts'
 
 /** What is printed when a benchmark has ended. */
 export function terminalReport ({ runs, saturation, comparison }: BenchReport): string {
@@ -80,13 +81,18 @@ function describeRuns (runs: readonly BenchRun[]): string[] {
 }
 
 function describeShares ({ drawbridge: { server, per_model: models, per_tenant: tenants, per_kind: kinds, fairness } }: BenchRun): string[] {
-  const table = (title: string, shares: readonly Share[], index: number | null): string => shares.length < 2
+  const table = (title: string, shares: readonly Share[], index: Fairness | null): string => shares.length < 2
     ? ''
     : `${formatTable([`${title} (${server})`, 'requests', 'failed', 'output tokens/s', 'TTFT p50', 'p99', 'TPOT p50', 'p99'], shares.map((share) => [
       share.name, String(share.requests), String(share.failed), formatNumber(share.output_throughput),
       ...[share.latencies.ttft, share.latencies.tpot].flatMap(({ p50, p99, count }) => [p50, p99].map((value) => count === 0 ? '-' : formatNumber(value)))
-    ]))}${index === null ? '' : `\nJain's index of output tokens per share: ${index.toFixed(3)}`}`
-  return [table('model', models, fairness.models.output_tokens), table('tenant', tenants, fairness.tenants.output_tokens), table('kind', kinds, null)]
+    ]))}${index === null ? '' : describeFairness(index)}`
+  return [table('model', models, fairness.models), table('tenant', tenants, fairness.tenants), table('kind', kinds, null)]
+}
+
+function describeFairness (fairness: Fairness): string {
+  const parts = fairnessTexts.flatMap(({ key, text }) => fairness[key] === null ? [] : [`${fairness[key].toFixed(3)} of ${text}`])
+  return parts.length === 0 ? '' : `\nJain's index: ${parts.join(', ')}`
 }
 
 function describeErrors ({ drawbridge: { errors, server, load } }: BenchRun): string {
@@ -102,6 +108,7 @@ export function warningsOf (run: BenchRun): readonly string[] {
     ...generator.warnings,
     ...(run.failed > 0 ? [run.completed === 0 ? `All ${run.failed} requests failed` : `${run.failed} of ${run.num_prompts} requests failed; latencies are of the others`] : []),
     ...(silent > 0 ? [`For ${silent} requests the server told no usage; token figures and TPOT are without them`] : []),
+    ...unaskedWarnings(run),
     ...(cachedShare === null ? [] : [`${Math.round(cachedShare * 100)} % of the prompt tokens were in the server's cache: it was asked the same before`]),
     ...(stalls.count > 0 ? [`${stalls.count} times a stream stood still for more than a second, once for ${formatNumber(stalls.longest_ms)} ms`] : [])
   ]

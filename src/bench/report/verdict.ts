@@ -1,4 +1,4 @@
-import type { BenchRun, Ratio } from './bench-run.ts'
+import type { BenchRun, Ratio, Share } from './bench-run.ts'
 
 /** A smaller difference matters to nobody. */
 const smallestDifference = 0.02
@@ -17,4 +17,17 @@ export function betterOf ({ isHigherBetter, median, min, max, ratios }: Ratio): 
 /** The share of prompt tokens that a server had in a cache although nothing in the workload was asked twice; null when it is as it should be. */
 export function suspiciousCacheShare ({ total_input_tokens: tokens, drawbridge: { asks_anew: asksAnew, cached_tokens: cached } }: BenchRun): number | null {
   return asksAnew && tokens > 0 && cached / tokens > mostCachedShare ? cached / tokens : null
+}
+
+/** Of models and tenants for which nothing was sent, so that nothing is known of them. */
+export function unaskedWarnings ({ max_concurrency: concurrency, drawbridge: { load, per_model: models, per_tenant: tenants } }: BenchRun): readonly string[] {
+  const unasked = (shares: readonly Share[]): readonly Share[] => shares.filter(({ requests }) => requests === 0)
+  const sentence = (noun: string, shares: readonly Share[]): string[] => shares.length === 0
+    ? []
+    : [`Nothing was sent for ${shares.length === 1 ? noun : `${noun}s`} ${shares.map(({ name }) => name).join(', ')}`]
+  const withoutUsers = load.type === 'closed' && concurrency !== null && concurrency < tenants.length
+  return [
+    ...sentence('model', unasked(models)),
+    ...sentence('tenant', unasked(tenants)).map((text) => withoutUsers ? `${text}: with concurrency ${concurrency} not each of the ${tenants.length} has a user` : text)
+  ]
 }

@@ -47,7 +47,7 @@ export const factsOf = (fields: Partial<RunFacts> = {}): RunFacts => ({
   maxConcurrency: 1,
   maxRunning: 1,
   lastSentAt: 0,
-  models: [{ name: 'm', weight: 1 }],
+  models: ['m'],
   tenants: [],
   keepsTexts: false,
   ...fields

@@ -136,8 +136,8 @@ export function syntheticRun (options: SyntheticOptions = {}): BenchRun {
       per_tenant: shares(options.tenants ?? ['default']),
       per_kind: shares(options.kinds ?? ['chat']),
       fairness: {
-        models: { output_tokens: models.length > 1 ? 0.973 : null, ttft: models.length > 1 ? 0.912 : null },
-        tenants: { output_tokens: options.tenants ? 0.99 : null, ttft: options.tenants ? 0.85 : null }
+        models: { output_tokens: null, completed: models.length > 1 ? 0.973 : null, ttft: models.length > 1 ? 0.912 : null },
+        tenants: { output_tokens: options.tenants ? 0.99 : null, completed: options.tenants ? 1 : null, ttft: options.tenants ? 0.85 : null }
       },
       timeline: timelineOf(made, duration),
       generator: {

@@ -24,6 +24,14 @@ describe('the terminal report', () => {
     }
   })
 
+  it('says how evenly tenants were served, and who was not', () => {
+    const text = terminalReport(reportOf([runOf([recordOf({ tenant: 'a' }), recordOf({ tenant: 'b', ttftMs: 300 })], {
+      tenants: [{ name: 'a', users: 1 }, { name: 'b', users: 1 }, { name: 'c', users: 0 }], maxConcurrency: 2
+    })]))
+    expect(text).toContain("Jain's index: 1.000 of output tokens per user, 1.000 of the share of requests that were completed, 0.800 of mean TTFT")
+    expect(text).toContain('Warning: Nothing was sent for tenant c: with concurrency 2 not each of the 3 has a user.')
+  })
+
   it('has a line for each of several runs, their saturation and their ratios', () => {
     const runs = [1, 2].map((repetition) => runOf([recordOf()], { server: 'a', repetition }))
     const others = [1, 2].map((repetition) => runOf([recordOf({ gapMs: 40 })], { server: 'b', repetition }))
