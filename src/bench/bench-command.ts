@@ -6,12 +6,12 @@ import { createWorkload } from './create-workload.ts'
 import { benchHelp } from './help.ts'
 import { parseOptions, type BenchOptions } from './parse-options.ts'
 import { ProgressLine } from './progress-line.ts'
-import type { BenchReport, BenchRun, Saturation } from './report/bench-run.ts'
+import type { BenchReport, BenchRun } from './report/bench-run.ts'
 import { compareRuns } from './report/compare.ts'
 import { readReport } from './report/read-report.ts'
 import { checkWritable } from './report/report-file.ts'
 import { describeMachine } from './report/report-machine.ts'
-import { findSaturation } from './report/saturation.ts'
+import { saturationsOf } from './report/saturation.ts'
 import { terminalReport, withoutControls } from './report/terminal.ts'
 import { writeReport, type ReportFiles } from './report/write-report.ts'
 import { BenchRunner } from './run-bench.ts'
@@ -74,14 +74,9 @@ async function runServers (options: BenchOptions, signal: AbortSignal): Promise<
 
 function reportOf (runs: readonly BenchRun[], options: BenchOptions, command: string, machine: BenchReport['machine']): BenchReport {
   const runsOf = (label: string): readonly BenchRun[] => runs.filter(({ drawbridge }) => drawbridge.server === label)
-  const isOpen = options.plan.type === 'auto-rate' || (options.plan.type === 'given' && options.plan.shapes[0]?.type === 'open')
-  const saturation = options.servers.flatMap(({ label }): readonly (Saturation & { server: string })[] => {
-    const found = findSaturation(runsOf(label), isOpen ? 'rate' : 'concurrency')
-    return found === null ? [] : [{ server: label, ...found }]
-  })
   const [first, second] = options.servers
   const comparison = first === undefined || second === undefined ? null : compareRuns(runsOf(first.label), runsOf(second.label))
-  return { drawbridge_bench: 1, command, machine, runs, saturation, comparison }
+  return { drawbridge_bench: 1, command, machine, runs, saturation: saturationsOf(runs), comparison }
 }
 
 function compareFiles (files: readonly [string, string], argv: readonly string[], version: string): BenchReport {

@@ -7,6 +7,7 @@ import { GeneratorWatch } from './measure/generator-watch.ts'
 import { serverMetricsBetween } from './measure/server-metrics.ts'
 import type { BenchOptions } from './parse-options.ts'
 import type { BenchRun } from './report/bench-run.ts'
+import { capacityOf, hasGained } from './report/throughput.ts'
 import { createMix, shareOut, weightedMix, type Mix } from './workload/mix.ts'
 import { conversationsPerRun, type Workload } from './workload/workload.ts'
 
@@ -16,8 +17,6 @@ const mostConcurrency = 1024
 /** Concurrency at which `--rate auto` finds out what a server can do. */
 const capacityConcurrency = 64
 const shares = [0.25, 0.5, 0.7, 0.8, 0.9, 1, 1.1, 1.25]
-/** Less than this is no gain. */
-const gain = 1.05
 
 export interface RunObserver {
   readonly onRunStart: (title: string, limit: RunLimit) => void
@@ -69,19 +68,13 @@ export class BenchRunner {
 
   /** Until twice the load has gained no server anything, twice in a row. */
   async #doubleConcurrency (): Promise<void> {
-    const best = new Map<string, number>()
     let inVain = 0
     for (let concurrency = 1; concurrency <= mostConcurrency && inVain < 2 && !this.#signal.aborted; concurrency *= 2) {
       const first = this.#runs.length
       for (let repetition = 1; repetition <= this.#options.repetitions; repetition++) {
         await this.#takeTurns({ type: 'closed', concurrency }, repetition)
       }
-      let hasGained = false
-      for (const { output_throughput: throughput, drawbridge: { server } } of this.#runs.slice(first)) {
-        if (throughput > (best.get(server) ?? 0) * gain) hasGained = true
-        best.set(server, Math.max(throughput, best.get(server) ?? 0))
-      }
-      inVain = hasGained ? 0 : inVain + 1
+      inVain = hasGained(this.#runs.slice(0, first), this.#runs.slice(first)) ? 0 : inVain + 1
     }
   }
 
@@ -89,8 +82,13 @@ export class BenchRunner {
   async #ratesToTry (template: OpenLoop): Promise<readonly LoadShape[]> {
     const [server] = this.#servers
     if (server === undefined) return []
-    const { request_throughput: capacity } = await this.#runOnce(server, { type: 'closed', concurrency: capacityConcurrency }, 0)
-    if (!(capacity > 0)) return []
+    const run = await this.#runOnce(server, { type: 'closed', concurrency: capacityConcurrency }, 0)
+    const capacity = capacityOf(run)
+    if (!(capacity > 0)) {
+      // What came instead of answers is all that there is to report.
+      if (run.num_prompts > 0) this.#runs.push(run)
+      return []
+    }
     return shares.map((share) => ({ ...template, rate: Number((capacity * share).toPrecision(2)) }))
   }
 

@@ -89,6 +89,14 @@ describe('drawbridge bench, against a server whose times are known', () => {
     expect(JSON.parse(readFileSync(fileIn(`no-${output}.json`), 'utf8'))).toMatchObject({ failed: 4 })
   })
 
+  it('says what kept it from finding out what a server can do', async () => {
+    await using server = await ScriptedServer.start((number) => ({ ...quick, ...(number < 2 ? {} : { fault: 'too many requests' }) }))
+    const { code, stdout } = await bench(server.url, '--rate', 'auto', '--requests', '20', '--warmup', '0')
+    expect(code).toBe(1)
+    expect(stdout).toContain('20 × http 429 queue_full')
+    expect(stdout).toContain('All 20 requests failed, each with http 429 queue_full')
+  })
+
   it('says so when the server tells no usage', async () => {
     await using server = await ScriptedServer.start(() => ({ ...quick, fault: 'no usage' }))
     const run = await benchJson(server.url, '--requests', '3', '--warmup', '0')

@@ -182,13 +182,19 @@ export interface BenchRun extends VllmStatistics {
   readonly drawbridge: BenchDetails
 }
 
+/** What a server does more of the more it can take. */
+export type ThroughputMeasure = 'output_throughput' | 'request_throughput'
+
 /** Where the load saturates the server. */
 export interface Saturation {
   /** What was varied. */
   readonly axis: 'concurrency' | 'rate'
-  /** The first value beyond which nothing is gained. Null when the sweep did not reach it. */
+  /** The first value beyond which nothing is gained. Null when the sweep did not reach it, and when nothing was answered. */
   readonly at: number | null
-  readonly best_output_throughput: number
+  /** By what loads were compared: requests where the server does not tell the usage of all. */
+  readonly measure: ThroughputMeasure
+  /** The most that it did, by that measure. */
+  readonly best: number
   readonly explanation: string
 }
 

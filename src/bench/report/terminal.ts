@@ -102,11 +102,11 @@ function describeErrors ({ drawbridge: { errors, server, load } }: BenchRun): st
 
 /** What makes a run's numbers less than they seem. */
 export function warningsOf (run: BenchRun): readonly string[] {
-  const { generator, requests_without_usage: silent, stalls } = run.drawbridge
+  const { errors, generator, requests_without_usage: silent, stalls } = run.drawbridge
   const cachedShare = suspiciousCacheShare(run)
   return [
     ...generator.warnings,
-    ...(run.failed > 0 ? [run.completed === 0 ? `All ${run.failed} requests failed` : `${run.failed} of ${run.num_prompts} requests failed; latencies are of the others`] : []),
+    ...(run.failed > 0 ? [run.completed === 0 ? `All ${run.failed} requests failed${errors.length === 1 ? `, each with ${errors[0]?.kind}` : ''}` : `${run.failed} of ${run.num_prompts} requests failed; latencies are of the others`] : []),
     ...(silent > 0 ? [`For ${silent} requests the server told no usage; token figures and TPOT are without them`] : []),
     ...unaskedWarnings(run),
     ...(cachedShare === null ? [] : [`${Math.round(cachedShare * 100)} % of the prompt tokens were in the server's cache: it was asked the same before`]),

@@ -22,7 +22,7 @@ const compareSweep = [2, 32].flatMap((concurrency) => ['drawbridge', 'llama-serv
 const loads = [1, 4, 16, 32].map((concurrency) => syntheticRun({ concurrency, requests: 100 }))
 
 const saturated = {
-  server: 'drawbridge', axis: 'concurrency', at: 16, best_output_throughput: 700, explanation: 'Beyond it, only waiting grows.'
+  server: 'drawbridge', axis: 'concurrency', at: 16, measure: 'output_throughput', best: 700, explanation: 'Beyond it, only waiting grows.'
 } as const
 
 const reports = {

@@ -36,7 +36,7 @@ describe('the terminal report', () => {
     const runs = [1, 2].map((repetition) => runOf([recordOf()], { server: 'a', repetition }))
     const others = [1, 2].map((repetition) => runOf([recordOf({ gapMs: 40 })], { server: 'b', repetition }))
     const text = terminalReport(reportOf([...runs, ...others], {
-      saturation: [{ server: 'a', axis: 'concurrency', at: 2, best_output_throughput: 1, explanation: 'Enough' }], comparison: compareRuns(runs, others)
+      saturation: [{ server: 'a', axis: 'concurrency', at: 2, measure: 'output_throughput', best: 1, explanation: 'Enough' }], comparison: compareRuns(runs, others)
     }))
     expect(text.split('\n').filter((line) => line.startsWith('| concurrency 1 '))).toHaveLength(4)
     expect(text).toContain('a: Enough.')
@@ -45,6 +45,12 @@ describe('the terminal report', () => {
 
   it('says when there was nothing', () => {
     expect(terminalReport(reportOf([]))).toBe('Nothing was answered.')
+  })
+
+  it('says what came instead of answers', () => {
+    const refused = { kind: 'http 429 queue_full', message: 'Come back' }
+    expect(warningsOf(runOf([recordOf({ failure: refused }), recordOf({ failure: refused })]))).toEqual(['All 2 requests failed, each with http 429 queue_full'])
+    expect(warningsOf(runOf([recordOf({ failure: refused }), recordOf({ failure })]))).toEqual(['All 2 requests failed'])
   })
 
   it('warns of all that makes figures doubtful', () => {
