@@ -7,8 +7,8 @@ import { benchHelp } from './help.ts'
 import { parseOptions, type BenchOptions } from './parse-options.ts'
 import { ProgressLine } from './progress-line.ts'
 import type { BenchReport, BenchRun } from './report/bench-run.ts'
+import { compareFiles } from './report/compare-files.ts'
 import { compareRuns } from './report/compare.ts'
-import { readReport } from './report/read-report.ts'
 import { checkWritable } from './report/report-file.ts'
 import { describeMachine } from './report/report-machine.ts'
 import { saturationsOf } from './report/saturation.ts'
@@ -35,13 +35,14 @@ export async function benchCommand (argv: readonly string[], environment: NodeJS
   checkWritable('--json', jsonFile)
   checkWritable('--html', htmlFile)
   if (command.type === 'compare') {
-    publish(compareFiles(command.files, argv, version), command)
+    publish(compareFiles(command.files, commandLine(argv), { ...describeMachine(), version }), command)
     return 0
   }
   const interruption = new AbortController()
   // Every request listens.
   setMaxListeners(0, interruption.signal)
-  const interrupt = (): void => interruption.abort(new StartupError('Interrupted before anything was measured'))
+  const reason = new StartupError('Interrupted before anything was measured')
+  const interrupt = (): void => interruption.abort(reason)
   // Once, so that a second Ctrl+C ends the process.
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, interrupt)
   try {
@@ -50,6 +51,10 @@ export async function benchCommand (argv: readonly string[], environment: NodeJS
     publish(reportOf(runs, command.options, commandLine(argv), machine), command.options)
     if (interruption.signal.aborted) return 130
     return runs.length === 0 || runs.some(({ completed }) => completed === 0) ? 1 : 0
+  } catch (error) {
+    if (error !== reason) throw error
+    process.stderr.write(`drawbridge: ${reason.message}\n`)
+    return 130
   } finally {
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.removeListener(name, interrupt)
   }
@@ -63,7 +68,7 @@ async function runServers (options: BenchOptions, signal: AbortSignal): Promise<
     // Both are asked what the first one's tokens make: the same questions.
     const [scale] = await Promise.all(servers.map(async (server) => await calibrate(server, options, signal)))
     if (scale === undefined) throw new RangeError('There is no server')
-    const runner = new BenchRunner(servers, options, createWorkload(options, scale), progress, signal)
+    const runner = new BenchRunner(servers, options, createWorkload(options, scale), scale.overheadTokens, progress, signal)
     progress.note('Warming up')
     await runner.warmUp()
     return await runner.run()
@@ -77,31 +82,6 @@ function reportOf (runs: readonly BenchRun[], options: BenchOptions, command: st
   const [first, second] = options.servers
   const comparison = first === undefined || second === undefined ? null : compareRuns(runsOf(first.label), runsOf(second.label))
   return { drawbridge_bench: 1, command, machine, runs, saturation: saturationsOf(runs), comparison }
-}
-
-function compareFiles (files: readonly [string, string], argv: readonly string[], version: string): BenchReport {
-  const [a, b] = files.map((file) => labelled(readReport(file), file)) as [BenchReport, BenchReport]
-  const names = [a, b].map(({ runs }) => runs[0]?.drawbridge.server ?? '')
-  // Two runs of one server, before and after a change, say.
-  const rename = ({ runs }: BenchReport, name: string): readonly BenchRun[] => runs.map((run) => ({ ...run, drawbridge: { ...run.drawbridge, server: name } }))
-  const [runsOfA, runsOfB] = names[0] === names[1] ? [rename(a, files[0]), rename(b, files[1])] : [a.runs, b.runs]
-  const comparison = compareRuns(runsOfA, runsOfB)
-  if (comparison.loads.length === 0) throw new StartupError(`${files[0]} and ${files[1]} have no load in common`)
-  return {
-    drawbridge_bench: 1,
-    command: commandLine(argv),
-    machine: { ...describeMachine(), version },
-    runs: [...runsOfA, ...runsOfB],
-    saturation: [...a.saturation, ...b.saturation],
-    comparison
-  }
-}
-
-/** A report of two servers cannot be half of a comparison. */
-function labelled (report: BenchReport, file: string): BenchReport {
-  const servers = new Set(report.runs.map(({ drawbridge }) => drawbridge.server))
-  if (servers.size !== 1) throw new StartupError(`${file} has runs of ${servers.size} servers; --compare takes reports of one`)
-  return report
 }
 
 function publish (report: BenchReport, wanted: ReportFiles): void {

@@ -29,15 +29,18 @@ export class BenchRunner {
   readonly #servers: readonly BenchServer[]
   readonly #options: BenchOptions
   readonly #workload: Workload
+  readonly #templateTokens: number
   readonly #observer: RunObserver
   readonly #signal: AbortSignal
   readonly #runs: BenchRun[] = []
   #loads = 0
 
-  constructor (servers: readonly BenchServer[], options: BenchOptions, workload: Workload, observer: RunObserver, signal: AbortSignal) {
+  /** @param templateTokens what a chat template adds to each prompt. */
+  constructor (servers: readonly BenchServer[], options: BenchOptions, workload: Workload, templateTokens: number, observer: RunObserver, signal: AbortSignal) {
     this.#servers = servers
     this.#options = options
     this.#workload = workload
+    this.#templateTokens = templateTokens
     this.#observer = observer
     this.#signal = signal
   }
@@ -144,6 +147,8 @@ export class BenchRunner {
       seed,
       text_seed: textSeed,
       asks_anew: this.#workload.asksAnew,
+      template_tokens: this.#templateTokens,
+      was_interrupted: result.wasInterrupted,
       is_streaming: this.#options.isStreaming,
       objectives: this.#options.objectives,
       generator,

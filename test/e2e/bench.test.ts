@@ -130,13 +130,30 @@ describe('drawbridge bench, against a server whose times are known', () => {
     expect(readFileSync(fileIn('run.json'), 'utf8')).not.toContain('key-a')
   })
 
+  it('exits with 130 when it is interrupted before anything was measured', async () => {
+    let arrived = 0
+    await using server = await ScriptedServer.start(() => {
+      arrived++
+      return { ...quick, fault: 'stall' }
+    })
+    const child = spawn(process.execPath, [mainFile, 'bench', server.url], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let stderr = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
+    child.stdout.resume()
+    const closed = once(child, 'close')
+    await waitUntil(() => arrived > 0)
+    child.kill('SIGINT')
+    expect(await closed).toEqual([130, null])
+    expect(stderr).toBe('drawbridge: Interrupted before anything was measured\n')
+  })
+
   it('reports what there is when it is interrupted', async () => {
     let arrived = 0
     await using server = await ScriptedServer.start(() => {
       arrived++
       return quick
     })
-    const child = spawn(process.execPath, [mainFile, 'bench', server.url, '--requests', '100000', '--warmup', '0'], { stdio: ['ignore', 'pipe', 'ignore'] })
+    const child = spawn(process.execPath, [mainFile, 'bench', server.url, '--requests', '100000', '--warmup', '0', '--json', fileIn('interrupted.json')], { stdio: ['ignore', 'pipe', 'ignore'] })
     let stdout = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text })
     const closed = once(child, 'close')
@@ -144,6 +161,8 @@ describe('drawbridge bench, against a server whose times are known', () => {
     child.kill('SIGINT')
     expect(await closed).toEqual([130, null])
     expect(stdout).toMatch(/requests +\d+ completed, 0 failed/)
+    expect(stdout).toContain('Warning: This run was interrupted')
+    expect(JSON.parse(readFileSync(fileIn('interrupted.json'), 'utf8'))).toHaveProperty('drawbridge.was_interrupted', true)
   })
 })
 

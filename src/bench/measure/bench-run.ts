@@ -11,7 +11,7 @@ const stallMs = 1000
 
 /** What of a run is known before it begins, and what was watched beside its requests. */
 export interface RunFacts extends Pick<BenchDetails,
-  'server' | 'url' | 'repetition' | 'load' | 'workload' | 'seed' | 'text_seed' | 'asks_anew' | 'is_streaming' | 'objectives' | 'generator' | 'server_metrics'> {
+  'server' | 'url' | 'repetition' | 'load' | 'workload' | 'seed' | 'text_seed' | 'asks_anew' | 'template_tokens' | 'was_interrupted' | 'is_streaming' | 'objectives' | 'generator' | 'server_metrics'> {
   /** UTC. */
   readonly date: Date
   readonly endpoint: 'chat' | 'completions'
@@ -99,6 +99,8 @@ export function summarizeRun (records: readonly RequestRecord[], facts: RunFacts
       seed: facts.seed,
       text_seed: facts.text_seed,
       asks_anew: facts.asks_anew,
+      template_tokens: facts.template_tokens,
+      was_interrupted: facts.was_interrupted,
       is_streaming: facts.is_streaming,
       objectives,
       good_share: good === null ? null : records.length === 0 ? 0 : good / records.length,

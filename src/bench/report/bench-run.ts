@@ -113,6 +113,10 @@ export interface BenchDetails {
   readonly text_seed: number
   /** Whether no prompt begins like another, so that cached tokens mean that the server was asked the same before. */
   readonly asks_anew: boolean
+  /** Tokens that the chat template adds to each prompt, about: a server may know these from the prompt before. */
+  readonly template_tokens: number
+  /** Whether somebody ended it before its limit: requests under way then are in no figure. */
+  readonly was_interrupted: boolean
   readonly is_streaming: boolean
   /** Objectives in ms, by latency. */
   readonly objectives: Readonly<Partial<Record<LatencyName, number>>>
@@ -215,6 +219,8 @@ export interface Ratio {
 export interface Comparison {
   readonly a: string
   readonly b: string
+  /** What else differs between the two than the server, in sentences. */
+  readonly differences: readonly string[]
   /** Per value of the sweep; one entry for runs without a sweep. */
   readonly loads: readonly { readonly description: string, readonly ratios: readonly Ratio[] }[]
 }

@@ -1,20 +1,31 @@
 import { readFileSync } from 'node:fs'
+import type { z } from 'zod'
 import { StartupError } from '../../domain/startup-error.ts'
-import type { BenchReport, BenchRun } from './bench-run.ts'
+import type { BenchRun } from './bench-run.ts'
+import { runSchema, runsSchema } from './report-schema.ts'
 
 /**
- * Reads what `writeJson` wrote.
- * @throws StartupError when it is something else.
+ * Reads the runs of a report that `writeJson` wrote.
+ * @throws StartupError when it is something else: names the file, and the field at fault.
  */
-export function readReport (file: string): BenchReport {
-  let value: Partial<BenchReport> | null
+export function readRuns (file: string): readonly BenchRun[] {
+  let value: unknown
   try {
-    value = JSON.parse(readFileSync(file, 'utf8')) as Partial<BenchReport> | null
+    value = JSON.parse(readFileSync(file, 'utf8'))
   } catch (error) {
     throw new StartupError(`The report ${file} cannot be read: ${(error as Error).message}`, { cause: error })
   }
-  if (value?.drawbridge_bench !== 1) throw new StartupError(`${file} is no report of drawbridge bench (--json writes them)`)
-  if (Array.isArray(value.runs)) return value as BenchReport
-  const { drawbridge_bench: version, command = '', machine, saturation = [], comparison = null, ...run } = value as BenchReport & BenchRun
-  return { drawbridge_bench: version, command, machine, saturation, comparison, runs: [run] }
+  const fields = typeof value === 'object' && value !== null ? value as Record<string, unknown> : {}
+  if (fields['drawbridge_bench'] !== 1) throw new StartupError(`${file} is no report of drawbridge bench (--json writes them)`)
+  const result = 'runs' in fields ? runsSchema.safeParse(fields) : runSchema.safeParse(fields)
+  if (!result.success) throw new StartupError(`${file} is no whole report of drawbridge bench: ${describeIssue(result.error)}`, { cause: result.error })
+  return 'runs' in result.data ? result.data.runs : [result.data]
+}
+
+/** The first one: the others often follow from it. */
+function describeIssue ({ issues }: z.ZodError): string {
+  const [issue] = issues
+  if (issue === undefined) return 'it is not valid'
+  const field = issue.path.map((part) => typeof part === 'number' ? `[${part}]` : `.${String(part)}`).join('').replace(/^\./, '')
+  return `${field}: ${issue.message}`
 }

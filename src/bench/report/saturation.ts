@@ -29,11 +29,12 @@ export function saturationsOf (runs: readonly BenchRun[]): BenchReport['saturati
 
 /**
  * Finds where more load gains nothing.
- * @param runs of one server, over at least two values of `axis`; null for fewer.
+ * @param runs of one server, over at least two values of `axis`; null for fewer. Interrupted ones do not count.
  */
 export function findSaturation (runs: readonly BenchRun[], axis: Saturation['axis']): Saturation | null {
-  const measure = throughputMeasure(runs)
-  const points = pointsOf(runs, axis, measure)
+  const whole = runs.filter(({ drawbridge }) => !drawbridge.was_interrupted)
+  const measure = throughputMeasure(whole)
+  const points = pointsOf(whole, axis, measure)
   if (points.length < 2) return null
   const best = Math.max(...points.map(({ throughput }) => throughput))
   if (best === 0) return { axis, at: null, measure, best, explanation: `Nothing was answered at any ${axis}` }

@@ -49,7 +49,8 @@ function describeRun (run: BenchRun): string[] {
   ]
 }
 
-const heading = ({ model_id: model, drawbridge: { server, load, workload } }: BenchRun): string => `${server} · ${model} · ${load.description} · ${workload}`
+const heading = ({ model_id: model, drawbridge: { server, load, workload, was_interrupted: wasInterrupted } }: BenchRun): string =>
+  `${server} · ${model} · ${load.description} · ${workload}${wasInterrupted ? ' · interrupted' : ''}`
 
 function describeRuns (runs: readonly BenchRun[]): string[] {
   const [first] = runs
@@ -64,7 +65,7 @@ function describeRuns (runs: readonly BenchRun[]): string[] {
     const { load, server, latencies: { ttft, tpot, itl, e2el }, generator } = run.drawbridge
     const ms = (value: number, count: number): string => count === 0 ? '-' : formatNumber(value)
     return [
-      load.description, ...(servers.size > 1 ? [server] : []), formatNumber(run.output_throughput), formatNumber(run.request_throughput),
+      `${load.description}${run.drawbridge.was_interrupted ? ' (interrupted)' : ''}`, ...(servers.size > 1 ? [server] : []), formatNumber(run.output_throughput), formatNumber(run.request_throughput),
       ms(ttft.p50, ttft.count), ms(ttft.p99, ttft.count), ms(tpot.p50, tpot.count), ms(tpot.p99, tpot.count), ms(itl.p99, itl.count),
       ms(e2el.p50, e2el.count), ms(e2el.p99, e2el.count),
       ...(hasGoodput ? [`${formatNumber((run.drawbridge.good_share ?? 0) * 100)} %`] : []), String(run.failed), `${generator.cores.toFixed(2)} cores`
@@ -105,6 +106,7 @@ export function warningsOf (run: BenchRun): readonly string[] {
   const { errors, generator, requests_without_usage: silent, stalls } = run.drawbridge
   const cachedShare = suspiciousCacheShare(run)
   return [
+    ...(run.drawbridge.was_interrupted ? ['This run was interrupted: requests that were under way do not count, and it is compared with none'] : []),
     ...generator.warnings,
     ...(run.failed > 0 ? [run.completed === 0 ? `All ${run.failed} requests failed${errors.length === 1 ? `, each with ${errors[0]?.kind}` : ''}` : `${run.failed} of ${run.num_prompts} requests failed; latencies are of the others`] : []),
     ...(silent > 0 ? [`For ${silent} requests the server told no usage; token figures and TPOT are without them`] : []),
@@ -114,8 +116,9 @@ export function warningsOf (run: BenchRun): readonly string[] {
   ]
 }
 
-function describeComparison ({ a, b, loads }: Comparison): string {
-  return loads.map(({ description, ratios }) => formatTable(
+function describeComparison ({ a, b, differences, loads }: Comparison): string {
+  const warnings = differences.map((difference) => `Warning: ${difference}.`).join('\n')
+  const tables = loads.map(({ description, ratios }) => formatTable(
     [`${b} / ${a}, ${description}`, a, b, 'ratio', 'range', 'better'],
     ratios.map((ratio) => {
       const better = betterOf(ratio)
@@ -123,5 +126,6 @@ function describeComparison ({ a, b, loads }: Comparison): string {
       const cells = [ratio.measure, formatNumber(ratio.a), formatNumber(ratio.b), ratio.median.toFixed(2), range]
       return [...cells, better === null ? '' : better === 'a' ? a : b]
     })
-  )).join('\n\n')
+  ))
+  return [...tables, warnings].filter((part) => part !== '').join('\n\n')
 }

@@ -14,9 +14,15 @@ export function betterOf ({ isHigherBetter, median, min, max, ratios }: Ratio): 
   return (median > 1) === isHigherBetter ? 'b' : 'a'
 }
 
-/** The share of prompt tokens that a server had in a cache although nothing in the workload was asked twice; null when it is as it should be. */
-export function suspiciousCacheShare ({ total_input_tokens: tokens, drawbridge: { asks_anew: asksAnew, cached_tokens: cached } }: BenchRun): number | null {
-  return asksAnew && tokens > 0 && cached / tokens > mostCachedShare ? cached / tokens : null
+/**
+ * The share of prompt tokens that a server had in a cache although nothing in the workload was asked twice; null when it is as it
+ * should be. The chat template's tokens, which are most of a very short prompt, it may know.
+ */
+export function suspiciousCacheShare (run: BenchRun): number | null {
+  const { asks_anew: asksAnew, cached_tokens: cached, template_tokens: templateTokens } = run.drawbridge
+  const ofTemplates = templateTokens * (run.completed - run.drawbridge.requests_without_usage)
+  const share = (cached - ofTemplates) / (run.total_input_tokens - ofTemplates)
+  return asksAnew && run.total_input_tokens > ofTemplates && share > mostCachedShare ? share : null
 }
 
 /** Of models and tenants for which nothing was sent, so that nothing is known of them. */

@@ -5,6 +5,7 @@ import { jainIndex } from '../../../src/bench/measure/fairness.ts'
 import { isGood, parseObjectives } from '../../../src/bench/measure/objectives.ts'
 import { starvationWarnings } from '../../../src/bench/measure/generator-watch.ts'
 import { parseMetrics, serverMetricsBetween } from '../../../src/bench/measure/server-metrics.ts'
+import { spreadOf } from '../../../src/bench/measure/spread.ts'
 import { unaskedWarnings } from '../../../src/bench/report/verdict.ts'
 import { recordOf, runOf } from './records.ts'
 
@@ -41,6 +42,13 @@ describe('quantile', () => {
 
   it('goes with the population\'s deviation', () => {
     expect(summarizeLatencies([4, 2])).toEqual({ count: 2, mean: 3, median: 3, std: 1, p50: 3, p90: 3.8, p95: 3.9, p99: 3.98, max: 4 })
+  })
+})
+
+describe('spreadOf', () => {
+  it('has the median, the least and the most', () => {
+    expect(spreadOf([3, 10, 1, 2])).toEqual({ median: 2.5, min: 1, max: 10 })
+    expect(spreadOf([100, 20, 3])).toEqual({ median: 20, min: 3, max: 100 })
   })
 })
 
@@ -134,6 +142,22 @@ describe('summarizeRun', () => {
     const run = runOf(steady, { maxRunning: 2, lastSentAt: 3000 })
     expect(run.drawbridge.steady).toEqual({ seconds: 3, output_throughput: 20, request_throughput: 2 })
     expect(runOf(steady.slice(0, 2), { maxRunning: 2, lastSentAt: 0 }).drawbridge.steady).toBeNull()
+  })
+
+  it('counts the steady part of a closed loop from when all users wait, not from the first request', () => {
+    // One request of 1 s after the other; at 2 s a second user comes.
+    const first = Array.from({ length: 6 }, (_, index) => recordOf({ sentAt: index * 1000, ttftMs: 100, gapMs: 100, tokens: 10 }))
+    const second = Array.from({ length: 4 }, (_, index) => recordOf({ sentAt: 2000 + index * 1000, ttftMs: 100, gapMs: 100, tokens: 10 }))
+    const run = runOf([...first, ...second], { maxRunning: 2, lastSentAt: 5000 })
+    expect(run.drawbridge.steady).toEqual({ seconds: 3, output_throughput: 20, request_throughput: 2 })
+    expect(run.max_concurrent_requests).toBe(2)
+  })
+
+  it('counts the steady part of an open loop from when the first answers come', () => {
+    // A request each 500 ms, each taking 2 s: from 2 s on as many end as come.
+    const records = Array.from({ length: 13 }, (_, index) => recordOf({ sentAt: index * 500, ttftMs: 2000, tokens: 1 }))
+    expect(runOf(records, { maxRunning: 4, lastSentAt: 6000, load: { type: 'open', description: '2/s' } }).drawbridge.steady)
+      .toEqual({ seconds: 4, output_throughput: 2, request_throughput: 2 })
   })
 
   it('is not upset by nothing', () => {

@@ -27,6 +27,12 @@ describe('compareRuns', () => {
     expect(loads.map(({ description }) => description)).toEqual(['concurrency 2'])
   })
 
+  it('pairs runs of the same repetition, and none that was interrupted', () => {
+    const interrupted = runOf([recordOf()], { server: 'b', repetition: 1, was_interrupted: true })
+    const { loads } = compareRuns([runWith('a', 20, 1), runWith('a', 40, 2)], [interrupted, runWith('b', 30, 2)])
+    expect(loads[0]?.ratios.find(({ measure }) => measure === 'mean_itl_ms')).toMatchObject({ ratios: [0.75], a: 40, b: 30 })
+  })
+
   it('leaves out what one of them does not have', () => {
     const failed = runOf([recordOf({ failure: { kind: 'stalled', message: '' } })], { server: 'b' })
     const { loads } = compareRuns([runWith('a', 20)], [failed])
@@ -55,6 +61,14 @@ describe('suspiciousCacheShare', () => {
     expect(suspiciousCacheShare(runOf([recordOf({ inputTokens: 100, cachedTokens: 10 })]))).toBeNull()
     expect(suspiciousCacheShare(runOf([recordOf({ inputTokens: 100, cachedTokens: 80 })], { asks_anew: false }))).toBeNull()
   })
+
+  it('does not count the chat template, which is most of a short prompt', () => {
+    const short = recordOf({ inputTokens: 40, cachedTokens: 32 })
+    const silent = recordOf({ inputTokens: null, outputTokens: null })
+    expect(suspiciousCacheShare(runOf([short, short, silent], { template_tokens: 31 }))).toBeNull()
+    expect(suspiciousCacheShare(runOf([short, short, silent], { template_tokens: 20 }))).toBe(0.6)
+    expect(suspiciousCacheShare(runOf([short], { template_tokens: 40 }))).toBeNull()
+  })
 })
 
 describe('findSaturation', () => {
@@ -65,6 +79,12 @@ describe('findSaturation', () => {
   it('finds the least concurrency that gets the best', () => {
     const runs = [[1, 100], [2, 190], [4, 350], [8, 360], [16, 355]].map(([concurrency = 0, rate = 0]) => runAt(concurrency, rate))
     expect(findSaturation(runs, 'concurrency')).toMatchObject({ axis: 'concurrency', at: 4, measure: 'output_throughput', best: 360 })
+  })
+
+  it('goes by whole runs', () => {
+    const cut = { ...runAt(8, 1000), drawbridge: { ...runAt(8, 1000).drawbridge, was_interrupted: true } }
+    expect(findSaturation([runAt(1, 100), runAt(2, 200), runAt(4, 200), cut], 'concurrency')).toMatchObject({ at: 2, best: 200 })
+    expect(findSaturation([runAt(1, 100), cut], 'concurrency')).toBeNull()
   })
 
   it('takes what is 5 % less for less', () => {

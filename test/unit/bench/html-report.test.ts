@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { BenchReport } from '../../../src/bench/report/bench-run.ts'
 import { definitions } from '../../../src/bench/report/definitions.ts'
 import { quantile } from '../../../src/bench/measure/latency-summary.ts'
 import { distribution, pooledLatencies } from '../../../src/bench/report/html/distribution.ts'
@@ -116,6 +117,7 @@ test('warnings come first', () => {
     details: {
       requests_without_usage: 3,
       asks_anew: true,
+      was_interrupted: true,
       stalls: { count: 2, longest_ms: 4200 },
       generator: {
         cpu_seconds: 9, cores: 0.98, chunks_per_second: 9000, loop_delay_p99_ms: 80, lateness_p99_ms: null, warnings: ['It used a whole core']
@@ -123,10 +125,19 @@ test('warnings come first', () => {
     }
   })]))
   const warnings = text.slice(text.indexOf('aria-label="Warnings"'), text.indexOf('Key numbers'))
-  for (const part of ['did not keep up', 'It used a whole core', 'failed.', '3 completed requests came without usage', '2 gaps, the longest 4.20 s', '% of the prompt tokens were in its cache']) {
+  for (const part of ['Interrupted.', 'ended after 200 requests', 'did not keep up', 'It used a whole core', 'failed.', '3 completed requests came without usage', '2 gaps, the longest 4.20 s', '% of the prompt tokens were in its cache']) {
     expect(warnings).toContain(part)
   }
   expect(htmlReport(reports['of a single run'])).not.toContain('aria-label="Warnings"')
+})
+
+test('a sweep of a server that tells no usage shows requests', () => {
+  const plots = (report: BenchReport) => [...htmlReport(report).matchAll(/<figcaption><b>(.*?)<\/b> <span>(.*?)<\/span>/g)].map(([, name, unit]) => `${name} ${unit}`)
+  expect(plots(reports['of a sweep'])[0]).toBe('Output tokens/s')
+  const silent = [1, 4].map((concurrency) => syntheticRun({ concurrency, requests: 20, details: { requests_without_usage: 20 } }))
+  const report = syntheticReport(silent, { saturation: [{ ...saturated, measure: 'request_throughput', best: 7.5 }] })
+  expect(plots(report)[0]).toBe('Requests completed requests/s')
+  expect(htmlReport(report)).toContain('at best 7.50 requests/s')
 })
 
 test('a comparison is coloured only where every pair agrees', () => {
@@ -137,6 +148,7 @@ test('a comparison is coloured only where every pair agrees', () => {
     comparison: {
       a: 'main',
       b: 'branch',
+      differences: [],
       loads: [{
         description: '8 at a time',
         ratios: [

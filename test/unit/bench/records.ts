@@ -38,6 +38,8 @@ export const factsOf = (fields: Partial<RunFacts> = {}): RunFacts => ({
   seed: 1,
   text_seed: 1,
   asks_anew: true,
+  template_tokens: 0,
+  was_interrupted: false,
   is_streaming: true,
   objectives: {},
   generator: { cpu_seconds: 0, cores: 0, chunks_per_second: 0, loop_delay_p99_ms: 0, lateness_p99_ms: null, warnings: [] },

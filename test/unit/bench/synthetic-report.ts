@@ -121,6 +121,8 @@ export function syntheticRun (options: SyntheticOptions = {}): BenchRun {
       seed: 42,
       text_seed: 42,
       asks_anew: false,
+      template_tokens: 0,
+      was_interrupted: false,
       is_streaming: isStreaming,
       objectives: options.hasObjectives ? { ttft: 200, tpot: 30 } : {},
       good_share: options.hasObjectives ? good.length * 0.9 / requests : null,
@@ -181,6 +183,7 @@ export function syntheticComparison (a: string, b: string, runs: readonly BenchR
   return {
     a,
     b,
+    differences: [],
     loads: descriptions.map((description) => {
       const of = (server: string) => runs.filter(({ drawbridge }) => drawbridge.server === server && drawbridge.load.description === description)
       const ratio = (measure: string, isHigherBetter: boolean, value: (run: BenchRun) => number): Ratio => {

@@ -47,6 +47,13 @@ describe('the terminal report', () => {
     expect(terminalReport(reportOf([]))).toBe('Nothing was answered.')
   })
 
+  it('says what was interrupted', () => {
+    const cut = runOf([recordOf()], { was_interrupted: true })
+    expect(terminalReport(reportOf([cut]))).toMatch(/^a · m · concurrency 1 · w · interrupted\n[^]*Warning: This run was interrupted/)
+    expect(terminalReport(reportOf([runOf([recordOf()]), cut]))).toMatch(/\| concurrency 1 +\|[^]*\| concurrency 1 \(interrupted\) +\|/)
+    expect(terminalReport(reportOf([runOf([recordOf()])]))).not.toContain('interrupted')
+  })
+
   it('says what came instead of answers', () => {
     const refused = { kind: 'http 429 queue_full', message: 'Come back' }
     expect(warningsOf(runOf([recordOf({ failure: refused }), recordOf({ failure: refused })]))).toEqual(['All 2 requests failed, each with http 429 queue_full'])
