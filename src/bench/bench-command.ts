@@ -4,7 +4,7 @@ import { BenchServer } from './bench-server.ts'
 import { calibrate } from './calibrate.ts'
 import { createWorkload } from './create-workload.ts'
 import { benchHelp } from './help.ts'
-import { parseOptions, type BenchOptions } from './parse-options.ts'
+import { parseOptions, type BenchCommand, type BenchOptions } from './parse-options.ts'
 import { ProgressLine } from './progress-line.ts'
 import type { BenchReport, BenchRun } from './report/bench-run.ts'
 import { compareFiles } from './report/compare-files.ts'
@@ -15,6 +15,7 @@ import { saturationsOf } from './report/saturation.ts'
 import { terminalReport, withoutControls } from './report/terminal.ts'
 import { writeReport, type ReportFiles } from './report/write-report.ts'
 import { BenchRunner } from './run-bench.ts'
+import { asOneLine, secretsOf, withoutQueryValues, withoutSecrets } from './secrets.ts'
 
 /** Flags whose values are secrets. */
 const secretFlags = ['--api-key', '--vs-api-key', '--tenant', '--header']
@@ -23,10 +24,20 @@ const secretFlags = ['--api-key', '--vs-api-key', '--tenant', '--header']
  * Runs `drawbridge bench`.
  * @param argv what follows `bench`.
  * @returns the exit code: 0; 1 when a run had no completed request; 130 when it was interrupted, after a report of what there was.
- * @throws StartupError for wrong flags, and servers that do not answer.
+ * @throws StartupError for wrong flags, and servers that do not answer; without keys, and without control characters of a server's.
  */
 export async function benchCommand (argv: readonly string[], environment: NodeJS.ProcessEnv, version: string): Promise<number> {
   const command = parseOptions(argv, environment)
+  try {
+    return await runCommand(command, argv, version)
+  } catch (error) {
+    if (!(error instanceof StartupError)) throw error
+    const message = command.type === 'run' ? withoutSecrets(error.message, secretsOf(command.options)) : error.message
+    throw new StartupError(asOneLine(withoutQueryValues(message)), { cause: error })
+  }
+}
+
+async function runCommand (command: BenchCommand, argv: readonly string[], version: string): Promise<number> {
   if (command.type === 'help') {
     process.stdout.write(benchHelp())
     return 0
@@ -95,7 +106,7 @@ export function commandLine (argv: readonly string[]): string {
   const words = argv.map((word, index) => {
     const [flag = '', value] = word.split(/=(.*)/s)
     if (secretFlags.includes(flag) && value !== undefined) return `${flag}=…`
-    return secretFlags.includes(argv[index - 1] ?? '') ? '…' : word
+    return secretFlags.includes(argv[index - 1] ?? '') ? '…' : withoutQueryValues(word)
   })
-  return ['drawbridge', 'bench', ...words.map((word) => /^[\w./:,=@%+-]+$/.test(word) || /^(--[a-z-]+=)?…$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)].join(' ')
+  return ['drawbridge', 'bench', ...words.map((word) => /^(--[a-z-]+=)?[\w./:,=@%+…-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)].join(' ')
 }

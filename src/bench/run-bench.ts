@@ -8,6 +8,7 @@ import { serverMetricsBetween } from './measure/server-metrics.ts'
 import type { BenchOptions } from './parse-options.ts'
 import type { BenchRun } from './report/bench-run.ts'
 import { capacityOf, hasGained } from './report/throughput.ts'
+import { asOneLine, secretsOf, withoutQueryValues, withoutSecrets } from './secrets.ts'
 import { createMix, shareOut, weightedMix, type Mix } from './workload/mix.ts'
 import { conversationsPerRun, type Workload } from './workload/workload.ts'
 
@@ -134,13 +135,20 @@ export class BenchRunner {
       signal: this.#signal
     })
     const generator = watch.stop(result.records, shape.type === 'open')
-    const run = summarizeRun(result.records, {
+    const secrets = secretsOf(this.#options)
+    const clean = (text: string): string => asOneLine(withoutSecrets(text, secrets))
+    const records = result.records.map((record) => ({
+      ...record,
+      model: asOneLine(record.model),
+      failure: record.failure === null ? null : { kind: clean(record.failure.kind), message: clean(record.failure.message) }
+    }))
+    const run = summarizeRun(records, {
       date,
       endpoint: this.#options.endpoint,
       label: server.label,
-      modelId: server.models.join(','),
+      modelId: asOneLine(server.models.join(',')),
       server: server.label,
-      url: server.url.href,
+      url: withoutQueryValues(server.url.href),
       repetition,
       load: { type: shape.type, description },
       workload: `${this.#workload.description}, ${describeLimit(limit)}`,
@@ -158,7 +166,7 @@ export class BenchRunner {
       maxConcurrency: shape.type === 'open' ? shape.maxConcurrency : shape.concurrency,
       maxRunning: result.maxRunning,
       lastSentAt: result.lastSentAt,
-      models: models.items,
+      models: models.items.map(asOneLine),
       tenants: tenantMix?.items.map(({ name }, index) => ({ name, users: users?.[index] ?? null })) ?? [],
       keepsTexts: this.#options.keepsTexts
     })

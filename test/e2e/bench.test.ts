@@ -1,6 +1,8 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -95,6 +97,32 @@ describe('drawbridge bench, against a server whose times are known', () => {
     expect(code).toBe(1)
     expect(stdout).toContain('20 × http 429 queue_full')
     expect(stdout).toContain('All 20 requests failed, each with http 429 queue_full')
+  })
+
+  it('writes no key into reports, nor what would move the cursor', async () => {
+    const answer = JSON.stringify({ choices: [{ message: { content: 'x' }, finish_reason: 'stop' }], usage: { prompt_tokens: 9, completion_tokens: 1 } })
+    let asked = 0
+    const server = createServer((request, response) => {
+      request.resume()
+      if (request.method === 'GET') return response.end(JSON.stringify({ data: [{ id: 'm\u009b2J\nnew' }] }))
+      if (request.headers.authorization !== 'Bearer sk-good-key' || ++asked > 2) {
+        response.statusCode = 401
+        return response.end(JSON.stringify({ error: { message: `No: ${request.headers.authorization}, ${request.url}`, code: 'bad\u009bkey\nsk-good-key' } }))
+      }
+      return response.end(answer)
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1?token=query-key`
+    const refused = await bench(url, '--api-key', 'sk-bad-key', '--no-stream')
+    expect(refused.code).toBe(1)
+    expect(refused.stderr).toMatch(/^drawbridge: http:\S+\/v1\?token=… does not answer with model m\ufffd2J new: http 401 bad\ufffdkey sk-good-key: No: Bearer …, \/v1\/chat\/completions\?token=…\n$/)
+    const { stdout } = await bench(url, '--api-key', 'sk-good-key', '--no-stream', '--requests', '2', '--warmup', '0', '--json', fileIn('secret.json'), '--html', fileIn('secret.html'))
+    expect(stdout).toContain('2 × http 401 bad\ufffdkey …: No: Bearer …')
+    for (const text of [stdout, readFileSync(fileIn('secret.json'), 'utf8'), readFileSync(fileIn('secret.html'), 'utf8')]) {
+      expect(text).not.toMatch(/query-key|sk-good|\u009b|m\ufffd2J\s*\nnew/)
+      expect(text).toContain('token=…')
+    }
+    server.close()
   })
 
   it('says so when the server tells no usage', async () => {

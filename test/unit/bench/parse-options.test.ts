@@ -122,6 +122,8 @@ describe('parseOptions', () => {
 
 describe('the command line in a report', () => {
   it('has no secrets', () => {
+    expect(commandLine(['http://a/v1?key=k-5&x=1', '--vs=http://b/v1?k-6', '--compare', 'what?.json']))
+      .toBe("drawbridge bench 'http://a/v1?key=…&x=…' '--vs=http://b/v1?…' --compare 'what?.json'")
     const line = commandLine(['http://a', '--api-key', 'sk-1', '--tenant=a=sk-2', '--header', 'x-key: sk-3', '--vs-api-key=sk-4', '--extra-body', '{"a": 1}'])
     expect(line).toBe('drawbridge bench http://a --api-key … --tenant=… --header … --vs-api-key=… --extra-body \'{"a": 1}\'')
   })
