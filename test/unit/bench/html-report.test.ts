@@ -23,7 +23,7 @@ const compareSweep = [2, 32].flatMap((concurrency) => ['drawbridge', 'llama-serv
 const loads = [1, 4, 16, 32].map((concurrency) => syntheticRun({ concurrency, requests: 100 }))
 
 const saturated = {
-  server: 'drawbridge', axis: 'concurrency', at: 16, measure: 'output_throughput', best: 700, explanation: 'Beyond it, only waiting grows.'
+  server: 'drawbridge', axis: 'concurrency', at: 16, measure: 'output_throughput', best: 700, explanation: 'Beyond it, only waiting grows'
 } as const
 
 const reports = {
@@ -131,13 +131,18 @@ test('warnings come first', () => {
   expect(htmlReport(reports['of a single run'])).not.toContain('aria-label="Warnings"')
 })
 
+test('a label is told where it says more than the server\'s name', () => {
+  const label = (text: string) => /<dt>Label<\/dt><dd><bdi>(.*?)<\/bdi>/.exec(htmlReport(syntheticReport([{ ...syntheticRun(), label: text }])))?.[1]
+  expect([label('drawbridge'), label('after the change')]).toEqual([undefined, 'after the change'])
+})
+
 test('a sweep of a server that tells no usage shows requests', () => {
   const plots = (report: BenchReport) => [...htmlReport(report).matchAll(/<figcaption><b>(.*?)<\/b> <span>(.*?)<\/span>/g)].map(([, name, unit]) => `${name} ${unit}`)
   expect(plots(reports['of a sweep'])[0]).toBe('Output tokens/s')
   const silent = [1, 4].map((concurrency) => syntheticRun({ concurrency, requests: 20, details: { requests_without_usage: 20 } }))
   const report = syntheticReport(silent, { saturation: [{ ...saturated, measure: 'request_throughput', best: 7.5 }] })
   expect(plots(report)[0]).toBe('Requests completed requests/s')
-  expect(htmlReport(report)).toContain('at best 7.50 requests/s')
+  expect(htmlReport(report)).toContain('at best 7.50 requests/s. Beyond it, only waiting grows.</li>')
 })
 
 test('a comparison is coloured only where every pair agrees', () => {

@@ -59,7 +59,7 @@ function sweepPlots (sweeps: readonly Sweep[], type: 'closed' | 'open', saturati
 <ul class="findings">${saturation.map(({ server, at, best, measure, explanation }) => html`<li>
 ${sweeps.length > 1 && html`<b><bdi>${shortText(server, 40)}</bdi></b>: `}${at === null
     ? 'Not saturated within the sweep'
-    : html`Saturated at <b>${plainText(at)}</b> ${unit}`}; at best ${numberText(best)} ${throughputUnits[measure]}. ${explanation}</li>`)}</ul></section>`
+    : html`Saturated at <b>${plainText(at)}</b> ${unit}`}; at best ${numberText(best)} ${throughputUnits[measure]}. ${explanation}.</li>`)}</ul></section>`
 }
 
 function ratePlot (

@@ -56,7 +56,7 @@ function failureWarning (runs: Labelled): Warning {
       const kind = run.drawbridge.errors.reduce<{ kind: string, count: number } | null>(
         (most, error) => most === null || error.count > most.count ? error : most, null)
       const share = percentText(run.failed / Math.max(1, run.completed + run.failed))
-      return [`${run.failed} of ${run.completed + run.failed} (${share})${kind ? `, most often ${shortText(kind.kind, 100)}` : ''}`]
+      return [`${run.failed.toLocaleString('en-US')} of ${(run.completed + run.failed).toLocaleString('en-US')} (${share})${kind ? `, most often ${shortText(kind.kind, 100)}` : ''}`]
     })
   }
 }
