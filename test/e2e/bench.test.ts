@@ -245,6 +245,7 @@ describe('drawbridge bench, against the fake engine', () => {
     [['--api-key', 'sk-…'], /--api-key \(or OPENAI_API_KEY\) has U\+2026 as its 4\. character/],
     [['--model', 'nope'], /does not answer with model nope: http 404 model_not_found/],
     [['--json', '/nowhere/x.json'], /--json \/nowhere\/x\.json cannot be written/],
+    [['--html', folder], /--html .* cannot be written: it is a folder/],
     [['--compare', '/nowhere.json', '/nowhere.json'], /The report \/nowhere\.json cannot be read/],
     [['--requests', 'many'], /--requests is "many", but must be a whole number/]
   ])('refuses %j in one line', async (flags, message) => {

@@ -16,7 +16,7 @@ export function readRuns (file: string): readonly BenchRun[] {
     throw new StartupError(`The report ${file} cannot be read: ${(error as Error).message}`, { cause: error })
   }
   const fields = typeof value === 'object' && value !== null ? value as Record<string, unknown> : {}
-  if (fields['drawbridge_bench'] !== 1) throw new StartupError(`${file} is no report of drawbridge bench (--json writes them)`)
+  if (fields['drawbridge_bench'] !== 1) throw new StartupError(`${file} is no report of drawbridge bench, in which drawbridge_bench is 1 (--json writes them)`)
   const result = 'runs' in fields ? runsSchema.safeParse(fields) : runSchema.safeParse(fields)
   if (!result.success) throw new StartupError(`${file} is no whole report of drawbridge bench: ${describeIssue(result.error)}`, { cause: result.error })
   return 'runs' in result.data ? result.data.runs : [result.data]

@@ -93,6 +93,7 @@ describe('readRuns', () => {
   it.each([
     ['not JSON', /^The report .*read\.json cannot be read: /],
     ['null', /^.*read\.json is no report of drawbridge bench/],
+    ['{"runs":[{}]}', /^.*read\.json is no report of drawbridge bench, in which drawbridge_bench is 1/],
     ['{"drawbridge_bench":1,"runs":[{}]}', /^.*read\.json is no whole report of drawbridge bench: runs\[0\]\.date: .*string/],
     ['{"drawbridge_bench":1,"runs":{}}', /bench: runs: .*array/],
     ['{"drawbridge_bench":1}', /bench: date: /],
