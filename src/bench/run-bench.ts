@@ -157,6 +157,8 @@ export class BenchRunner {
       asks_anew: this.#workload.asksAnew,
       template_tokens: this.#templateTokens,
       was_interrupted: result.wasInterrupted,
+      never_sent: result.neverSentCount,
+      cut_short: result.cutShortCount,
       is_streaming: this.#options.isStreaming,
       objectives: this.#options.objectives,
       generator,

@@ -11,7 +11,7 @@ const stallMs = 1000
 
 /** What of a run is known before it begins, and what was watched beside its requests. */
 export interface RunFacts extends Pick<BenchDetails,
-  'server' | 'url' | 'repetition' | 'load' | 'workload' | 'seed' | 'text_seed' | 'asks_anew' | 'template_tokens' | 'was_interrupted' | 'is_streaming' | 'objectives' | 'generator' | 'server_metrics'> {
+  'server' | 'url' | 'repetition' | 'load' | 'workload' | 'seed' | 'text_seed' | 'asks_anew' | 'template_tokens' | 'was_interrupted' | 'never_sent' | 'cut_short' | 'is_streaming' | 'objectives' | 'generator' | 'server_metrics'> {
   /** UTC. */
   readonly date: Date
   readonly endpoint: 'chat' | 'completions'
@@ -101,6 +101,8 @@ export function summarizeRun (records: readonly RequestRecord[], facts: RunFacts
       asks_anew: facts.asks_anew,
       template_tokens: facts.template_tokens,
       was_interrupted: facts.was_interrupted,
+      never_sent: facts.never_sent,
+      cut_short: facts.cut_short,
       is_streaming: facts.is_streaming,
       objectives,
       good_share: good === null ? null : records.length === 0 ? 0 : good / records.length,

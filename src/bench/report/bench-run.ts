@@ -117,6 +117,10 @@ export interface BenchDetails {
   readonly template_tokens: number
   /** Whether somebody ended it before its limit: requests under way then are in no figure. */
   readonly was_interrupted: boolean
+  /** Conversations of an open loop that were due within the run's duration, but not begun by its end. */
+  readonly never_sent: number
+  /** Conversations that the run's limit ended before their last request. */
+  readonly cut_short: number
   readonly is_streaming: boolean
   /** Objectives in ms, by latency. */
   readonly objectives: Readonly<Partial<Record<LatencyName, number>>>

@@ -45,6 +45,8 @@ const details = z.object({
   asks_anew: z.boolean(),
   template_tokens: numeric,
   was_interrupted: z.boolean(),
+  never_sent: numeric,
+  cut_short: numeric,
   is_streaming: z.boolean(),
   objectives: z.object({ ttft: numeric.exactOptional(), tpot: numeric.exactOptional(), itl: numeric.exactOptional(), e2el: numeric.exactOptional() }),
   good_share: numericOrNull,

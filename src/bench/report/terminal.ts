@@ -1,7 +1,7 @@
 import { latencyNames, type BenchReport, type BenchRun, type Comparison, type Fairness, type Share } from './bench-run.ts'
 import { fairnessTexts } from './fairness-texts.ts'
 import { formatNumber, formatTable } from './table.ts'
-import { betterOf, suspiciousCacheShare, unaskedWarnings } from './verdict.ts'
+import { betterOf, suspiciousCacheShare, unaskedWarnings, unsentWarnings } from './verdict.ts'
 
 /** What is printed when a benchmark has ended. */
 export function terminalReport ({ runs, saturation, comparison }: BenchReport): string {
@@ -24,7 +24,8 @@ function describeRun (run: BenchRun): string[] {
     ['requests/s', formatNumber(run.request_throughput)],
     ['output tokens/s', `${formatNumber(run.output_throughput)}${steady === null ? '' : `; ${formatNumber(steady.output_throughput)} without the slopes at both ends`}`],
     ['tokens', `${run.total_input_tokens} in (${details.cached_tokens} of them cached), ${run.total_output_tokens} out`],
-    ['under way at once', `${run.max_concurrent_requests} at most`]
+    ['under way at once', `${run.max_concurrent_requests} at most`],
+    ...(details.cut_short === 0 ? [] : [['conversations', `${details.cut_short} ended by the run's limit before their last request`] as const])
   ]
   if (run.request_goodput !== null) {
     const objectives = Object.entries(details.objectives).map(([name, limit]) => `${name} ${limit} ms`).join(', ')
@@ -111,6 +112,7 @@ export function warningsOf (run: BenchRun): readonly string[] {
     ...(run.failed > 0 ? [run.completed === 0 ? `All ${run.failed} requests failed${errors.length === 1 ? `, each with ${errors[0]?.kind}` : ''}` : `${run.failed} of ${run.num_prompts} requests failed; latencies are of the others`] : []),
     ...(silent > 0 ? [`For ${silent} requests the server told no usage; token figures and TPOT are without them`] : []),
     ...unaskedWarnings(run),
+    ...unsentWarnings(run),
     ...(cachedShare === null ? [] : [`${Math.round(cachedShare * 100)} % of the prompt tokens were in the server's cache: it was asked the same before`]),
     ...(stalls.count > 0 ? [`${stalls.count} times a stream stood still for more than a second, once for ${formatNumber(stalls.longest_ms)} ms`] : [])
   ]

@@ -37,3 +37,9 @@ export function unaskedWarnings ({ max_concurrency: concurrency, drawbridge: { l
     ...sentence('tenant', unasked(tenants)).map((text) => withoutUsers ? `${text}: with concurrency ${concurrency} not each of the ${tenants.length} has a user` : text)
   ]
 }
+
+/** Of load that was meant to be, and was not. An interrupted run says so itself. */
+export function unsentWarnings ({ drawbridge: { load, never_sent: count, was_interrupted: wasInterrupted } }: BenchRun): readonly string[] {
+  if (count === 0 || wasInterrupted) return []
+  return [`${count} of the arrivals (${load.description}) came too late to be sent within the run: the load was less than asked for`]
+}

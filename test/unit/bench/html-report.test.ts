@@ -145,6 +145,11 @@ test('a sweep of a server that tells no usage shows requests', () => {
   expect(htmlReport(report)).toContain('at best 7.50 requests/s. Beyond it, only waiting grows.</li>')
 })
 
+test('a load that was not sent in full is told of', () => {
+  const text = htmlReport(syntheticReport([syntheticRun({ rate: 4, details: { never_sent: 12 } })]))
+  expect(text).toMatch(/<b>Not all was sent\.<\/b>[^]*12 of the arrivals/)
+})
+
 test('a comparison is coloured only where every pair agrees', () => {
   const ratio = (measure: string, isHigherBetter: boolean, ratios: readonly number[]) => ({
     measure, isHigherBetter, a: 1, b: ratios[0] ?? 1, ratios, median: ratios[1] ?? ratios[0] ?? 1, min: Math.min(...ratios), max: Math.max(...ratios)

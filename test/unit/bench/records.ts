@@ -40,6 +40,8 @@ export const factsOf = (fields: Partial<RunFacts> = {}): RunFacts => ({
   asks_anew: true,
   template_tokens: 0,
   was_interrupted: false,
+  never_sent: 0,
+  cut_short: 0,
   is_streaming: true,
   objectives: {},
   generator: { cpu_seconds: 0, cores: 0, chunks_per_second: 0, loop_delay_p99_ms: 0, lateness_p99_ms: null, warnings: [] },

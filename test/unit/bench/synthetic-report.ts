@@ -123,6 +123,8 @@ export function syntheticRun (options: SyntheticOptions = {}): BenchRun {
       asks_anew: false,
       template_tokens: 0,
       was_interrupted: false,
+      never_sent: 0,
+      cut_short: 0,
       is_streaming: isStreaming,
       objectives: options.hasObjectives ? { ttft: 200, tpot: 30 } : {},
       good_share: options.hasObjectives ? good.length * 0.9 / requests : null,

@@ -47,6 +47,15 @@ describe('the terminal report', () => {
     expect(terminalReport(reportOf([]))).toBe('Nothing was answered.')
   })
 
+  it('says what was never sent, and what was cut short', () => {
+    const run = runOf([recordOf()], { never_sent: 7, cut_short: 3, load: { type: 'open', description: '9/s' } })
+    const text = terminalReport(reportOf([run]))
+    expect(text).toContain('Warning: 7 of the arrivals (9/s) came too late to be sent within the run: the load was less than asked for.')
+    expect(text).toMatch(/^conversations +3 ended by the run's limit before their last request$/m)
+    expect(warningsOf(runOf([recordOf()], { never_sent: 7, was_interrupted: true }))).toHaveLength(1)
+    expect(terminalReport(reportOf([runOf([recordOf()])]))).not.toMatch(/conversations|arrivals/)
+  })
+
   it('says what was interrupted', () => {
     const cut = runOf([recordOf()], { was_interrupted: true })
     expect(terminalReport(reportOf([cut]))).toMatch(/^a · m · concurrency 1 · w · interrupted\n[^]*Warning: This run was interrupted/)

@@ -1,5 +1,5 @@
 import type { BenchRun, Comparison } from '../bench-run.ts'
-import { suspiciousCacheShare, unaskedWarnings } from '../verdict.ts'
+import { suspiciousCacheShare, unaskedWarnings, unsentWarnings } from '../verdict.ts'
 import { html, type Content } from './markup.ts'
 import { countText, durationText, percentText, shortText } from './number-text.ts'
 import { runLabel, type Series } from './series.ts'
@@ -16,7 +16,7 @@ interface Warning {
 export function warningSection (series: readonly Series[], comparison: Comparison | null): Content {
   const runs = series.flatMap((one) => one.runs.map((run) => ({ run, label: runLabel(one, run) })))
   const warnings = [
-    differenceWarning(comparison), interruptionWarning(runs), generatorWarning(runs), failureWarning(runs), unaskedWarning(runs), missingWarning(runs), cacheWarning(runs), stallWarning(runs)
+    differenceWarning(comparison), interruptionWarning(runs), generatorWarning(runs), failureWarning(runs), unaskedWarning(runs), unsentWarning(runs), missingWarning(runs), cacheWarning(runs), stallWarning(runs)
   ].filter((warning) => warning.details.length > 0)
   if (warnings.length === 0) return null
   return html`<section class="warnings" aria-label="Warnings">${warnings.map(({ title, meaning, details }) =>
@@ -63,6 +63,10 @@ function failureWarning (runs: Labelled): Warning {
 
 function unaskedWarning (runs: Labelled): Warning {
   return { title: 'Not everybody asked.', meaning: 'Of these nothing is known, and the fairness is that of the others.', details: named(runs, unaskedWarnings) }
+}
+
+function unsentWarning (runs: Labelled): Warning {
+  return { title: 'Not all was sent.', meaning: 'The server had less to do than the rate says.', details: named(runs, unsentWarnings) }
 }
 
 function missingWarning (runs: Labelled): Warning {
