@@ -194,7 +194,7 @@ export const options: readonly Option[] = [
     kind: 'integer',
     group: 'Placement',
     placeholder: 'N',
-    summary: 'CPU threads for each model, shared by its lanes',
+    summary: 'Most CPU threads for each model, shared by its lanes; fewer are used while other programs want the cores',
     defaultNote: 'physical cores this process may use, one logical core left over'
   }),
 

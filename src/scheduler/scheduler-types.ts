@@ -13,7 +13,7 @@ export interface SchedulerConfig {
   readonly contextSize: number
   /** Token budget of one step of one lane. At least `slotsPerLane`, so that every running sequence can decode. */
   readonly stepTokens: number
-  /** Threads to share out among lanes; at least one per lane. */
+  /** Most threads to share out among lanes; at least one per lane. */
   readonly threads: number
   readonly endTokens: readonly Token[]
   /** Most sequences that wait for a slot while there is none free. */
@@ -91,6 +91,8 @@ export interface LaneSnapshot {
   readonly busySlots: number
   /** Whether a plan of this lane is being carried out. */
   readonly isStepping: boolean
+  /** With how many threads it computes, as far as the scheduler has found out what is fastest. */
+  readonly threads: number
   /** Cached tokens in all slots, idle ones included. */
   readonly cachedTokens: number
 }

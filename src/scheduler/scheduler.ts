@@ -5,6 +5,7 @@ import { planSize, type SlotWork, type StepPlan, type WorkOutcome } from './plan
 import { admissionPolicies, type AdmissionPolicy } from './policies/admission.ts'
 import { place } from './policies/placement.ts'
 import { Rhythm } from './policies/rhythm.ts'
+import { ThreadCount } from './policies/thread-count.ts'
 import { Turns } from './policies/turns.ts'
 import type { NewSequence, SchedulerConfig, SchedulerSnapshot, SequenceEvent } from './scheduler-types.ts'
 import { Sequence } from './sequence.ts'
@@ -17,7 +18,7 @@ const arrivalEvery = 4
 
 interface Lane {
   readonly id: LaneId
-  readonly threads: number
+  readonly threadCount: ThreadCount
   readonly turns: Turns
   readonly rhythm: Rhythm
   /** The plan that is being carried out. */
@@ -85,7 +86,7 @@ export class Scheduler {
     this.#admission = admissionPolicies[config.policy]()
     this.#lanes = Array.from({ length: config.laneCount }, (_, index): Lane => ({
       id: index as LaneId,
-      threads: Math.floor(config.threads / config.laneCount) + (index < config.threads % config.laneCount ? 1 : 0),
+      threadCount: new ThreadCount(Math.floor(config.threads / config.laneCount) + (index < config.threads % config.laneCount ? 1 : 0)),
       turns: new Turns(config.turnSteps),
       rhythm: new Rhythm(config.targetItlMs),
       inFlight: null,
@@ -223,7 +224,7 @@ export class Scheduler {
     const plan: StepPlan = {
       id: ++this.#planCount,
       lane: laneId,
-      threads: lane.threads,
+      threads: lane.threadCount.threads,
       adapters,
       work,
       released: lane.released,
@@ -244,7 +245,9 @@ export class Scheduler {
     this.#counters.steps++
     this.#lastStepAt = now
     this.#serviceRate.advance(now)
-    lane.rhythm.learn({ ...planSize(plan), durationMs: now - lane.inFlightSince })
+    const step = { ...planSize(plan), durationMs: now - lane.inFlightSince }
+    lane.rhythm.learn(step)
+    lane.threadCount.learn(step, now)
     const outcomeOf = new Map(outcomes.map((outcome) => [outcome.slot, outcome]))
     const events: SequenceEvent[] = []
     for (const item of plan.work) {
@@ -274,6 +277,7 @@ export class Scheduler {
           slotCount: slots.length,
           busySlots: slots.filter((slot) => slot.holder !== null).length,
           isStepping: lane.inFlight !== null,
+          threads: lane.threadCount.threads,
           cachedTokens: slots.reduce((sum, slot) => sum + slot.residentLength, 0)
         }
       })

@@ -53,6 +53,7 @@ const snapshotMetrics: readonly SnapshotMetric[] = [
   { name: 'vllm:prefix_cache_hits_total', type: 'counter', help: 'Prompt tokens found in the prefix cache', value: ({ prefixHitTokens }) => prefixHitTokens },
   { name: 'drawbridge_steps_total', type: 'counter', help: 'Forward passes', value: ({ steps }) => steps },
   { name: 'drawbridge_step_seconds_total', type: 'counter', help: 'Time spent in forward passes, summed over lanes', value: ({ stepSeconds }) => stepSeconds },
+  { name: 'drawbridge_compute_threads', type: 'gauge', help: 'Threads that compute, over all lanes; fewer than were set while other programs want the cores', value: ({ lanes }) => sum(lanes.map(({ threads }) => threads)) },
   { name: 'drawbridge_slots_total', type: 'gauge', help: 'Slots over all lanes', value: slotsOf },
   { name: 'drawbridge_requests', type: 'gauge', help: 'Requests queued or running', value: ({ requests }) => requests },
   { name: 'drawbridge_sequences_aborted_total', type: 'counter', help: 'Sequences whose client went before the end', value: ({ aborted }) => aborted },

@@ -128,7 +128,7 @@ export function createScriptedInference (script: (request: GenerationRequest) =>
       waiting: 0,
       displaced: 0,
       running: 0,
-      lanes: [{ lane: asLaneId(0), slotCount: 4, busySlots: 1, isStepping: false, cachedTokens: 7 }],
+      lanes: [{ lane: asLaneId(0), slotCount: 4, busySlots: 1, isStepping: false, threads: 2, cachedTokens: 7 }],
       contextSize: info.contextSize,
       steps: 11,
       promptTokens: 100,
