@@ -31,7 +31,7 @@ import { createFanOut } from './telemetry/observer.ts'
 
 /** What the server is made of. The caller creates the models and closes them; the app only asks them. */
 export interface AppParts {
-  readonly config: HttpConfig & Pick<Config, 'apiKeys'>
+  readonly config: HttpConfig & Pick<Config, 'apiKeys' | 'tenants'>
   readonly catalogue: ModelCatalogue
   readonly logger: FastifyBaseLogger
   readonly metrics?: Metrics
@@ -57,7 +57,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     catalogue,
     logger,
     metrics,
-    access: createStaticKeys(config.apiKeys),
+    access: createStaticKeys(config.apiKeys, config.tenants),
     chatTemplates: createChatTemplates(({ name, architecture }) => {
       logger.warn({ modelName: name, architecture }, 'the model has no chat template; a plain transcript is used')
     }),

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { configSchema } from '../../src/config/config.ts'
@@ -13,6 +14,7 @@ import { spreadOf } from '../../src/bench/measure/spread.ts'
 import { formatNumber, formatTable, withRange } from '../../src/bench/report/table.ts'
 import { wholeNumber, wholeNumbers } from '../support/whole-number.ts'
 import { measure, type Rates } from './measure.ts'
+import { describeCosts, fitCosts, measureSteps } from './step-costs.ts'
 
 const help = `Usage: npm run bench:engine -- [options]
 
@@ -25,6 +27,8 @@ Measures how fast the engine decodes and reads prompts by itself: no scheduler, 
   --repetitions N      runs of each batch size; they take turns (default 5)
   --threads N          threads of the lane (default: as the server chooses)
   --gpu MODE           off, auto, cuda, vulkan or metal (default off)
+  --costs FILE         measure mixed steps instead, with up to the most of --batches that decode beside a prompt, and write what
+                       decodes and prompt tokens cost, for npm run simulate -- --costs FILE
   --save               write bench/reports/engine-DATE-COMMIT.json
   --help`
 
@@ -43,6 +47,7 @@ async function run (signal: AbortSignal): Promise<void> {
       repetitions: { type: 'string', default: '5' },
       threads: { type: 'string' },
       gpu: { type: 'string', default: 'off' },
+      costs: { type: 'string' },
       save: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false }
     }
@@ -60,12 +65,13 @@ async function run (signal: AbortSignal): Promise<void> {
 
   const machine = describeMachine()
   console.log(machineLine(machine))
+  const mostSequences = Math.max(...batchSizes)
   const config = configSchema.parse({
     models: [{ ref: values.model }],
     gpu: gpu.data,
     lanes: 1,
-    slots: Math.max(...batchSizes),
-    contextSize: Math.max(16, promptTokens + answerTokens + 1),
+    slots: values.costs === undefined ? mostSequences : mostSequences + 1,
+    contextSize: values.costs === undefined ? Math.max(16, promptTokens + answerTokens + 1) : Math.max(1024, promptTokens + 1),
     threads: values.threads === undefined ? 'auto' : wholeNumber(values.threads, '--threads', 512)
   })
   const [prepared] = await prepareModels(config, await inspectMachine({ withGpu: gpu.data !== 'off' }), (flag) => `--${flag}`)
@@ -74,8 +80,16 @@ async function run (signal: AbortSignal): Promise<void> {
   const { build, placement, threads } = engine.info
   console.log(`${values.model} · ${build} · ${placement} · ${threads} threads · prompts of ${promptTokens} and answers of ${answerTokens} tokens`)
 
-  const rows = batchSizes.map((batchSize) => ({ batchSize, runs: [] as Rates[] }))
   const planIds = countUp()
+  if (values.costs !== undefined) {
+    const samples = await measureSteps(engine, { batchSize: mostSequences, contextTokens: promptTokens, threads, repetitions }, planIds, signal)
+    const fit = fitCosts(samples)
+    writeFileSync(values.costs, `${JSON.stringify({ drawbridge_costs: 1, model: values.model, build, placement, threads, machine, ...fit, samples }, null, 2)}\n`)
+    console.log(`${describeCosts(fit)}\n\nSaved as ${values.costs}`)
+    return
+  }
+
+  const rows = batchSizes.map((batchSize) => ({ batchSize, runs: [] as Rates[] }))
   // The first round warms up. Batch sizes take turns, so that a busy minute of the machine falls on all of them alike.
   for (let repetition = 0; repetition <= repetitions; repetition++) {
     for (const { batchSize, runs } of rows) {

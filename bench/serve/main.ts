@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { describeMachine, machineLine } from '../support/machine.ts'
 import { runBenchmark } from '../support/run-benchmark.ts'
 import { ServerProcess } from '../support/server-process.ts'
-import { scenarios, type Scenario } from './scenarios.ts'
+import { benchFlagsOf, scenarios, type Scenario } from './scenarios.ts'
 
 const help = `Usage: npm run bench:serve -- [options] [-- flags of drawbridge bench]
 
@@ -65,7 +65,11 @@ function reportFlags ({ name }: Scenario, suffix: string): readonly string[] {
 }
 
 async function bench (scenario: Scenario, url: string, flags: readonly string[], signal: AbortSignal): Promise<void> {
-  const child = spawn(process.execPath, [path.join(root, 'dist/src/cli/main.js'), 'bench', url, ...scenario.benchFlags, ...flags], { stdio: 'inherit' })
+  const child = spawn(process.execPath, [path.join(root, 'dist/src/cli/main.js'), 'bench', url, ...benchFlagsOf(scenario, flags), ...flags], {
+    stdio: 'inherit',
+    // A Ctrl+C of the terminal must reach it once: the second one would end it without a report.
+    detached: true
+  })
   // Interrupted, it reports what it has.
   const interrupt = (): void => { child.kill('SIGINT') }
   signal.addEventListener('abort', interrupt, { once: true })

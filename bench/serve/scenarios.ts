@@ -35,9 +35,34 @@ export const scenarios: readonly Scenario[] = [
     benchFlags: ['--concurrency', '8', '--workload', 'multi-turn', '--turns', '5', '--input-tokens', '48', '--output-tokens', '48', '--requests', '120']
   },
   {
+    name: 'flood',
+    question: 'What does a single chat suffer beside a script with 64 calls at a time?',
+    serverFlags: [...serverFlags, '--api-key', 'script-key', '--api-key', 'chat-key'],
+    benchFlags: [
+      '--concurrency', '65', '--tenant', 'script=script-key@64', '--tenant', 'chat=chat-key@1', '--input-tokens', '64', '--output-tokens', '48', '--requests', '600'
+    ]
+  },
+  {
     name: 'arrivals',
     question: 'At which rate of arrivals does the server fall behind?',
     serverFlags,
     benchFlags: ['--rate', 'auto', '--duration', '10s', '--input-tokens', 'lognormal:96,0.5', '--output-tokens', 'lognormal:48,0.5', '--goodput', 'ttft:1000', 'tpot:100']
   }
 ]
+
+/** Flags of which a run takes one. */
+const alternatives: readonly (readonly string[])[] = [['--requests', '--duration'], ['--concurrency', '--rate']]
+
+/** What a scenario tells `drawbridge bench`, less what was said otherwise. */
+export function benchFlagsOf ({ benchFlags }: Pick<Scenario, 'benchFlags'>, given: readonly string[]): readonly string[] {
+  const said = new Set(given.map((word) => word.split('=', 1)[0]!))
+  const isSaid = (flag: string): boolean => said.has(flag) || alternatives.some((flags) => flags.includes(flag) && flags.some((other) => said.has(other)))
+  const kept: string[] = []
+  let isKept = true
+  for (const word of benchFlags) {
+    // Its values follow a flag.
+    if (word.startsWith('--')) isKept = !isSaid(word)
+    if (isKept) kept.push(word)
+  }
+  return kept
+}

@@ -11,7 +11,11 @@ export class LawViolation extends Error {
   }
 }
 
+/** Who a sequence is one of, for the times that its user feels. */
+export type Crowd = 'flood' | 'batch' | 'others'
+
 interface LiveSequence {
+  readonly crowd: Crowd
   readonly arrivedAt: Millis
   readonly promptLength: number
   slot: SlotId | null
@@ -19,8 +23,8 @@ interface LiveSequence {
   startedAt: Millis | null
   lastTokenAt: Millis | null
   drawnTokens: number
-  /** The lane's count of steps when it was last part of one. */
-  lastStep: number
+  /** The lane's count of steps when a token was last drawn for it in its present slot; null when it has yet to get there. */
+  lastDrawStep: number | null
 }
 
 /** What becomes of every sequence: law 6, the running half of law 7, and the times that users feel. */
@@ -28,6 +32,7 @@ export class Ledger {
   /** Arrival to first plan, arrival to first token, gap between tokens; in milliseconds. */
   readonly queueMs = new Histogram()
   readonly firstTokenMs = new Histogram()
+  readonly firstTokenMsOf: Readonly<Record<Crowd, Histogram>> = { flood: new Histogram(), batch: new Histogram(), others: new Histogram() }
   readonly tokenGapMs = new Histogram()
   readonly #live = new Map<SequenceId, LiveSequence>()
   readonly #laneSteps = new Map<LaneId, number>()
@@ -45,9 +50,10 @@ export class Ledger {
 
   isLive (id: SequenceId): boolean { return this.#live.has(id) }
 
-  add (id: SequenceId, promptLength: number, now: Millis): void {
+  add (id: SequenceId, crowd: Crowd, promptLength: number, now: Millis): void {
     if (this.#live.has(id)) throw new LawViolation(6, `${id} was added twice`)
     this.#live.set(id, {
+      crowd,
       arrivedAt: now,
       promptLength,
       slot: null,
@@ -55,11 +61,19 @@ export class Ledger {
       startedAt: null,
       lastTokenAt: null,
       drawnTokens: 0,
-      lastStep: 0
+      lastDrawStep: null
     })
   }
 
-  plan ({ lane, work }: StepPlan, now: Millis): void {
+  plan ({ lane, work, preempted = [] }: StepPlan, now: Millis): void {
+    for (const id of preempted) {
+      const sequence = this.#get(id, 'is preempted')
+      if (sequence.lane !== lane) throw new LawViolation(3, `${id} is not in lane ${lane}`)
+      sequence.slot = null
+      sequence.lane = null
+      sequence.lastDrawStep = null
+      this.#busySlots--
+    }
     const step = (this.#laneSteps.get(lane) ?? 0) + 1
     this.#laneSteps.set(lane, step)
     for (const { sequence: id, slot, keep, sample } of work) {
@@ -67,17 +81,17 @@ export class Ledger {
       if (sequence.slot === null) {
         sequence.slot = slot
         sequence.lane = lane
-        sequence.startedAt = now
         this.#busySlots++
-        this.queueMs.add(now - sequence.arrivedAt)
-        if (keep >= sequence.promptLength) throw new LawViolation(5, `${id} keeps all of its prompt`)
-      } else if (sample !== undefined && sample.index > 0) {
-        const waited = step - sequence.lastStep - 1
+        if (sequence.startedAt === null) this.queueMs.add(now - sequence.arrivedAt)
+        sequence.startedAt ??= now
+        if (sequence.drawnTokens === 0 && keep >= sequence.promptLength) throw new LawViolation(5, `${id} keeps all of its prompt`)
+      } else if (sequence.lastDrawStep !== null) {
+        const waited = step - sequence.lastDrawStep - 1
         if (waited > this.#longestWaitSteps) {
           throw new LawViolation(7, `${id} waited ${waited} steps, the limit is ${this.#longestWaitSteps}`)
         }
       }
-      sequence.lastStep = step
+      if (sample !== undefined) sequence.lastDrawStep = step
     }
   }
 
@@ -118,8 +132,12 @@ export class Ledger {
   }
 
   #token (sequence: LiveSequence, now: Millis): void {
-    if (sequence.lastTokenAt === null) this.firstTokenMs.add(now - sequence.arrivedAt)
-    else this.tokenGapMs.add(now - sequence.lastTokenAt)
+    if (sequence.lastTokenAt === null) {
+      this.firstTokenMs.add(now - sequence.arrivedAt)
+      this.firstTokenMsOf[sequence.crowd].add(now - sequence.arrivedAt)
+    } else {
+      this.tokenGapMs.add(now - sequence.lastTokenAt)
+    }
     sequence.lastTokenAt = now
     sequence.drawnTokens++
   }

@@ -1,5 +1,6 @@
 import type { Millis } from '../domain/ids.ts'
 import { StartupError } from '../domain/startup-error.ts'
+import { checkHeaders } from './check-headers.ts'
 import { Connections, type Answer, type ExchangeLimits } from './client/exchange.ts'
 import { statusFailure } from './client/failure.ts'
 import type { Assignment } from './load/run-load.ts'
@@ -31,9 +32,10 @@ export class BenchServer implements Disposable {
 
   /**
    * Asks for the list of models where none was named.
-   * @throws StartupError when that fails.
+   * @throws StartupError when that fails, and for headers and keys that cannot be sent.
    */
   static async connect (server: ServerOptions, options: BenchOptions, signal: AbortSignal): Promise<BenchServer> {
+    checkHeaders(server, options)
     const named = options.models ?? (server.model === null ? null : [server.model])
     const apiKey = server.apiKey ?? options.tenants[0]?.apiKey ?? null
     const models = named ?? [await firstModel(server.url, { ...options.headers, ...authorization(apiKey) }, signal)]

@@ -6,6 +6,8 @@ import type { BenchOptions } from './parse-options.ts'
 import { withoutControls } from './report/terminal.ts'
 import { makeWords, type TokenScale } from './workload/text-maker.ts'
 
+type AskedServer = Pick<BenchServer, 'url' | 'models' | 'send'>
+
 /** Words of the two questions whose numbers of prompt tokens are compared. */
 const fewWords = 12
 const manyWords = 72
@@ -16,7 +18,7 @@ const manyWords = 72
  *
  * @throws StartupError with what the server says.
  */
-export async function calibrate (server: BenchServer, options: BenchOptions, signal: AbortSignal): Promise<TokenScale> {
+export async function calibrate (server: AskedServer, options: BenchOptions, signal: AbortSignal): Promise<TokenScale> {
   const few = await ask(server, options, fewWords, signal)
   const many = await ask(server, options, manyWords, signal)
   if (few === null || many === null || many <= few) return { tokensPerWord: 1.3, overheadTokens: 0 }
@@ -25,7 +27,7 @@ export async function calibrate (server: BenchServer, options: BenchOptions, sig
 }
 
 /** @returns prompt tokens; null where the server does not tell. */
-async function ask (server: BenchServer, options: BenchOptions, words: number, signal: AbortSignal): Promise<number | null> {
+async function ask (server: AskedServer, options: BenchOptions, words: number, signal: AbortSignal): Promise<number | null> {
   const content = makeWords(new Random(options.textSeed).fork(0x7fff_1000 + words), words)
   const body = {
     ...(options.endpoint === 'chat' ? { messages: [{ role: 'user', content }] } : { prompt: content }),

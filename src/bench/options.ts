@@ -12,13 +12,13 @@ export interface BenchOption {
 export const benchOptions = [
   { flag: 'url', placeholder: 'URL', group: 'Target', summary: 'Base URL of an OpenAI-compatible API, as SDKs take it; also the first word after "bench". Default: http://127.0.0.1:8080/v1' },
   { flag: 'api-key', placeholder: 'KEY', group: 'Target', summary: 'Sent as a bearer token. Default: the environment\'s OPENAI_API_KEY, if set' },
-  { flag: 'header', placeholder: 'NAME:VALUE', group: 'Target', summary: 'A header of every request', isRepeatable: true },
+  { flag: 'header', placeholder: 'NAME:VALUE', group: 'Target', summary: 'A header of every request; an authorization of its own takes the place of a key', isRepeatable: true },
   { flag: 'model', placeholder: 'NAME', group: 'Target', summary: 'The model asked for. Default: the first that the server lists' },
   { flag: 'models', placeholder: 'A,B,C', group: 'Target', summary: 'Several models or adapters, with figures for each' },
   { flag: 'model-mix', placeholder: 'MIX', group: 'Target', summary: 'How requests are spread over --models: round-robin, random or zipf (the first most). Default: round-robin' },
   { flag: 'tenant', placeholder: 'NAME=KEY[@WEIGHT]', group: 'Target', summary: 'One of several API keys, with its share of the load (1) and figures of its own; KEY can be env:VARIABLE', isRepeatable: true },
   { flag: 'endpoint', placeholder: 'KIND', group: 'Target', summary: 'chat or completions. Default: chat' },
-  { flag: 'no-stream', placeholder: null, group: 'Target', summary: 'Ask for whole answers; there is no TTFT then' },
+  { flag: 'no-stream', placeholder: null, group: 'Target', summary: 'Ask for whole answers; there is no TTFT, TPOT or ITL then' },
 
   { flag: 'concurrency', placeholder: 'N[,N…]|auto', group: 'Load', summary: 'Closed loop: so many users, each asking again when answered. A list is a sweep; auto doubles until nothing is gained. Default: 8' },
   { flag: 'rate', placeholder: 'R[,R…]|auto|inf', group: 'Load', summary: 'Open loop: requests per second at random times, however slow the answers. A list is a sweep; auto tries shares of what the server can do; inf sends all at once' },
@@ -48,7 +48,7 @@ export const benchOptions = [
 
   { flag: 'goodput', placeholder: 'SLO…', group: 'Judgement', summary: 'Objectives in ms, such as ttft:200 tpot:50 (also itl, e2el): how many requests met them all', isRepeatable: true },
   { flag: 'timeout', placeholder: 'TIME', group: 'Judgement', summary: 'Longest time for an answer. Default: 10m' },
-  { flag: 'stall-timeout', placeholder: 'TIME', group: 'Judgement', summary: 'Longest time without a byte of an answer. Default: 60s' },
+  { flag: 'stall-timeout', placeholder: 'TIME', group: 'Judgement', summary: 'Longest time without a byte of a stream. Default: 60s' },
 
   { flag: 'vs', placeholder: 'URL', group: 'Comparison', summary: 'Another server for the same load: runs of both take turns, and ratios are reported with their spread' },
   { flag: 'vs-api-key', placeholder: 'KEY', group: 'Comparison', summary: 'Its key. Default: as --api-key' },

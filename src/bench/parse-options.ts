@@ -10,6 +10,7 @@ import { benchOptions, type BenchFlag, type BenchOption } from './options.ts'
 import { parseLengths, type LengthDistribution } from './workload/length-distribution.ts'
 import type { Endpoint } from './workload/made-up.ts'
 import { mixNames, type MixName } from './workload/mix.ts'
+import { throwIfSeveral } from './workload/one-answer.ts'
 
 export const workloadNames = ['synthetic', 'shared-prefix', 'multi-turn', 'mixed', 'json', 'dataset'] as const
 
@@ -104,7 +105,13 @@ function readRun (flags: Flags, environment: NodeJS.ProcessEnv, jsonFile: string
   if (goals.length > 0 && flags.all('goodput').length === 0) throw new StartupError(`"${goals[0]}" belongs to no option; objectives are given with --goodput ${goals[0]}`)
   if (words.length > 1) throw new StartupError(`"${words[1]}" belongs to no option (drawbridge bench --help explains)`)
   if (words[0] !== undefined && flags.text('url') !== null) throw new StartupError(`The URL is given twice: ${words[0]} and --url ${flags.text('url')}`)
-  const apiKey = flags.text('api-key') ?? environment['OPENAI_API_KEY'] ?? null
+  const headers = readHeaders(flags.all('header'))
+  const hasOwnAuthorization = headers['authorization'] !== undefined
+  for (const flag of ['api-key', 'vs-api-key', 'tenant'] as const) {
+    if (hasOwnAuthorization && flags.text(flag) !== null) throw new StartupError(`--header authorization and --${flag} exclude each other`)
+  }
+  // What was said on the command line beats what lies about in the environment.
+  const apiKey = flags.text('api-key') ?? (hasOwnAuthorization ? null : environment['OPENAI_API_KEY'] || null)
   const tenants = flags.all('tenant').map((text) => readTenant(text, environment))
   const twice = tenants.find(({ name }, index) => tenants.findIndex((other) => other.name === name) !== index)
   if (twice !== undefined) throw new StartupError(`--tenant ${twice.name} is given twice`)
@@ -133,14 +140,18 @@ function readRun (flags: Flags, environment: NodeJS.ProcessEnv, jsonFile: string
   const workload = readWorkload(flags)
   const endpoint = flags.choice('endpoint', ['chat', 'completions'])
   if (endpoint === 'completions' && workload.name === 'json') throw new StartupError('--workload json needs --endpoint chat')
+  const isStreaming = !flags.isOn('no-stream')
+  const objectives = parseObjectives([...flags.all('goodput'), ...goals])
+  const unmeasured = isStreaming ? undefined : Object.keys(objectives).find((name) => name !== 'e2el')
+  if (unmeasured !== undefined) throw new StartupError(`--goodput ${unmeasured} needs streams: with --no-stream nothing is known of an answer before its end, which e2el measures`)
   return {
     servers,
-    headers: readHeaders(flags.all('header')),
+    headers,
     models,
     modelMix: flags.choice('model-mix', mixNames),
     tenants,
     endpoint,
-    isStreaming: !flags.isOn('no-stream'),
+    isStreaming,
     plan,
     limit: readLimit(flags),
     warmup: flags.text('warmup') === null ? null : flags.integer('warmup', 0, 0, mostConcurrency),
@@ -150,7 +161,7 @@ function readRun (flags: Flags, environment: NodeJS.ProcessEnv, jsonFile: string
     workload,
     temperature: flags.number('temperature', 0, 0, 2),
     extraBody: readBody(flags.text('extra-body')),
-    objectives: parseObjectives([...flags.all('goodput'), ...goals]),
+    objectives,
     timeoutMs: flags.duration('timeout', 600_000, 1, day),
     stallTimeoutMs: flags.duration('stall-timeout', 60_000, 1, day),
     jsonFile,
@@ -179,6 +190,7 @@ function readPlan (flags: Flags): LoadPlan {
     return { type: 'auto-rate', template }
   }
   const values = rate.split(',').map((part) => part.trim() === 'inf' ? Infinity : flags.parseNumber('rate', part.trim(), 0.001, mostRate, false))
+  if (values.includes(Infinity) && flags.text('duration') !== null) throw new StartupError('--rate inf sends everything at once, so a run ends after --requests, not after a --duration')
   if (template.ramp !== null && (values.length > 1 || values[0] === Infinity)) throw new StartupError(`--ramp needs one --rate to end at, not ${rate}`)
   return { type: 'given', shapes: values.map((value) => ({ ...template, rate: value })) }
 }
@@ -271,7 +283,9 @@ function readBody (text: string | null): Record<string, unknown> {
     value = JSON.parse(text)
   } catch { /* The same message as for a list. */ }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new StartupError(`--extra-body is '${text}', but must be a JSON object, such as '{"top_p": 0.9}'`)
-  return value as Record<string, unknown>
+  const body = value as Record<string, unknown>
+  throwIfSeveral(body, '--extra-body')
+  return body
 }
 
 /** The command line, by flag. */
@@ -332,9 +346,10 @@ class Flags {
   duration (flag: BenchFlag, fallback: number, least: number, most: number): number {
     const text = this.text(flag)
     if (text === null) return fallback
-    const value = parseValue(text, 'duration')
+    // Elsewhere a bare number is milliseconds; who asks for `--duration 120` hardly wants those.
+    const value = text === '0' || /[a-z]$/.test(text) ? parseValue(text, 'duration') : null
     if (typeof value !== 'number' || value < least || value > most) {
-      throw new StartupError(`--${flag} is "${text}", but must be a time such as 500ms, 30s or 10m, from ${least}ms to ${most / 3_600_000}h`)
+      throw new StartupError(`--${flag} is "${text}", but must be a time with its unit, such as 500ms, 30s or 10m, from ${least}ms to ${most / 3_600_000}h`)
     }
     return value
   }

@@ -5,7 +5,7 @@ import { wrapText } from '../config/wrap-text.ts'
 /** What `drawbridge --help` prints. */
 export function helpText (version: string): string {
   const groups = [...optionGroups()].map(([group, members]) =>
-    `${group}${notes[group] ?? ''}\n${members.map(describeOption).join('\n')}`)
+    `${group}${notes[group] ?? ''}\n${members.filter(({ hasFlag }) => hasFlag).map(describeOption).join('\n')}`)
   return `${introduction(version)}\n${groups.join('\n\n')}\n\n${ending}`
 }
 

@@ -89,6 +89,8 @@ function createHost (
       ? { ...engine, options: { ...engine.options, parkDirectory } }
       : engine,
     maxQueue: config.maxQueue,
+    ...(config.maxQueuePerTenant === 'off' ? {} : { maxQueuePerTenant: config.maxQueuePerTenant }),
+    ...(config.maxQueueTokens === 'off' ? {} : { maxQueueTokens: config.maxQueueTokens }),
     policy: config.policy,
     targetItlMs: config.targetItlMs,
     parkBytes,
@@ -172,7 +174,7 @@ function announce ({ config, urls, models, hosts, logger, output, isTerminal, is
     version: readVersion(),
     origins: urls,
     models: started,
-    keyCount: config.apiKeys.length,
+    keyCount: config.tenants.reduce((sum, { keys }) => sum + keys.length, config.apiKeys.length),
     isPublic: !isLoopback(config.host),
     command: process.env['npm_lifecycle_event'] === 'start' ? 'npm start --' : 'drawbridge',
     isColoured

@@ -24,11 +24,12 @@ export function checkConfig (config: Config, origins: ReadonlyMap<string, string
   const source = (flag: string): string => origins.get(flag) ?? `--${flag}`
   const warnings: string[] = []
 
-  if (!isLoopback(config.host) && config.apiKeys.length === 0 && !config.insecureNoAuth) {
+  const hasKeys = config.apiKeys.length + config.tenants.length > 0
+  if (!isLoopback(config.host) && !hasKeys && !config.insecureNoAuth) {
     throw new StartupError(`${source('host')} is "${config.host}", where others can reach the server, and no API key is set; ` +
       'set --api-key-file FILE, or --insecure-no-auth if everybody there may use it')
   }
-  if (config.insecureNoAuth && config.apiKeys.length > 0) {
+  if (config.insecureNoAuth && hasKeys) {
     warnings.push(`${source('insecure-no-auth')} changes nothing, because API keys are set and every request needs one`)
   }
 

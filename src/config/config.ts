@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { priorities } from '../domain/priority.ts'
 
 /** `auto` or a number. */
 const autoOr = <Schema extends z.ZodType>(schema: Schema) => z.union([z.literal('auto'), schema])
@@ -11,6 +12,20 @@ export const modelConfigSchema = z.strictObject({
   ref: z.string().min(1),
   /** The model's name in the API; null derives it from the file name. */
   alias: z.string().min(1).max(256).nullable().default(null)
+})
+
+/** Who is charged for the requests of some keys, and how they are served. Only the file has them. */
+export const tenantConfigSchema = z.strictObject({
+  name: z.string().regex(/^[\w.-]{1,64}$/),
+  keys: z.array(z.string().min(1)).min(1),
+  /** Share of the service relative to other tenants'. */
+  weight: z.number().min(0.01).max(100).default(1),
+  /** The class of its requests that do not say. */
+  priority: z.enum(priorities).default('normal'),
+  /** The most urgent class that its requests may ask for. */
+  highestPriority: z.enum(priorities).default('normal'),
+  /** Whether a header of its requests may name the user who is charged. */
+  namesUsers: z.boolean().default(false)
 })
 
 /** The fake engine's physics, for demos, benchmarks and tests; they matter only to the model `fake`. */
@@ -46,6 +61,8 @@ export const configSchema = z.strictObject({
   lanes: autoOr(z.int().min(1).max(64)).default('auto'),
   stepTokens: z.int().min(1).max(16_384).default(512),
   maxQueue: z.int().min(1).max(1_000_000).default(256),
+  maxQueuePerTenant: z.union([z.literal('off'), z.int().min(1).max(1_000_000)]).default('off'),
+  maxQueueTokens: z.union([z.literal('off'), z.int().min(1).max(1_000_000_000)]).default('off'),
   targetItlMs: autoOr(z.int().min(1).max(60_000)).default('auto'),
   /** Bytes of saved caches, of each model. */
   parkCache: z.union([z.enum(['auto', 'off']), z.int().min(1024 ** 2).max(1024 ** 5)]).default('auto'),
@@ -59,7 +76,9 @@ export const configSchema = z.strictObject({
   gpuLayers: z.union([z.enum(['auto', 'max']), z.int().min(0).max(10_000)]).default('auto'),
   threads: autoOr(z.int().min(1).max(512)).default('auto'),
 
+  /** Each is a tenant of its own. */
   apiKeys: z.array(z.string().min(1)).default([]),
+  tenants: z.array(tenantConfigSchema).default([]),
 
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   logFormat: z.enum(['auto', 'json', 'pretty']).default('auto'),
@@ -68,4 +87,5 @@ export const configSchema = z.strictObject({
 })
 
 export type Config = Readonly<z.infer<typeof configSchema>>
+export type TenantConfig = Readonly<z.infer<typeof tenantConfigSchema>>
 export type ModelConfig = Readonly<z.infer<typeof modelConfigSchema>>

@@ -17,6 +17,28 @@ the memory that the weights leave free, and as much of the rest as that leaves t
 not fit keeps the server from starting. When several models are served, each takes from what those before it leave.
 
 `,
+  Access: `Each key of \`api-key\` and \`api-key-file\` is a *tenant* of its own: somebody who is charged, and gets a fair share. The file can
+say more:
+
+\`\`\`yaml
+tenants:
+  - name: support          # in logs
+    keyFile: support.keys  # or keys: [sk-…]; all of them are one tenant
+    weight: 3              # three times the share of a tenant of weight 1, which is the default
+    priority: interactive  # goes before normal (the default), which goes before batch
+  - name: nightly
+    keyFile: nightly.keys
+    priority: batch        # fills idle time; its slots may be taken from it
+  - name: gateway
+    keyFile: gateway.keys
+    highestPriority: interactive  # the most urgent that its requests may ask for; normal unless said otherwise
+    namesUsers: true       # x-llm-d-inference-fairness-id in its requests names the user who is charged
+\`\`\`
+
+A request asks for a class with \`service_tier\` (\`flex\` is batch, \`priority\` is interactive) or \`priority\` (above 0 is batch, below 0 interactive).
+Without keys, everybody's network address is a tenant, and may ask for any class.
+
+`,
   'Fake engine': `\`--model fake\` serves made-up text from a model that computes nothing, at a speed that these set. It is for
 measuring the server itself and for trying clients.
 

@@ -10,6 +10,7 @@ import { readConfigFile } from './read-config-file.ts'
 import { readEnvironment } from './read-environment.ts'
 import { isSendableKey, readKeyFile, unsendableKeyText } from './read-key-file.ts'
 import { readModels } from './read-models.ts'
+import { readTenants } from './read-tenants.ts'
 import { parseValue } from './value-kind.ts'
 
 export interface LoadedConfig {
@@ -44,12 +45,14 @@ export function loadConfig (flags: Settings, environment: Readonly<Record<string
   }
   const models = readModels(settings.get('model'), settings.get('alias'))
   const keys = readKeys(settings.get('api-key'), settings.get('api-key-file'), warnings)
+  const tenants = readTenants(settings.get('tenants'), keys ?? [], warnings)
 
   const config: Config = Object.freeze(configSchema.parse({
     ...fields,
     fake,
     ...(models === null ? {} : { models }),
-    ...(keys === null ? {} : { apiKeys: keys })
+    ...(keys === null ? {} : { apiKeys: keys }),
+    tenants
   }))
   const origins = new Map([...settings].map(([flag, { source }]) => [flag, source]))
   warnings.push(...checkConfig(config, origins))

@@ -4,6 +4,7 @@ import { options, variableName } from './options.ts'
 
 /** `--gpu off|cuda|…`, `--port N`, `--insecure-no-auth`. */
 export function usageOf (option: Option): string {
+  if (!option.hasFlag) return ''
   const words = allowedWords(option)
   const takesOnlyWords = option.kind === 'text' && words.length > 0
   const value = takesOnlyWords ? words.join('|') : [...words, option.placeholder].filter((text) => text !== '').join('|')
@@ -28,7 +29,7 @@ export function optionGroups (): ReadonlyMap<OptionGroup, readonly Option[]> {
 /** The table of options in Markdown, as it stands in the README and in `docs/configuration.md`. */
 export function optionTable (group: OptionGroup): string {
   const rows = (optionGroups().get(group) ?? []).map((option) => {
-    const usage = escapeCell(`\`${usageOf(option)}\``)
+    const usage = option.hasFlag ? escapeCell(`\`${usageOf(option)}\``) : ''
     const variable = option.hasVariable ? `\`${variableName(option)}\`` : ''
     const key = option.fileKey === null ? '' : `\`${option.fileKey}\``
     return `| ${usage} | ${escapeCell(option.summary)} | ${escapeCell(defaultOf(option))} | ${variable} | ${key} |`
@@ -38,7 +39,7 @@ export function optionTable (group: OptionGroup): string {
 
 /** Flags and meanings only, all groups but the fake engine's. */
 export function shortOptionTable (): string {
-  const rows = options.filter((option) => option.group !== 'Fake engine').map((option) =>
+  const rows = options.filter((option) => option.group !== 'Fake engine' && option.hasFlag).map((option) =>
     `| ${escapeCell(`\`${usageOf(option)}\``)} | ${escapeCell(option.summary)} | ${escapeCell(defaultOf(option))} |`)
   return ['| Flag | Meaning | Default |', '| --- | --- | --- |', ...rows].join('\n')
 }

@@ -10,6 +10,7 @@ export type OptionTarget =
   | { readonly type: 'aliases' }
   | { readonly type: 'api-keys' }
   | { readonly type: 'api-key-file' }
+  | { readonly type: 'tenants' }
   | { readonly type: 'config-file' }
   | { readonly type: 'command', readonly name: 'help' | 'version' | 'print-config' }
 
@@ -18,12 +19,14 @@ export type OptionGroup =
 
 /** One option in all its spellings: `--max-queue`, `DRAWBRIDGE_MAX_QUEUE`, and `maxQueue` in the file. */
 export interface Option {
-  /** Without the dashes. */
+  /** Without the dashes; a name for messages where there is no such flag. */
   readonly flag: string
   /** One letter, without the dash. */
   readonly short?: string
   /** Key in the YAML file; null where the file has no such key. */
   readonly fileKey: string | null
+  /** Whether the command line may set it. */
+  readonly hasFlag: boolean
   /** Whether the environment may set it, as `DRAWBRIDGE_` and the flag in capitals. */
   readonly hasVariable: boolean
   readonly target: OptionTarget
@@ -50,6 +53,7 @@ function define (definition: OptionDefinition): Option {
   const name = camelCase(definition.flag)
   return {
     fileKey: name,
+    hasFlag: true,
     hasVariable: true,
     target: { type: 'config', path: [name] },
     kind: 'text',
@@ -128,6 +132,20 @@ export const options: readonly Option[] = [
     summary: 'Most answers that wait for a slot, for each model; beyond that requests get a 429'
   }),
   define({
+    flag: 'max-queue-per-tenant',
+    kind: 'integer',
+    group: 'Capacity',
+    placeholder: 'N',
+    summary: 'Most of them of one tenant; even without it the others can push out whoever has most waiting'
+  }),
+  define({
+    flag: 'max-queue-tokens',
+    kind: 'integer',
+    group: 'Capacity',
+    placeholder: 'N',
+    summary: 'Most tokens of the prompts that wait'
+  }),
+  define({
     flag: 'target-itl',
     ...milliseconds('targetItlMs'),
     group: 'Capacity',
@@ -191,7 +209,7 @@ export const options: readonly Option[] = [
     kind: 'integer',
     group: 'Placement',
     placeholder: 'N',
-    summary: 'CPU threads for each model, shared by its lanes',
+    summary: 'Most CPU threads for each model, shared by its lanes; fewer are used while other programs want the cores',
     defaultNote: 'physical cores this process may use, one logical core left over'
   }),
 
@@ -258,6 +276,18 @@ export const options: readonly Option[] = [
     placeholder: 'FILE',
     summary: 'File with one key in each line; lines that begin with # are comments',
     defaultNote: 'none'
+  }),
+  define({
+    flag: 'tenants',
+    hasFlag: false,
+    hasVariable: false,
+    target: { type: 'tenants' },
+    isRepeatable: true,
+    isSecret: true,
+    group: 'Access',
+    placeholder: '',
+    summary: 'Who is charged for which keys, with which weight and priority; only in the file',
+    defaultNote: 'each key is a tenant'
   }),
   define({
     flag: 'insecure-no-auth',

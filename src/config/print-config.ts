@@ -26,6 +26,11 @@ export function printConfig ({ config, origins }: LoadedConfig): string {
       case 'api-keys':
         lines.push(`# ${option.fileKey}: ${describeKeys(config.apiKeys.length)}${keySources(origins)}`)
         break
+      case 'tenants':
+        for (const { name, keys, ...rest } of config.tenants) {
+          lines.push(`# tenant ${name}: ${describeKeys(keys.length)}, ${Object.entries(rest).map(([key, value]) => `${key} ${value}`).join(', ')}`)
+        }
+        break
       case 'config': {
         const value = valueAt(config, option)
         add(option.fileKey, typeof value === 'number' && hasUnit(option) ? formatValue(value, option.kind) : value, [option.flag])

@@ -48,6 +48,7 @@ export function parseConfigFile (text: string, file: string): Settings {
       throw new StartupError(`The configuration file ${file} has the unknown key "${key}"${didYouMean(key, [...known.keys()])}`)
     }
     if (value === null || value === undefined) continue
+    if (option.target.type === 'tenants' && !Array.isArray(value)) throw new StartupError(`${key} in ${file} must list tenants, each with "name" and "keys" or "keyFile"`)
     const values: readonly unknown[] = Array.isArray(value) && option.isRepeatable ? value : [value]
     if (values.length === 0 && option.target.type === 'models') {
       throw new StartupError(`${key} in ${file} is an empty list; name at least one model, or leave the key out to serve the demo`)

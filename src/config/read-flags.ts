@@ -11,8 +11,9 @@ export interface Flags {
   readonly words: readonly string[]
 }
 
-const optionsByFlag = new Map(options.map((option) => [option.flag, option]))
-const knownFlags = options.map((option) => `--${option.flag}`)
+const flagOptions = options.filter(({ hasFlag }) => hasFlag)
+const optionsByFlag = new Map(flagOptions.map((option) => [option.flag, option]))
+const knownFlags = flagOptions.map((option) => `--${option.flag}`)
 
 /**
  * Reads the command line. `--flag value`, `--flag=value` and `-f value` are the same; `--` ends the flags.
@@ -23,7 +24,7 @@ export function readFlags (argv: readonly string[]): Flags {
     args: [...argv],
     strict: false,
     tokens: true,
-    options: Object.fromEntries(options.map((option) => [option.flag, {
+    options: Object.fromEntries(flagOptions.map((option) => [option.flag, {
       type: option.kind === 'switch' ? 'boolean' as const : 'string' as const,
       ...(option.short === undefined ? {} : { short: option.short })
     }]))

@@ -10,8 +10,8 @@ export class AnswerChunks {
   readonly #head: string
   readonly #usage: StreamUsage
 
-  constructor (object: string, { id, created, model, fingerprint }: AnswerIdentity, usage: StreamUsage) {
-    const envelope = JSON.stringify({ id, object, created, model, system_fingerprint: fingerprint })
+  constructor (object: string, { id, created, model, fingerprint, serviceTier }: AnswerIdentity, usage: StreamUsage) {
+    const envelope = JSON.stringify({ id, object, created, model, system_fingerprint: fingerprint, service_tier: serviceTier })
     this.#head = `${envelope.slice(0, -1)},"choices":[`
     this.#usage = usage
   }

@@ -10,14 +10,19 @@ export interface AnswerIdentity {
   readonly model: string
   /** Changes when the same seed may give another text: with engine, build, model or placement. */
   readonly fingerprint: string
+  /** The class it is served in; undefined where the request did not ask. */
+  readonly serviceTier: 'default' | 'flex' | 'priority' | undefined
 }
 
-export function createAnswerIdentity (prefix: 'chatcmpl' | 'cmpl', model: string, info: EngineInfo): AnswerIdentity {
+export function createAnswerIdentity (
+  prefix: 'chatcmpl' | 'cmpl', model: string, info: EngineInfo, serviceTier: AnswerIdentity['serviceTier']
+): AnswerIdentity {
   return {
     id: `${prefix}-${randomUUID().replaceAll('-', '')}`,
     created: Math.floor(Date.now() / 1000),
     model,
-    fingerprint: fingerprintOf(info)
+    fingerprint: fingerprintOf(info),
+    serviceTier
   }
 }
 

@@ -1,4 +1,5 @@
-import type { Millis, TenantId } from '../domain/ids.ts'
+import type { Caller } from '../access/caller.ts'
+import type { Millis } from '../domain/ids.ts'
 import { asTenantId } from '../domain/ids.ts'
 import type { ServerError } from '../domain/errors.ts'
 import type { RequestRecord } from '../telemetry/observer.ts'
@@ -7,8 +8,8 @@ import type { GenerationTrace } from './generation-trace.ts'
 /** What belongs to one HTTP exchange beside Fastify's request and reply. */
 export class RequestContext {
   readonly arrivedAt: Millis
-  /** Set by access before any handler runs. */
-  tenant: TenantId = asTenantId('')
+  /** Set by access before any handler runs that is not public. */
+  caller: Caller = { tenant: asTenantId(''), weight: 1, priority: 'normal', highestPriority: 'normal' }
   /** Fires when the client goes before its answer is complete, or when the server gives the request up. */
   readonly cancellation: AbortController = new AbortController()
   /** The error the client was told, for the log. */

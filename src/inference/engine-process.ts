@@ -70,6 +70,8 @@ async function serve (load: EngineLoad): Promise<EngineServer> {
     }
     const inference = new LocalInference(engine, {
       maxQueue: load.maxQueue,
+      ...(load.maxQueuePerTenant === undefined ? {} : { maxQueuePerTenant: load.maxQueuePerTenant }),
+      ...(load.maxQueueTokens === undefined ? {} : { maxQueueTokens: load.maxQueueTokens }),
       ...(load.turnSteps === undefined ? {} : { turnSteps: load.turnSteps }),
       ...(load.policy === undefined ? {} : { policy: load.policy }),
       ...(load.targetItlMs === undefined ? {} : { targetItlMs: load.targetItlMs }),

@@ -1,6 +1,7 @@
 import type { AdapterSet } from '../domain/adapter-set.ts'
 import type { FinishReason } from '../domain/finish-reason.ts'
 import type { Millis, RequestId, TenantId, Token } from '../domain/ids.ts'
+import type { Priority } from '../domain/priority.ts'
 import type { Sampling } from '../domain/sampling.ts'
 import type { EngineInfo } from '../engine/engine.ts'
 import type { SchedulerSnapshot } from '../scheduler/scheduler-types.ts'
@@ -19,6 +20,10 @@ export type Prompt =
 export interface GenerationRequest {
   readonly id: RequestId
   readonly tenant: TenantId
+  /** The tenant's share of the service, relative to others'; 1 where nothing is said. */
+  readonly weight?: number
+  /** `normal` where nothing is said. */
+  readonly priority?: Priority
   readonly prompt: Prompt
   readonly adapters: AdapterSet
   /** How many answers to the same prompt; they share its prefill. At least 1. */

@@ -16,6 +16,8 @@ import { StepLoop } from './step-loop.ts'
 export interface LocalInferenceOptions {
   /** Most sequences that wait for a slot. */
   readonly maxQueue: number
+  readonly maxQueuePerTenant?: number
+  readonly maxQueueTokens?: number
   /** Consecutive steps for one adapter set while others wait in the same lane. */
   readonly turnSteps?: number
   readonly policy?: AdmissionPolicyName
@@ -77,6 +79,8 @@ export class LocalInference implements Inference {
       threads: info.threads,
       endTokens: info.endTokens,
       maxQueue: options.maxQueue,
+      maxQueuePerTenant: options.maxQueuePerTenant,
+      maxQueueTokens: options.maxQueueTokens,
       turnSteps: options.turnSteps ?? DEFAULT_TURN_STEPS,
       policy: options.policy ?? 'fair',
       targetItlMs: options.targetItlMs ?? 'auto',
@@ -140,6 +144,8 @@ export class LocalInference implements Inference {
     const pushedOut = this.#scheduler.addAll(choices.map(({ index, sequence }): NewSequence => ({
       id: sequence,
       tenant: request.tenant,
+      ...(request.weight === undefined ? {} : { weight: request.weight }),
+      ...(request.priority === undefined ? {} : { priority: request.priority }),
       adapters: request.adapters,
       prompt,
       maxTokens: request.maxTokens,

@@ -51,6 +51,8 @@ export interface EngineLoad {
   readonly spec: EngineSpec
   /** Most sequences that wait for a slot. */
   readonly maxQueue: number
+  readonly maxQueuePerTenant?: number
+  readonly maxQueueTokens?: number
   readonly turnSteps?: number
   readonly policy?: AdmissionPolicyName
   readonly targetItlMs?: Millis | 'auto'

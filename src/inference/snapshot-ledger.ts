@@ -15,18 +15,22 @@ const counters = {
   cachesRestored: true,
   restoredTokens: true,
   cachesEvicted: true,
+  preempted: true,
+  recomputedTokens: true,
   added: true,
   finished: true,
   failed: true,
   aborted: true
 } satisfies Record<Exclude<keyof InferenceSnapshot, Gauge>, true>
 
-type Gauge = 'waiting' | 'running' | 'lanes' | 'contextSize' | 'lastStepAt' | 'requests' | 'parkedCaches' | 'parkedBytes'
+type Gauge =
+  'waiting' | 'displaced' | 'running' | 'lanes' | 'contextSize' | 'lastStepAt' | 'requests' | 'parkedCaches' | 'parkedBytes'
 type Counter = keyof typeof counters
 const counterNames = Object.keys(counters) as Counter[]
 
 const nothingYet: InferenceSnapshot = {
   waiting: 0,
+  displaced: 0,
   running: 0,
   lanes: [],
   contextSize: 0,
@@ -44,6 +48,8 @@ const nothingYet: InferenceSnapshot = {
   cachesRestored: 0,
   restoredTokens: 0,
   cachesEvicted: 0,
+  preempted: 0,
+  recomputedTokens: 0,
   added: 0,
   finished: 0,
   failed: 0,

@@ -18,6 +18,8 @@ export interface ProcessHostOptions {
   readonly spec: EngineSpec
   /** Most sequences that wait for a slot, or for a process while there is none. */
   readonly maxQueue: number
+  readonly maxQueuePerTenant?: number
+  readonly maxQueueTokens?: number
   readonly turnSteps?: number
   readonly policy?: NonNullable<EngineLoad['policy']>
   readonly targetItlMs?: NonNullable<EngineLoad['targetItlMs']>
@@ -201,10 +203,12 @@ class EngineProcessHost implements ProcessHost {
   }
 
   #load (): EngineLoad {
-    const { spec, maxQueue, turnSteps, policy, targetItlMs, parkBytes, logLevel } = this.#options
+    const { spec, maxQueue, maxQueuePerTenant, maxQueueTokens, turnSteps, policy, targetItlMs, parkBytes, logLevel } = this.#options
     return {
       spec,
       maxQueue,
+      ...(maxQueuePerTenant === undefined ? {} : { maxQueuePerTenant }),
+      ...(maxQueueTokens === undefined ? {} : { maxQueueTokens }),
       ...(turnSteps === undefined ? {} : { turnSteps }),
       ...(policy === undefined ? {} : { policy }),
       ...(targetItlMs === undefined ? {} : { targetItlMs }),

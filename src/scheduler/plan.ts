@@ -19,6 +19,11 @@ export interface StepPlan {
   readonly released: readonly SequenceId[]
   /** Saved caches that nobody needs any more: the engine deletes them. No plan names them again. Absent where there are none. */
   readonly dropped?: readonly ParkId[]
+  /**
+   * Sequences that lost their slot since the lane's last plan and come back later, perhaps in another slot or lane: the engine forgets
+   * where they were. Absent when there are none.
+   */
+  readonly preempted?: readonly SequenceId[]
 }
 
 /** One sequence's part of a step. A slot occurs at most once in a plan. */

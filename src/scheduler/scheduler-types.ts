@@ -1,6 +1,7 @@
 import type { AdapterSet } from '../domain/adapter-set.ts'
 import type { FinishReason } from '../domain/finish-reason.ts'
 import type { LaneId, Millis, SequenceId, SlotId, TenantId, Token } from '../domain/ids.ts'
+import type { Priority } from '../domain/priority.ts'
 import type { Sampling, TokenLogprob } from '../domain/sampling.ts'
 import type { ServerError } from '../domain/errors.ts'
 import type { ParkedSnapshot } from './parked-caches.ts'
@@ -13,11 +14,15 @@ export interface SchedulerConfig {
   readonly contextSize: number
   /** Token budget of one step of one lane. At least `slotsPerLane`, so that every running sequence can decode. */
   readonly stepTokens: number
-  /** Threads to share out among lanes; at least one per lane. */
+  /** Most threads to share out among lanes; at least one per lane. */
   readonly threads: number
   readonly endTokens: readonly Token[]
   /** Most sequences that wait for a slot while there is none free. */
   readonly maxQueue: number
+  /** Most of them of one tenant; no limit where it is absent. */
+  readonly maxQueuePerTenant?: number | undefined
+  /** Most tokens of prompts that wait; no limit where it is absent. */
+  readonly maxQueueTokens?: number | undefined
   /** Consecutive steps for one adapter set while others wait in the same lane. */
   readonly turnSteps: number
   /**
@@ -36,6 +41,8 @@ export interface NewSequence {
   readonly tenant: TenantId
   /** The tenant's share of the service, relative to others, above 0; 1 where nothing is said. */
   readonly weight?: number
+  /** `normal` where nothing is said. */
+  readonly priority?: Priority
   readonly adapters: AdapterSet
   /** At least one token and at most `contextSize - 1`. */
   readonly prompt: readonly Token[]
@@ -44,7 +51,7 @@ export interface NewSequence {
   readonly sampling: Sampling
   /** Another sequence with the same prompt that is prefilled first, so that this one can copy its cache. */
   readonly sharesPromptWith?: SequenceId
-  /** It ends with `queue_timeout` when it has no slot by then. */
+  /** It ends with `queue_timeout` when it has had no slot by then. */
   readonly queueDeadline: Millis
   /** It ends with `generation_timeout` when it has not ended by then. */
   readonly deadline: Millis
@@ -87,14 +94,18 @@ export interface LaneSnapshot {
   readonly busySlots: number
   /** Whether a plan of this lane is being carried out. */
   readonly isStepping: boolean
+  /** With how many threads it computes, as far as the scheduler has found out what is fastest. */
+  readonly threads: number
   /** Cached tokens in all slots, idle ones included. */
   readonly cachedTokens: number
 }
 
 /** Plain numbers for metrics and the simulator, counted since the scheduler was made unless they say otherwise. */
 export interface SchedulerSnapshot extends ParkedSnapshot {
-  /** Now. */
+  /** Now: sequences without a slot. */
   readonly waiting: number
+  /** Now: those of them that had one and lost it. */
+  readonly displaced: number
   /** Now: sequences in slots. */
   readonly running: number
   readonly lanes: readonly LaneSnapshot[]
@@ -108,6 +119,10 @@ export interface SchedulerSnapshot extends ParkedSnapshot {
   readonly prefixQueriedTokens: number
   readonly prefixHitTokens: number
   readonly drawnTokens: number
+  /** How often a slot was taken from a running sequence for the sake of another. */
+  readonly preempted: number
+  /** Tokens computed again for sequences that had lost their slot. */
+  readonly recomputedTokens: number
   readonly added: number
   readonly finished: number
   readonly failed: number

@@ -7,6 +7,7 @@ import { admissionPolicies, type AdmissionPolicy } from './policies/admission.ts
 import { place } from './policies/placement.ts'
 import { mostHeld } from './policies/prefix-search.ts'
 import { Rhythm } from './policies/rhythm.ts'
+import { ThreadCount } from './policies/thread-count.ts'
 import { Turns } from './policies/turns.ts'
 import type { NewSequence, SchedulerConfig, SchedulerSnapshot, SequenceEvent } from './scheduler-types.ts'
 import { Sequence } from './sequence.ts'
@@ -14,9 +15,12 @@ import { ServiceRate } from './service-rate.ts'
 import { mendBrokenPromises, readerFor, settleSharedPrefills } from './shared-prefill.ts'
 import { SlotTable } from './slot-table.ts'
 
+/** Of so many steps, one reads prompts in order of admission. */
+const arrivalEvery = 4
+
 interface Lane {
   readonly id: LaneId
-  readonly threads: number
+  readonly threadCount: ThreadCount
   readonly turns: Turns
   readonly rhythm: Rhythm
   /** The plan that is being carried out. */
@@ -24,6 +28,8 @@ interface Lane {
   inFlightSince: Millis
   /** Ended since the last plan; the engine is told with the next one. */
   released: SequenceId[]
+  /** Lost their slot since the last plan; the engine is told with the next one. */
+  preempted: SequenceId[]
 }
 
 /**
@@ -45,12 +51,16 @@ export class Scheduler {
   readonly #saving = new Map<ParkId, ParkedCache>()
   readonly #serviceRate = new ServiceRate()
   readonly #lanes: readonly Lane[]
-  /** Without a slot, in order of arrival. */
+  /** Without a slot: in order of arrival, or of losing it. */
   readonly #waiting = new Map<SequenceId, Sequence>()
   /** With a slot, in order of admission. */
   readonly #running = new Map<SequenceId, Sequence>()
   /** No deadline passes before this moment. */
   #earliestDeadline: Millis = Infinity
+  /** Prompts of those that wait and never had a slot. */
+  #waitingTokens = 0
+  /** Of those that wait, they had a slot and lost it. */
+  #displacedCount = 0
   #planCount = 0
   #lastStepAt: Millis | null = null
   #counters = {
@@ -59,6 +69,8 @@ export class Scheduler {
     prefixQueriedTokens: 0,
     prefixHitTokens: 0,
     drawnTokens: 0,
+    preempted: 0,
+    recomputedTokens: 0,
     added: 0,
     finished: 0,
     failed: 0,
@@ -80,12 +92,13 @@ export class Scheduler {
     this.#admission = admissionPolicies[config.policy]()
     this.#lanes = Array.from({ length: config.laneCount }, (_, index): Lane => ({
       id: index as LaneId,
-      threads: Math.floor(config.threads / config.laneCount) + (index < config.threads % config.laneCount ? 1 : 0),
+      threadCount: new ThreadCount(Math.floor(config.threads / config.laneCount) + (index < config.threads % config.laneCount ? 1 : 0)),
       turns: new Turns(config.turnSteps),
       rhythm: new Rhythm(config.targetItlMs),
       inFlight: null,
       inFlightSince: 0,
-      released: []
+      released: [],
+      preempted: []
     }))
   }
 
@@ -104,27 +117,37 @@ export class Scheduler {
    * @throws ServerError what `add` throws.
    */
   addAll (requests: readonly NewSequence[], now: Millis): readonly SequenceEvent[] {
-    const { maxQueue, contextSize } = this.#config
+    const { maxQueue, maxQueuePerTenant = Infinity, maxQueueTokens = Infinity, contextSize } = this.#config
     for (const { prompt } of requests) {
       if (prompt.length >= 1 && prompt.length < contextSize) continue
       throw new ServerError('context_length_exceeded',
         `The prompt has ${prompt.length} tokens; this model takes 1 to ${contextSize - 1}`)
     }
-    // Those that the next plan gives a slot do not wait.
-    const waiting = this.#waiting.size - this.#table.freeCount
+    // Those that lost their slot are not turned away for it; they come back first. Those that the next plan gives a slot do not wait.
+    const waiting = this.#waiting.size - this.#displacedCount - Math.max(0, this.#table.freeCount - this.#displacedCount)
     const sequences = requests.map((request) => new Sequence(request, now))
+    const wanted = requests.length === 1 ? '' : ` and this one asks for ${requests.length} choices`
+    const ofTenant = waiting <= 0 ? 0 : this.#waitingOfTenant(requests)
+    if (ofTenant > 0 && ofTenant + requests.length > maxQueuePerTenant) {
+      throw this.#queueFull(`${ofTenant} of your requests are waiting${wanted}; the limit is ${maxQueuePerTenant} for each user`, ofTenant + requests.length - maxQueuePerTenant, now)
+    }
+    const tokens = tokensOf(sequences)
+    // A prompt that is longer than the limit waits alone.
+    const isRoom = (turnedAway: readonly Sequence[]): boolean => waiting + requests.length - turnedAway.length <= maxQueue &&
+      (waiting - turnedAway.length <= 0 || this.#waitingTokens + tokens - tokensOf(turnedAway) <= maxQueueTokens)
+    const pushedOut = isRoom([]) ? [] : this.#admission.makeRoom(sequences, isRoom)
     const missingPlaces = waiting + requests.length - maxQueue
-    const pushedOut = missingPlaces <= 0 ? [] : this.#admission.makeRoom(sequences, missingPlaces)
-    if (missingPlaces > 0 && pushedOut.length === 0) {
-      const wanted = requests.length === 1 ? '' : ` and this one asks for ${requests.length} choices`
-      throw this.#queueFull(`${Math.max(0, waiting)} requests are waiting${wanted}; the limit is ${maxQueue}`, missingPlaces, now)
+    const limit = missingPlaces > 0 ? `${maxQueue}` : `${maxQueueTokens} tokens, and their prompts have ${this.#waitingTokens}`
+    if (!isRoom(pushedOut)) {
+      throw this.#queueFull(`${areWaiting(waiting)}${wanted}; the limit is ${limit}`, Math.max(1, missingPlaces), now)
     }
     const events = pushedOut.map((sequence) => this.#fail(sequence, this.#queueFull(
-      `${waiting} requests are waiting, more of them yours than of others who want to; the limit is ${maxQueue}`, 1, now)))
+      `${areWaiting(waiting)}, and others go first or have fewer of them; the limit is ${limit}`, 1, now)))
     for (const sequence of sequences) {
       const { request } = sequence
       this.#waiting.set(sequence.id, sequence)
-      this.#admission.join(sequence)
+      this.#waitingTokens += sequence.promptLength
+      this.#admission.join(sequence, now)
       this.#earliestDeadline = Math.min(this.#earliestDeadline, request.queueDeadline, request.deadline)
       this.#counters.added++
     }
@@ -141,7 +164,8 @@ export class Scheduler {
 
   /** Ends a sequence as finished, on the word of whoever reads its text (a stop text was found). No event follows. */
   finish (id: SequenceId): void {
-    const sequence = this.#running.get(id)
+    // Its last token may be read after it lost its slot.
+    const sequence = this.#running.get(id) ?? this.#waiting.get(id)
     if (sequence === undefined || sequence.isEnded) return
     this.#counters.finished++
     this.#end(sequence)
@@ -154,7 +178,10 @@ export class Scheduler {
     this.#earliestDeadline = Infinity
     for (const sequence of this.#waiting.values()) {
       const { queueDeadline, deadline } = sequence.request
-      if (queueDeadline <= now || deadline <= now) {
+      if (sequence.wasAdmitted) {
+        if (deadline <= now) events.push(this.#outOfTime(sequence, now))
+        else this.#earliestDeadline = Math.min(this.#earliestDeadline, deadline)
+      } else if (queueDeadline <= now || deadline <= now) {
         const waitedMs = Math.round(now - sequence.addedAt)
         events.push(this.#fail(sequence, new ServerError('queue_timeout',
           `The request waited ${waitedMs} ms for a free slot; ${this.#waiting.size} requests are waiting`)))
@@ -165,13 +192,8 @@ export class Scheduler {
     for (const sequence of this.#running.values()) {
       if (sequence.isEnded) continue
       const { deadline } = sequence.request
-      if (deadline <= now) {
-        const tookMs = Math.round(now - sequence.addedAt)
-        events.push(this.#fail(sequence, new ServerError('generation_timeout',
-          `The request was ended after ${tookMs} ms, with ${sequence.drawnTokens} tokens drawn`)))
-      } else {
-        this.#earliestDeadline = Math.min(this.#earliestDeadline, deadline)
-      }
+      if (deadline <= now) events.push(this.#outOfTime(sequence, now))
+      else this.#earliestDeadline = Math.min(this.#earliestDeadline, deadline)
     }
     return events
   }
@@ -182,7 +204,7 @@ export class Scheduler {
     if (lane.inFlight !== null) throw new Error(`Lane ${laneId} is carrying out plan ${lane.inFlight.id}`)
     // Before free slots are given away: what a leader left behind in one is for those that waited for it.
     settleSharedPrefills(this.#running.values(), this.#table)
-    this.#admit()
+    this.#admit(lane, now)
 
     const sequences = this.#runningIn(laneId)
     if (sequences.length === 0) return null
@@ -192,30 +214,32 @@ export class Scheduler {
     for (const sequence of turn) mendBrokenPromises(sequence, this.#table)
 
     const work: SlotWork[] = []
-    const readers = new Set(turn.map(readerFor))
     let budget = this.#config.stepTokens
-    // Decode first: streams that flow keep flowing. Then prompts, in order of admission, as far as the budget goes; and no
-    // further than streams, those of other adapter sets too, can wait for their next token.
-    for (const isDecoding of [true, false]) {
-      if (!isDecoding && sequences.some(isFlowing)) budget = Math.min(budget, lane.rhythm.promptBudget)
-      for (const sequence of readers) {
-        if ((sequence.pending === 1) !== isDecoding || budget === 0) continue
-        const item = this.#workFor(sequence, budget, now)
-        budget -= item.tokens.length
-        work.push(item)
-      }
+    const include = (sequence: Sequence): void => {
+      if (budget === 0) return
+      const item = this.#workFor(sequence, budget, now)
+      budget -= item.tokens.length
+      work.push(item)
     }
+    // Decode first: streams that flow keep flowing. Then prompts, as far as the budget goes; and no further than streams, those of
+    // other adapter sets too, can wait for their next token.
+    turn.filter(isDecoding).forEach(include)
+    if (sequences.some(isFlowing)) budget = Math.min(budget, lane.rhythm.promptBudget)
+    const readers = new Set(this.#inOrder(turn.filter((sequence) => !isDecoding(sequence))).map(readerFor))
+    for (const reader of readers) if (!isDecoding(reader)) include(reader)
     const dropped = this.#parked.takeDropped()
     const plan: StepPlan = {
       id: ++this.#planCount,
       lane: laneId,
-      threads: lane.threads,
+      threads: lane.threadCount.threads,
       adapters,
       work: this.#withSaves(work, lane, sequences),
       released: lane.released,
-      ...(dropped.length === 0 ? {} : { dropped })
+      ...(dropped.length === 0 ? {} : { dropped }),
+      ...(lane.preempted.length === 0 ? {} : { preempted: lane.preempted })
     }
     lane.released = []
+    lane.preempted = []
     lane.inFlight = plan
     lane.inFlightSince = now
     return plan
@@ -229,7 +253,9 @@ export class Scheduler {
     this.#counters.steps++
     this.#lastStepAt = now
     this.#serviceRate.advance(now)
-    lane.rhythm.learn({ ...planSize(plan), durationMs: now - lane.inFlightSince - cacheMs(outcomes) })
+    const step = { ...planSize(plan), durationMs: now - lane.inFlightSince - cacheMs(outcomes) }
+    lane.rhythm.learn(step)
+    lane.threadCount.learn(step, now)
     const outcomeOf = new Map(outcomes.map((outcome) => [outcome.slot, outcome]))
     const events: SequenceEvent[] = []
     for (const item of plan.work) {
@@ -249,6 +275,7 @@ export class Scheduler {
       ...this.#counters,
       ...this.#parked.snapshot(),
       waiting: this.#waiting.size,
+      displaced: this.#displacedCount,
       running: this.#running.size,
       lastStepAt: this.#lastStepAt,
       contextSize: this.#config.contextSize,
@@ -259,10 +286,19 @@ export class Scheduler {
           slotCount: slots.length,
           busySlots: slots.filter((slot) => slot.holder !== null).length,
           isStepping: lane.inFlight !== null,
+          threads: lane.threadCount.threads,
           cachedTokens: slots.reduce((sum, slot) => sum + slot.residentLength, 0)
         }
       })
     }
+  }
+
+  /** How many wait that never had a slot, of the tenant of a request; not counted where there is no limit to them. */
+  #waitingOfTenant ([first]: readonly NewSequence[]): number {
+    if (first === undefined || this.#config.maxQueuePerTenant === undefined) return 0
+    let count = 0
+    for (const { request, wasAdmitted } of this.#waiting.values()) if (!wasAdmitted && request.tenant === first.tenant) count++
+    return count
   }
 
   /** Come back when there are the places that are missing, and some for others who were turned away too. */
@@ -272,29 +308,81 @@ export class Scheduler {
     return new ServerError('queue_full', message, { retryAfterMs })
   }
 
-  /** Gives free slots, of whichever lane, to those who may have them. */
-  #admit (): void {
+  /**
+   * Gives slots to those who may have them: free ones, of whichever lane; then, in this lane, which carries out no plan, such as
+   * others have to give up.
+   */
+  #admit (lane: Lane, now: Millis): void {
     if (this.#waiting.size === 0) return
     const passed = new Set<Sequence>()
     for (let freeSlots = this.#table.freeCount; freeSlots > 0; freeSlots--) {
-      const sequence = this.#admission.next(passed)
+      const sequence = this.#admission.next(passed, now)
       if (sequence === null) return
       // A choice that waits for its request's first choice to prefill the prompt keeps a slot, so that nobody overtakes it.
       if (this.#isWaitingForPrompt(sequence)) {
         passed.add(sequence)
         continue
       }
-      const placement = place(sequence, this.#table, this.#findParked(sequence))
-      if (placement === null) return
-      this.#table.take(placement.slot, sequence, placement.keep, placement.copyFrom, placement.restore)
-      if (placement.restore !== null) this.#parked.use(placement.restore)
-      sequence.awaits = placement.awaits
-      this.#waiting.delete(sequence.id)
-      this.#admission.leave(sequence)
-      this.#admission.admit(sequence, sequence.toCompute)
-      sequence.paidTokens = sequence.toCompute
-      this.#running.set(sequence.id, sequence)
+      this.#place(sequence, now)
     }
+    while (this.#table.freeCount === 0) {
+      const takeover = this.#admission.takeover(passed, this.#runningIn(lane.id))
+      if (takeover === null) return
+      if (this.#isWaitingForPrompt(takeover.sequence)) {
+        passed.add(takeover.sequence)
+        continue
+      }
+      this.#preempt(takeover.victim, now)
+      this.#place(takeover.sequence, now)
+    }
+  }
+
+  /** Gives it one of the free slots. */
+  #place (sequence: Sequence, now: Millis): void {
+    const placement = place(sequence, this.#table, this.#findParked(sequence))
+    if (placement === null) throw new Error(`There is no free slot for sequence ${sequence.id}`)
+    this.#table.take(placement.slot, sequence, placement.keep, placement.copyFrom, placement.restore)
+    if (placement.restore !== null) this.#parked.use(placement.restore)
+    sequence.awaits = placement.awaits
+    this.#waiting.delete(sequence.id)
+    this.#admission.leave(sequence)
+    // Nobody pays twice.
+    this.#admission.admit(sequence, sequence.wasAdmitted ? 0 : sequence.toCompute, now)
+    if (sequence.wasAdmitted) {
+      this.#displacedCount--
+    } else {
+      sequence.paidTokens = sequence.toCompute
+      this.#waitingTokens -= sequence.promptLength
+    }
+    sequence.wasAdmitted = true
+    this.#running.set(sequence.id, sequence)
+  }
+
+  /** Takes its slot from it. Its tokens are kept, its cache stays in the slot as long as nobody needs the place. */
+  #preempt (sequence: Sequence, now: Millis): void {
+    const slot = slotOf(sequence)
+    this.#running.delete(sequence.id)
+    this.#admission.release(sequence)
+    this.#table.release(slot)
+    if (sequence.isPlanned) this.#lane(slot.lane).preempted.push(sequence.id)
+    sequence.isPlanned = false
+    sequence.preemptions++
+    if (sequence.restore !== null) this.#parked.release(sequence.restore, undefined)
+    sequence.restore = null
+    sequence.slot = null
+    sequence.copyFrom = null
+    sequence.awaits = null
+    sequence.computed = 0
+    this.#waiting.set(sequence.id, sequence)
+    this.#displacedCount++
+    this.#counters.preempted++
+    this.#admission.join(sequence, now)
+  }
+
+  /** Prompts in the order in which they are read; but now and then the one that came first goes first, so that each comes to its end. */
+  #inOrder (prompts: Sequence[]): readonly Sequence[] {
+    if (prompts.length < 2 || this.#planCount % arrivalEvery === 0) return prompts
+    return prompts.sort((a, b) => this.#admission.comparePrompts(a, b))
   }
 
   /** The saved cache that holds most of a sequence, if restoring it takes less time than computing that. */
@@ -322,6 +410,7 @@ export class Scheduler {
   #workFor (sequence: Sequence, budget: number, now: Millis): SlotWork {
     const slot = slotOf(sequence)
     if (!sequence.wasPlanned) this.#start(sequence, now)
+    sequence.isPlanned = true
     const { computed, tokens } = sequence
     const count = Math.min(sequence.pending, budget)
     return {
@@ -401,7 +490,10 @@ export class Scheduler {
       return
     }
     sequence.computed = item.keep + item.tokens.length
-    this.#counters.promptTokens += Math.max(0, Math.min(sequence.promptLength, sequence.computed) - item.keep)
+    const fresh = Math.max(0, sequence.computed - Math.max(item.keep, sequence.furthest))
+    this.#counters.recomputedTokens += item.tokens.length - fresh
+    this.#counters.promptTokens += Math.min(fresh, Math.max(0, sequence.promptLength - (sequence.computed - fresh)))
+    sequence.furthest = Math.max(sequence.furthest, sequence.computed)
     slot.residentLength = sequence.computed
     if (sequence.isEnded) {
       this.#free(sequence)
@@ -460,6 +552,10 @@ export class Scheduler {
   #end (sequence: Sequence): void {
     if (this.#waiting.delete(sequence.id)) {
       this.#admission.leave(sequence)
+      if (sequence.wasAdmitted) this.#displacedCount--
+      else this.#waitingTokens -= sequence.promptLength
+      // Where it was last, its preemption has been told by then.
+      if (sequence.wasPlanned && sequence.lane !== null) this.#lane(sequence.lane).released.push(sequence.id)
       return
     }
     const plan = this.#lane(slotOf(sequence).lane).inFlight
@@ -478,6 +574,12 @@ export class Scheduler {
     if (sequence.wasPlanned) this.#lane(slot.lane).released.push(sequence.id)
   }
 
+  #outOfTime (sequence: Sequence, now: Millis): SequenceEvent {
+    const tookMs = Math.round(now - sequence.addedAt)
+    return this.#fail(sequence, new ServerError('generation_timeout',
+      `The request was ended after ${tookMs} ms, with ${sequence.drawnTokens} tokens drawn`))
+  }
+
   #lane (id: LaneId): Lane {
     const lane = this.#lanes[id]
     if (lane === undefined) throw new RangeError(`Lane ${id} does not exist; there are ${this.#lanes.length}`)
@@ -488,9 +590,15 @@ export class Scheduler {
 /** What saving and restoring took of a step. */
 const cacheMs = (outcomes: readonly WorkOutcome[]): Millis => outcomes.reduce((sum, outcome) =>
   'token' in outcome ? sum + (outcome.parked?.durationMs ?? 0) + (outcome.restoredInMs ?? 0) : sum, 0)
+const areWaiting = (count: number): string => count === 1 ? '1 request is waiting' : `${Math.max(0, count)} requests are waiting`
 
-/** Whether somebody waits for its next token. */
-const isFlowing = (sequence: Sequence): boolean => sequence.drawnTokens > 0
+const tokensOf = (sequences: readonly Sequence[]): number => sequences.reduce((sum, { promptLength }) => sum + promptLength, 0)
+
+/** One token is left to compute: the last one, after which the next is drawn. */
+const isDecoding = (sequence: Sequence): boolean => sequence.pending === 1
+
+/** Whether somebody waits for its next token, and gets it with every step. */
+const isFlowing = (sequence: Sequence): boolean => isDecoding(sequence) && sequence.drawnTokens > 0
 
 function slotOf (sequence: Sequence): NonNullable<Sequence['slot']> {
   if (sequence.slot === null) throw new Error(`Sequence ${sequence.id} has no slot`)

@@ -1,4 +1,5 @@
-import type { Millis, SequenceId, Token } from '../domain/ids.ts'
+import type { LaneId, Millis, SequenceId, Token } from '../domain/ids.ts'
+import type { Priority } from '../domain/priority.ts'
 import type { NewSequence } from './scheduler-types.ts'
 import type { ParkedCache } from './parked-caches.ts'
 import type { SharedPrefill } from './policies/prefix-search.ts'
@@ -28,9 +29,21 @@ export class Sequence {
   /** Prompt tokens that its tenant was charged for when it was given its slot. */
   paidTokens = 0
   cachedTokens = 0
+  /** It had a slot: what waits with this set has lost it, and comes back. */
+  wasAdmitted = false
+  /** How often it lost its slot. */
+  preemptions = 0
+  /** Its slot is not taken from it. */
+  isProtected = false
+  /** So many of `tokens` were computed, in its present slot or in one that it lost. */
+  furthest = 0
+  /** Where its last slot was. */
+  lane: LaneId | null = null
   startedAt: Millis | null = null
-  /** It was part of a plan, so the engine may hold state for it. */
+  /** It was part of a plan, so the engine knows of it. */
   wasPlanned = false
+  /** It was part of a plan since it has the slot that it has. */
+  isPlanned = false
   /** The caller was told that it started. */
   isAnnounced = false
   /** It ended while a plan that serves it is being carried out; its slot is freed when that plan is committed. */
@@ -45,6 +58,7 @@ export class Sequence {
 
   /** Its tenant's share, relative to others. */
   get weight (): number { return this.request.weight ?? 1 }
+  get priority (): Priority { return this.request.priority ?? 'normal' }
   get promptLength (): number { return this.request.prompt.length }
   get drawnTokens (): number { return this.tokens.length - this.request.prompt.length }
   /** Tokens that are not in the cache yet; at least one while the sequence runs. */

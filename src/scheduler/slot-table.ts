@@ -68,6 +68,7 @@ export class SlotTable {
     slot.residentLength = copyFrom === null && restore === null ? keep : 0
     slot.adaptersKey = sequence.request.adapters.key
     sequence.slot = slot
+    sequence.lane = slot.lane
     sequence.copyFrom = copyFrom
     sequence.restore = restore
     sequence.computed = keep

@@ -122,8 +122,8 @@ export async function waitUntil (
 }
 
 /** The sum of a metric's samples whose labels include the given ones; 0 when there are none. */
-export async function metric (origin: string, name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
-  const text = await (await fetch(`${origin}/metrics`)).text()
+export async function metric (origin: string, name: string, labels: Readonly<Record<string, string>> = {}, apiKey = ''): Promise<number> {
+  const text = await (await fetch(`${origin}/metrics`, apiKey === '' ? {} : { headers: { 'x-api-key': apiKey } })).text()
   let sum = 0
   for (const line of text.split('\n')) {
     const match = /^([A-Za-z_:][\w:]*)(?:\{(.*)\})? (\S+)$/.exec(line)

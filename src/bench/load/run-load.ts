@@ -53,6 +53,13 @@ export interface LoadResult {
   /** When no more was sent, in ms since the run began. */
   readonly lastSentAt: Millis
   readonly maxRunning: number
+  /**
+   * Conversations of an open loop whose moment was within the duration of the run, but which had not begun by its end: they were
+   * held back, or the generator was too late. 0 where the limit is a number of requests, all of which are sent.
+   */
+  readonly neverSentCount: number
+  /** Conversations that the limit of the run ended before their last request. */
+  readonly cutShortCount: number
   readonly wasInterrupted: boolean
 }
 
@@ -69,6 +76,8 @@ class LoadRun {
   #conversations = 0
   #maxRunning = 0
   #lastSentAt = 0
+  #neverSentCount = 0
+  #cutShortCount = 0
 
   constructor (parts: LoadParts) {
     this.#parts = parts
@@ -87,6 +96,8 @@ class LoadRun {
       records: this.#records.sort((a, b) => a.order - b.order).map(({ record }) => record),
       lastSentAt: this.#lastSentAt,
       maxRunning: this.#maxRunning,
+      neverSentCount: this.#neverSentCount,
+      cutShortCount: this.#cutShortCount,
       wasInterrupted: signal.aborted
     }
   }
@@ -97,6 +108,13 @@ class LoadRun {
     const { limit } = this.#parts
     return limit.type === 'requests' ? this.#progress.sent < limit.count : this.#now < limit.ms
   }
+
+  #isOverIn (waitMs: Millis): boolean {
+    const { limit } = this.#parts
+    return !this.#mayStart || (limit.type === 'duration' && this.#now + waitMs >= limit.ms)
+  }
+
+  #cutShort (): void { this.#cutShortCount++ }
 
   /** Every worker belongs to one tenant, so that tenants have their shares of the concurrency. */
   async #runClosed ({ concurrency }: ClosedLoop): Promise<void> {
@@ -123,12 +141,18 @@ class LoadRun {
         const waitMs = Math.ceil(scheduledAt - this.#now)
         if (waitMs > 0) await delay(waitMs, undefined, { signal })
         signal.throwIfAborted()
-        if (!this.#mayStart) break
+        if (!this.#mayStart) {
+          // Of a number of requests all were sent; all at once without a number have no end.
+          if (limit.type === 'requests' || shape.rate === Infinity) break
+          this.#neverSentCount++
+          continue
+        }
         const number = this.#nextConversation()
         const tenant = tenants?.pick(number - firstConversation) ?? null
         const conversation = gate.pass(signal, async () => {
           // The limit may have come while it waited for its turn.
           if (this.#mayStart) await this.#converse(number, tenant, scheduledAt)
+          else if (limit.type === 'duration') this.#neverSentCount++
         })
         // Its error is thrown below; until then it is not unhandled.
         conversation.catch(() => {})
@@ -145,15 +169,16 @@ class LoadRun {
   #nextConversation (): number { return this.#parts.firstConversation + this.#conversations++ }
 
   async #converse (number: number, tenant: Tenant | null, scheduledAt: Millis | null): Promise<void> {
-    const { workload, models, firstConversation } = this.#parts
+    const { workload, models, firstConversation, signal } = this.#parts
     const conversation = workload.conversation(number)
     const assignment = { model: models.pick(number - firstConversation), tenant }
     let answer: string | null = null
     for (let turn = conversation.next(null); turn !== null; turn = conversation.next(answer)) {
-      if (turn.thinkMs > 0) await delay(turn.thinkMs, undefined, { signal: this.#parts.signal })
       const isFirst = answer === null
-      // The limit is of requests, so it may come in the middle of a conversation.
-      if (!isFirst && !this.#mayStart) return
+      // The limit is of requests and their time, so it may come in the middle of a conversation; nobody thinks beyond it.
+      if (!isFirst && this.#isOverIn(turn.thinkMs)) return this.#cutShort()
+      if (turn.thinkMs > 0) await delay(turn.thinkMs, undefined, { signal })
+      if (!isFirst && !this.#mayStart) return this.#cutShort()
       const record = await this.#request(conversation, turn, assignment, isFirst ? scheduledAt : null)
       // There is no answer to go on from.
       if (record.failure !== null) return
@@ -186,7 +211,7 @@ class LoadRun {
   }
 
   #recordOf (conversation: Conversation, turn: Turn, { model, tenant }: Assignment, answer: Answer, scheduledAt: Millis | null): RequestRecord {
-    const { text, inputTokens, outputTokens, cachedTokens } = answer
+    const { text, choiceCount, inputTokens, outputTokens, cachedTokens } = answer
     const sentAt = answer.sentAt - this.#startedAt
     const complaint = answer.failure === null ? turn.check?.(text) ?? null : null
     return {
@@ -201,6 +226,7 @@ class LoadRun {
       outputTokens,
       cachedTokens,
       text,
+      choiceCount,
       failure: complaint === null ? answer.failure : { kind: 'wrong answer', message: complaint }
     }
   }

@@ -12,13 +12,14 @@ export interface RequestRecord {
   readonly scheduledAt: Millis
   readonly sentAt: Millis
   readonly endedAt: Millis
-  /** When each chunk with output came; empty for answers that are not streamed. */
+  /** When each chunk with output of the first choice came; empty for answers that are not streamed. */
   readonly outputTimes: readonly Millis[]
   /** From the server's usage; null where it told none. */
   readonly inputTokens: number | null
   readonly outputTokens: number | null
   readonly cachedTokens: number
   readonly text: string
+  readonly choiceCount: number
   /** Null when it completed. */
   readonly failure: Failure | null
 }
@@ -32,10 +33,10 @@ export const ttftOf = ({ sentAt, outputTimes }: RequestRecord): Millis | null =>
 /** From sending to the last byte, in ms. */
 export const e2elOf = ({ sentAt, endedAt }: RequestRecord): Millis => endedAt - sentAt
 
-/** Mean time per output token after the first, in ms; null for answers of one token and where usage or TTFT is missing. */
+/** Mean time per output token after the first, in ms; null for answers of one token where usage or TTFT is missing, and of several choices, whose usage is one number. */
 export function tpotOf (record: RequestRecord): Millis | null {
   const ttft = ttftOf(record)
-  if (ttft === null || record.outputTokens === null || record.outputTokens < 2) return null
+  if (ttft === null || record.outputTokens === null || record.outputTokens < 2 || record.choiceCount > 1) return null
   return (e2elOf(record) - ttft) / (record.outputTokens - 1)
 }
 

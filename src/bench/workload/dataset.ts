@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs'
 import { Random } from '../../domain/random.ts'
 import { StartupError } from '../../domain/startup-error.ts'
 import type { Endpoint } from './made-up.ts'
+import { linePieces, listPieces, type JsonPiece } from './json-pieces.ts'
 import type { LengthDistribution } from './length-distribution.ts'
+import { throwIfSeveral } from './one-answer.ts'
 import type { TextMaker } from './text-maker.ts'
 import { singleTurn, type Turn, type Workload } from './workload.ts'
 
@@ -27,7 +29,7 @@ export interface DatasetParts {
  * `prompt` and other fields of the API), sent as they are; ShareGPT's `{"conversations": [{"from": "human", "value": "…"}, …]}`, of
  * which the first question is asked, with an answer about as long as the one given.
  *
- * @throws StartupError that names the file and the line.
+ * @throws StartupError that names the file and the entry.
  */
 export function datasetWorkload (parts: DatasetParts): Workload {
   const items = readItems(parts.file)
@@ -55,15 +57,19 @@ function bodyOf (item: Item, { endpoint, texts, outputTokens, ignoresEnd }: Data
 
 /** @throws StartupError that names the file and the entry. */
 export function readItems (file: string): readonly Item[] {
-  let text: string
+  let bytes: Buffer
   try {
-    text = readFileSync(file, 'utf8')
+    bytes = readFileSync(file)
   } catch (error) {
     throw new StartupError(`--dataset ${file} cannot be read: ${(error as Error).message}`, { cause: error })
   }
-  const entries = text.trimStart().startsWith('[') ? parseList(text, file) : parseLines(text, file)
-  // ShareGPT has conversations that begin with the machine; they ask nothing.
-  const items = entries.map(({ value, place }) => readItem(value, `--dataset ${file}, ${place}`)).filter((item) => item !== null)
+  const isList = /^\uFEFF?\s*\[/.test(bytes.toString('utf8', 0, 1024))
+  const items: Item[] = []
+  for (const { value, place } of isList ? parseList(bytes, file) : parseLines(bytes, file)) {
+    // ShareGPT has conversations that begin with the machine; they ask nothing.
+    const item = readItem(value, `--dataset ${file}, ${place}`)
+    if (item !== null) items.push(item)
+  }
   if (items.length === 0) throw new StartupError(`--dataset ${file} has nothing to ask`)
   return items
 }
@@ -73,22 +79,31 @@ interface Entry {
   readonly place: string
 }
 
-function parseList (text: string, file: string): readonly Entry[] {
-  try {
-    return (JSON.parse(text) as unknown[]).map((value, index) => ({ value, place: `entry ${index + 1}` }))
-  } catch (error) {
-    throw new StartupError(`--dataset ${file} is no JSON list: ${(error as Error).message}`, { cause: error })
+function * parseList (bytes: Uint8Array, file: string): Generator<Entry> {
+  const pieces = listPieces(bytes)
+  for (;;) {
+    let piece: IteratorResult<JsonPiece>
+    try {
+      piece = pieces.next()
+    } catch (error) {
+      throw new StartupError(`--dataset ${file} is no JSON list: ${(error as Error).message}`, { cause: error })
+    }
+    if (piece.done === true) return
+    yield parsed(piece.value, file, 'entry')
   }
 }
 
-function parseLines (text: string, file: string): readonly Entry[] {
-  return text.split('\n').map((line, index) => ({ line: line.trim(), number: index + 1 })).filter(({ line }) => line !== '').map(({ line, number }) => {
-    try {
-      return { value: JSON.parse(line) as unknown, place: `line ${number}` }
-    } catch (error) {
-      throw new StartupError(`--dataset ${file}, line ${number} is not JSON: ${(error as Error).message}`, { cause: error })
-    }
-  })
+function * parseLines (bytes: Uint8Array, file: string): Generator<Entry> {
+  for (const piece of linePieces(bytes)) yield parsed(piece, file, 'line')
+}
+
+function parsed ({ text, number }: JsonPiece, file: string, kind: 'entry' | 'line'): Entry {
+  try {
+    // Editors of some systems begin a file with a byte order mark.
+    return { value: JSON.parse(number === 1 ? text.replace(/^\uFEFF/, '') : text) as unknown, place: `${kind} ${number}` }
+  } catch (error) {
+    throw new StartupError(`--dataset ${file}, ${kind} ${number} is not JSON: ${(error as Error).message}`, { cause: error })
+  }
 }
 
 const bodyFields = new Set(['max_tokens', 'max_completion_tokens', 'model', 'temperature', 'stop', 'n', 'response_format', 'tools', 'seed', 'ignore_eos'])
@@ -97,6 +112,7 @@ function readItem (value: unknown, place: string): Item | null {
   if (typeof value === 'string') return { type: 'prompt', prompt: value, outputText: null, outputTokens: null }
   const entry = typeof value === 'object' && value !== null ? value as Record<string, unknown> : {}
   if (Array.isArray(entry['conversations'])) return readShareGpt(entry['conversations'])
+  throwIfSeveral(entry, place)
   if (Array.isArray(entry['messages'])) return { type: 'body', body: entry }
   const { prompt } = entry
   if (typeof prompt === 'string' && !Object.keys(entry).some((name) => bodyFields.has(name))) {

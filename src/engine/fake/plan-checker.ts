@@ -26,7 +26,8 @@ export interface PlanLimits {
 }
 
 interface SequenceRecord {
-  readonly slot: SlotId
+  /** Null after it was preempted. */
+  slot: SlotId | null
   readonly adapters: AdapterSetKey
   /** Unknown until the first draw. */
   promptLength: number | null
@@ -143,20 +144,29 @@ export class PlanChecker {
   }
 
   #release (plan: StepPlan): void {
+    for (const id of plan.preempted ?? []) {
+      const record = this.#sequences.get(id)
+      if (record === undefined || record.slot === null) throw new PlanViolation(plan, `sequence ${id} is preempted but has no slot`)
+      this.#vacate(plan, id, record)
+    }
     for (const id of plan.released) {
       if (this.#isReleased(id)) throw new PlanViolation(plan, `sequence ${id} is released twice`)
       const record = this.#sequences.get(id)
-      if (record !== undefined) {
-        if (this.#laneOf(record.slot) !== plan.lane) throw new PlanViolation(plan, `${id} ran in another lane`)
-        this.#sequences.delete(id)
-        if (this.#holders[record.slot] === id) this.#holders[record.slot] = null
-      }
+      if (record !== undefined) this.#vacate(plan, id, record)
+      this.#sequences.delete(id)
       this.#released.add(id)
     }
     if (this.#released.size >= releasedMemory) {
       this.#releasedBefore = this.#released
       this.#released = new Set()
     }
+  }
+
+  #vacate (plan: StepPlan, id: SequenceId, record: SequenceRecord): void {
+    if (record.slot === null) return
+    if (this.#laneOf(record.slot) !== plan.lane) throw new PlanViolation(plan, `${id} ran in another lane`)
+    if (this.#holders[record.slot] === id) this.#holders[record.slot] = null
+    record.slot = null
   }
 
   #isReleased (id: SequenceId): boolean { return this.#released.has(id) || this.#releasedBefore.has(id) }
@@ -252,7 +262,7 @@ export class PlanChecker {
     let record = this.#sequences.get(sequence)
     if (record === undefined) {
       record = {
-        slot,
+        slot: null,
         adapters: plan.adapters.key,
         promptLength: null,
         verifiedLength: 0,
@@ -261,12 +271,16 @@ export class PlanChecker {
         drawnToken: null
       }
       this.#sequences.set(sequence, record)
-      this.#holders[slot] = sequence
     }
+    // It is new, or it comes back.
+    if (record.slot === null) record.slot = slot
+    this.#holders[slot] = sequence
     if (record.slot !== slot) throw new PlanViolation(plan, `${sequence} moved from slot ${record.slot} to ${slot}`)
     if (record.adapters !== plan.adapters.key) throw new PlanViolation(plan, `${sequence} changed its adapter set`)
     if (sample === undefined) {
-      if (record.promptLength !== null) throw new PlanViolation(plan, `nothing is drawn for the decoding ${sequence}`)
+      // What it drew before it was preempted is computed again.
+      const isComplete = this.cache(slot).length > record.verifiedLength
+      if (record.promptLength !== null && isComplete) throw new PlanViolation(plan, `nothing is drawn for the decoding ${sequence}`)
       return
     }
     const { history, index, promptLength } = sample

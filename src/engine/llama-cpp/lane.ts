@@ -104,7 +104,7 @@ export class Lane {
   /** Everything up to the start of the decode happens before the first `await`, unless the plan copies, saves or restores caches. */
   async #carryOut (plan: StepPlan): Promise<readonly WorkOutcome[]> {
     const { maxStepTokens } = this.#options
-    for (const sequence of plan.released) this.#answers.delete(sequence)
+    for (const sequence of [...plan.released, ...plan.preempted ?? []]) this.#answers.delete(sequence)
     const tokenCount = plan.work.reduce((sum, work) => sum + work.tokens.length, 0)
     if (tokenCount > maxStepTokens) {
       throw new ServerError('engine_error', `Step ${plan.id} has ${tokenCount} tokens; the limit is ${maxStepTokens}`)

@@ -28,7 +28,7 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
       durationMs: now() - context.arrivedAt,
       outcome,
       errorCode: context.error?.code ?? null,
-      tenant: context.tenant === '' ? null : context.tenant,
+      tenant: context.caller.tenant === '' ? null : context.caller.tenant,
       generation: context.generation?.record() ?? null
     })
   }

@@ -14,6 +14,7 @@ import { checkSamplingRequest } from '../schemas/check-sampling-request.ts'
 import { chatParameterPolicies } from '../schemas/parameter-policy.ts'
 import { parseRequest } from '../schemas/parse-request.ts'
 import { toSampling } from '../schemas/sampling-options.ts'
+import { serviceClassOf } from '../schemas/service-class.ts'
 import type { Route } from '../services.ts'
 import { streamUsageOf, toUsage } from '../usage.ts'
 
@@ -28,7 +29,9 @@ export const chatCompletionsRoute: Route = (app, services) => {
     checkLogitBias(body.logit_bias, info)
 
     const context = request.requestContext
-    const identity = createAnswerIdentity('chatcmpl', body.model, info)
+    const { caller } = context
+    const serviceClass = serviceClassOf(body, caller)
+    const identity = createAnswerIdentity('chatcmpl', body.model, info, serviceClass.tier)
     context.generation = new GenerationTrace({
       id: identity.id,
       model: host.id,
@@ -43,14 +46,17 @@ export const chatCompletionsRoute: Route = (app, services) => {
       cancellation: context.cancellation,
       requests: [{
         id: asRequestId(identity.id),
-        tenant: context.tenant,
+        tenant: caller.tenant,
+        weight: caller.weight,
+        priority: serviceClass.priority,
         prompt: { segments: chatTemplates.of(info.model).render(body.messages) },
         adapters,
         choices: body.n,
         maxTokens,
         stop: body.stop,
         sampling: toSampling(body, body.logprobs ? body.top_logprobs ?? 0 : null, randomSeed),
-        queueTimeoutMs: config.queueTimeoutMs,
+        // What fills idle time waits for it.
+        queueTimeoutMs: serviceClass.priority === 'batch' ? config.requestTimeoutMs : config.queueTimeoutMs,
         timeoutMs: config.requestTimeoutMs
       }]
     }
@@ -158,7 +164,7 @@ class ChatAnswer implements GenerationSink {
   }
 
   toJson () {
-    const { id, created, model, fingerprint } = this.#identity
+    const { id, created, model, fingerprint, serviceTier } = this.#identity
     return {
       id,
       object: 'chat.completion',
@@ -171,7 +177,8 @@ class ChatAnswer implements GenerationSink {
         logprobs: hasLogprobs ? { content: toChatLogprobs(logprobs), refusal: null } : null,
         finish_reason: reason
       })),
-      usage: toUsage(this.#usage)
+      usage: toUsage(this.#usage),
+      ...(serviceTier === undefined ? {} : { service_tier: serviceTier })
     } satisfies OpenAI.Chat.ChatCompletion
   }
 }

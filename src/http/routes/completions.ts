@@ -14,6 +14,7 @@ import { type CompletionRequest, type PromptInput, completionRequestSchema } fro
 import { completionParameterPolicies } from '../schemas/parameter-policy.ts'
 import { parseRequest } from '../schemas/parse-request.ts'
 import { maxChoices, toSampling } from '../schemas/sampling-options.ts'
+import { serviceClassOf } from '../schemas/service-class.ts'
 import type { Route } from '../services.ts'
 import { streamUsageOf, toUsage } from '../usage.ts'
 
@@ -28,7 +29,9 @@ export const completionsRoute: Route = (app, services) => {
     for (const prompt of body.prompt) if (typeof prompt !== 'string') checkTokens(prompt, info, 'prompt')
 
     const context = request.requestContext
-    const identity = createAnswerIdentity('cmpl', body.model, info)
+    const { caller } = context
+    const serviceClass = serviceClassOf(body, caller)
+    const identity = createAnswerIdentity('cmpl', body.model, info, serviceClass.tier)
     context.generation = new GenerationTrace({
       id: identity.id,
       model: host.id,
@@ -44,14 +47,17 @@ export const completionsRoute: Route = (app, services) => {
       cancellation: context.cancellation,
       requests: body.prompt.map((prompt, index) => ({
         id: asRequestId(body.prompt.length === 1 ? identity.id : `${identity.id}-${index}`),
-        tenant: context.tenant,
+        tenant: caller.tenant,
+        weight: caller.weight,
+        priority: serviceClass.priority,
         prompt: toPrompt(prompt),
         adapters,
         choices: body.n,
         maxTokens: body.max_tokens,
         stop: body.stop,
         sampling,
-        queueTimeoutMs: config.queueTimeoutMs,
+        // What fills idle time waits for it.
+        queueTimeoutMs: serviceClass.priority === 'batch' ? config.requestTimeoutMs : config.queueTimeoutMs,
         timeoutMs: config.requestTimeoutMs
       }))
     }
@@ -178,7 +184,7 @@ class CompletionAnswer implements GenerationSink {
   }
 
   toJson () {
-    const { id, created, model, fingerprint } = this.#identity
+    const { id, created, model, fingerprint, serviceTier } = this.#identity
     return {
       id,
       object: 'text_completion',
@@ -191,7 +197,8 @@ class CompletionAnswer implements GenerationSink {
         logprobs: logprobs.length === 0 ? null : joinLegacyLogprobs(logprobs),
         finish_reason: reason
       })),
-      usage: toUsage(this.#usage)
-    } satisfies OpenAI.Completion
+      usage: toUsage(this.#usage),
+      ...(serviceTier === undefined ? {} : { service_tier: serviceTier })
+    } satisfies OpenAI.Completion & Pick<OpenAI.ChatCompletion, 'service_tier'>
   }
 }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { ChatMessage } from '../../chat/chat-message.ts'
 import { ServerError } from '../../domain/errors.ts'
 import { samplingMembers } from './sampling-options.ts'
+import { serviceClassMembers } from './service-class.ts'
 
 const textPartSchema = z.strictObject({ type: z.literal('text'), text: z.string() })
 const refusalPartSchema = z.strictObject({ type: z.literal('refusal'), refusal: z.string() })
@@ -50,6 +51,7 @@ const maxParts = 16_384
 
 export const chatCompletionRequestSchema = z.strictObject({
   ...samplingMembers,
+  ...serviceClassMembers,
   model: z.string().min(1).max(1024),
   messages: z.array(messageSchema).min(1).max(maxMessages),
   max_tokens: z.int().min(1).optional(),

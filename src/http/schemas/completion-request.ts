@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { samplingMembers } from './sampling-options.ts'
+import { serviceClassMembers } from './service-class.ts'
 import { tokenListSchema } from './token-list.ts'
 
 /** A text, or tokens as they are. */
@@ -20,6 +21,7 @@ const promptSchema = z.preprocess(
 
 export const completionRequestSchema = z.strictObject({
   ...samplingMembers,
+  ...serviceClassMembers,
   model: z.string().min(1).max(1024),
   prompt: promptSchema,
   // OpenAI's default.

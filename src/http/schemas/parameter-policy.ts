@@ -51,7 +51,6 @@ const sharedPolicies = {
   guided_choice: never(outputAdvice),
   guided_grammar: never(outputAdvice),
   structured_outputs: never(outputAdvice),
-  priority: only(z.literal(0), notYet('Priority')),
   id_slot: only(z.literal(-1), 'The scheduler chooses the slot.'),
   lora
 } satisfies ParameterPolicies
@@ -74,7 +73,6 @@ export const chatParameterPolicies = {
   parallel_tool_calls: only(z.boolean(), 'It must be true or false.'),
   // One value is what happens anyway.
   store: only(z.literal(false), 'Stored completions are not supported; leave "store" out or set it to false.'),
-  service_tier: only(z.enum(['auto', 'default']), 'There are no service tiers; only "auto" and "default" are accepted.'),
   modalities: only(z.array(z.literal('text')).length(1), 'Only ["text"] is supported.'),
   response_format: only(z.strictObject({ type: z.literal('text') }), formatAdvice),
   verbosity: only(z.literal('medium'), 'Only "medium" is accepted; say in the prompt how long the answer should be.'),

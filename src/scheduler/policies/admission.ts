@@ -1,35 +1,51 @@
+import type { Millis } from '../../domain/ids.ts'
 import type { Sequence } from '../sequence.ts'
-import { FairShare } from './fair-share.ts'
 import { FirstComeFirstServed } from './first-come-first-served.ts'
+import { PriorityClasses } from './priority-classes.ts'
 
 /**
- * Who gets a free slot. A policy holds the waiting line: the scheduler tells it who comes and goes, and asks for the next one. It is
+ * Who gets a slot. A policy holds the waiting line: the scheduler tells it who comes and goes, and asks for the next one. It is
  * as pure as the scheduler: the same calls give the same answers.
  */
 export interface AdmissionPolicy {
-  /** It waits from now on. */
-  join (sequence: Sequence): void
+  /** It waits from now on: it came, or it lost its slot and is ahead of all others of its tenant. */
+  join (sequence: Sequence, now: Millis): void
   /** It waits no more, for whatever reason. */
   leave (sequence: Sequence): void
   /** Who is next, of those that wait and were not passed over; null when there is nobody. */
-  next (passed: ReadonlySet<Sequence>): Sequence | null
-  /** It was given a slot, with so many prompt tokens to compute. Called after `leave`. */
-  admit (sequence: Sequence, promptTokens: number): void
+  next (passed: ReadonlySet<Sequence>, now: Millis): Sequence | null
+  /** It was given a slot, with so many prompt tokens to pay for. Called after `leave`. */
+  admit (sequence: Sequence, promptTokens: number, now: Millis): void
   /** So many more prompt tokens than `admit` was told are computed for it; fewer, if negative. */
   adjust (sequence: Sequence, promptTokens: number): void
   /** A token was drawn for it. */
   charge (sequence: Sequence): void
-  /** It gave its slot back. */
+  /** It gave its slot back, or lost it. */
   release (sequence: Sequence): void
   /**
-   * Whom to turn away so that `count` sequences of the tenant can wait although the line is full: at least `places` of those
-   * that wait, or nobody when the newcomers are to be turned away instead.
+   * Who may take whose slot, when none is free; null when nobody may.
+   * @param running in order of admission; those whose slot can be taken now.
    */
-  makeRoom (newcomers: readonly Sequence[], places: number): readonly Sequence[]
+  takeover (passed: ReadonlySet<Sequence>, running: readonly Sequence[]): Takeover | null
+  /** Whose prompt is read first, of two in slots: negative when it is the first one's, 0 when it is that of whoever came first. */
+  comparePrompts (a: Sequence, b: Sequence): number
+  /**
+   * Whom to turn away so that the newcomers, of one tenant, can wait although the line is full: as many as are needed of those
+   * that wait and never had a slot, or nobody when the newcomers are to be turned away instead.
+   */
+  makeRoom (newcomers: readonly Sequence[], isEnough: IsEnough): readonly Sequence[]
+}
+
+/** Whether there is room when these are turned away. */
+export type IsEnough = (turnedAway: readonly Sequence[]) => boolean
+
+export interface Takeover {
+  readonly sequence: Sequence
+  readonly victim: Sequence
 }
 
 export const admissionPolicies = {
-  fair: () => new FairShare(),
+  fair: () => new PriorityClasses(),
   'first-come-first-served': () => new FirstComeFirstServed()
 } as const satisfies Readonly<Record<string, () => AdmissionPolicy>>
 

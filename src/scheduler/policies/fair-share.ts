@@ -1,6 +1,6 @@
 import type { TenantId } from '../../domain/ids.ts'
 import type { Sequence } from '../sequence.ts'
-import type { AdmissionPolicy } from './admission.ts'
+import type { IsEnough, Takeover } from './admission.ts'
 
 /** What a token costs. Drawing one takes a forward pass of its own; prompt tokens share one. The weights are those of the paper. */
 const promptTokenCost = 1
@@ -8,10 +8,12 @@ const drawnTokenCost = 2
 
 interface Tenant {
   readonly id: TenantId
-  /** In order of arrival. */
-  readonly line: Set<Sequence>
+  /** Those that lost their slot, the oldest first, then the others in order of arrival. */
+  line: Set<Sequence>
   /** Sequences in slots. */
   running: number
+  /** Its share relative to others', by the latest word of it. */
+  weight: number
   /** Service received, in token costs, divided by the tenant's weight. */
   counter: number
   /** Which admission of all was its last one; 0 for none. */
@@ -27,9 +29,12 @@ interface Tenant {
  * Who was away has saved nothing up: at its return a counter is lifted to the smallest one of those that wait. Service of
  * two tenants that wait all the time differs by no more than what their slots hold at once can cost.
  *
+ * A tenant that has no slot at all need not wait for a free one: it takes that of the youngest sequence of the tenant that is furthest
+ * over its share of them, unless that has had less service. No sequence loses its slot twice for this.
+ *
  * A full line is shared out too: who has fewer waiting may push out the newest of who has most.
  */
-export class FairShare implements AdmissionPolicy {
+export class FairShare {
   /** Those that wait or run, and those whose counter is still above the floor. */
   readonly #tenants = new Map<TenantId, Tenant>()
   /** Nobody starts below: the counter of the tenant that was served last; before it was charged, if others still waited. */
@@ -44,10 +49,14 @@ export class FairShare implements AdmissionPolicy {
   /** Tenants that something is known of. */
   get tenantCount (): number { return this.#tenants.size }
 
+  get waitingCount (): number { return this.#waiting }
+
   join (sequence: Sequence): void {
     const tenant = this.#tenantOf(sequence)
+    tenant.weight = sequence.weight
     if (tenant.line.size === 0) tenant.counter = Math.max(tenant.counter, this.#leastWaitingCounter() ?? this.#floor)
-    tenant.line.add(sequence)
+    if (sequence.wasAdmitted) tenant.line = new Set([sequence, ...tenant.line])
+    else tenant.line.add(sequence)
     this.#waiting++
   }
 
@@ -91,27 +100,70 @@ export class FairShare implements AdmissionPolicy {
     this.#forget()
   }
 
-  /** Pushes out the newest of the longest lines, as long as those stay longer than the newcomers' own will be. */
-  makeRoom (newcomers: readonly Sequence[], places: number): readonly Sequence[] {
+  /** @param running of this class, in order of admission. */
+  takeover (passed: ReadonlySet<Sequence>, running: readonly Sequence[]): Takeover | null {
+    if (running.length === 0) return null
+    let totalWeight = 0
+    let best: { readonly tenant: Tenant, readonly sequence: Sequence } | null = null
+    for (const tenant of this.#tenants.values()) {
+      if (tenant.running === 0 && tenant.line.size === 0) continue
+      totalWeight += tenant.weight
+      if (tenant.running > 0 || (best !== null && !isBefore(tenant, best.tenant))) continue
+      const sequence = firstOf(tenant.line, passed)
+      if (sequence !== null) best = { tenant, sequence }
+    }
+    if (best === null) return null
+
+    let furthest: Tenant | null = null
+    let victim: Sequence | null = null
+    for (const sequence of running) {
+      const tenant = this.#tenantOf(sequence)
+      // Its last slot is nobody's to take, and no stream stops twice for this.
+      if (tenant.counter < best.tenant.counter || sequence.preemptions > 0 || tenant.running < 2 || tenant.running * totalWeight <= this.#running * tenant.weight) continue
+      if (furthest !== null && furthest !== tenant && tenant.running / tenant.weight <= furthest.running / furthest.weight) continue
+      furthest = tenant
+      victim = sequence
+    }
+    return victim === null ? null : { sequence: best.sequence, victim }
+  }
+
+  /** Prompts of a tenant with fewer slots for its weight are read first. */
+  comparePrompts (a: Sequence, b: Sequence): number {
+    return this.#tenantOf(a).running / a.weight - this.#tenantOf(b).running / b.weight
+  }
+
+  /** The newest of the longest lines: as many as are enough, or all there are. */
+  newest (isEnough: IsEnough): readonly Sequence[] { return this.#newest(isEnough, null, 0) }
+
+  /** The newest of the longest lines, as long as those stay longer than the newcomers' own will be. */
+  makeRoom (newcomers: readonly Sequence[], isEnough: IsEnough): readonly Sequence[] {
     const [first] = newcomers
     if (first === undefined) return []
-    const own = this.#tenants.get(first.request.tenant)
-    const ownShare = ((own?.line.size ?? 0) + newcomers.length) / first.weight
-    const lines = [...this.#tenants.values()].filter((tenant) => tenant !== own && tenant.line.size > 0)
-      .map(({ line }) => [...line])
-    const pushedOut: Sequence[] = []
-    while (pushedOut.length < places) {
-      const longest = lines.reduce<Sequence[] | null>((most, line) => most === null || shareOf(line) > shareOf(most) ? line : most, null)
-      if (longest === null || shareOf(longest) <= ownShare) return []
-      pushedOut.push(longest.pop()!)
+    const own = this.#tenants.get(first.request.tenant) ?? null
+    const found = this.#newest(isEnough, own, ((own?.line.size ?? 0) + newcomers.length) / first.weight)
+    return isEnough(found) ? found : []
+  }
+
+  /** Of those that never had a slot. */
+  #newest (isEnough: IsEnough, spared: Tenant | null, leastShare: number): readonly Sequence[] {
+    const lines: Sequence[][] = []
+    for (const tenant of this.#tenants.values()) {
+      const line = tenant === spared ? [] : [...tenant.line].filter(({ wasAdmitted }) => !wasAdmitted)
+      if (line.length > 0) lines.push(line)
     }
-    return pushedOut
+    const found: Sequence[] = []
+    while (!isEnough(found)) {
+      const longest = lines.reduce<Sequence[] | null>((longer, line) => longer === null || shareOf(line) > shareOf(longer) ? line : longer, null)
+      if (longest === null || shareOf(longest) <= leastShare) break
+      found.push(longest.pop()!)
+    }
+    return found
   }
 
   #tenantOf ({ request: { tenant: id } }: Sequence): Tenant {
     let tenant = this.#tenants.get(id)
     if (tenant === undefined) {
-      tenant = { id, line: new Set(), running: 0, counter: 0, lastAdmission: 0 }
+      tenant = { id, line: new Set(), running: 0, weight: 1, counter: 0, lastAdmission: 0 }
       this.#tenants.set(id, tenant)
     }
     return tenant

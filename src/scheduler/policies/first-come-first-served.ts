@@ -1,7 +1,7 @@
 import type { Sequence } from '../sequence.ts'
 import type { AdmissionPolicy } from './admission.ts'
 
-/** In order of arrival, whoever asks. One tenant's flood is everybody's wait. */
+/** In order of arrival, whoever asks and however urgently. One tenant's flood is everybody's wait. */
 export class FirstComeFirstServed implements AdmissionPolicy {
   readonly #line = new Set<Sequence>()
 
@@ -14,13 +14,17 @@ export class FirstComeFirstServed implements AdmissionPolicy {
     return null
   }
 
-  admit (_sequence: Sequence, _promptTokens: number): void {}
+  admit (): void {}
 
   adjust (): void {}
 
-  charge (_sequence: Sequence): void {}
+  charge (): void {}
 
-  release (_sequence: Sequence): void {}
+  release (): void {}
 
-  makeRoom (_newcomers: readonly Sequence[], _places: number): readonly Sequence[] { return [] }
+  takeover (): null { return null }
+
+  comparePrompts (): number { return 0 }
+
+  makeRoom (): readonly Sequence[] { return [] }
 }

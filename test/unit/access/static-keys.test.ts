@@ -8,21 +8,44 @@ import { createTestHost } from '../../support/test-host.ts'
 const apps: FastifyInstance[] = []
 afterEach(async () => { for (const app of apps.splice(0)) await app.close() })
 
-const nobody = { authorization: undefined, xApiKey: undefined, address: '10.0.0.1' }
+const nobody = { authorization: undefined, xApiKey: undefined, address: '10.0.0.1', user: undefined }
 
 describe('static keys', () => {
   it('charge the address when there are none', () => {
-    expect(createStaticKeys([]).identify({ ...nobody, authorization: 'Bearer whatever' })).toBe('10.0.0.1')
+    expect(createStaticKeys([]).identify({ ...nobody, authorization: 'Bearer whatever', user: 'somebody' }))
+      .toEqual({ tenant: '10.0.0.1', weight: 1, priority: 'normal', highestPriority: 'interactive' })
   })
 
   it('give each key a tenant of its own that does not tell the key', () => {
     const access = createStaticKeys(['secret-one', 'secret-two'])
-    const first = access.identify({ ...nobody, authorization: 'Bearer secret-one' })
-    const second = access.identify({ ...nobody, xApiKey: 'secret-two' })
+    const { tenant: first, ...rights } = access.identify({ ...nobody, authorization: 'Bearer secret-one', user: 'somebody' })
+    const { tenant: second } = access.identify({ ...nobody, xApiKey: 'secret-two' })
+    expect(rights).toEqual({ weight: 1, priority: 'normal', highestPriority: 'normal' })
     expect(first).toMatch(/^key_[0-9a-f]{12}$/)
     expect(second).toMatch(/^key_[0-9a-f]{12}$/)
     expect(first).not.toBe(second)
-    expect(createStaticKeys(['secret-two']).identify({ ...nobody, authorization: 'bearer  secret-two ' })).toBe(second)
+    expect(createStaticKeys(['secret-two']).identify({ ...nobody, authorization: 'bearer  secret-two ' }).tenant).toBe(second)
+  })
+
+  describe('of tenants', () => {
+    const owner = { name: 'support', keys: ['k-1', 'k-2'], weight: 3, priority: 'interactive', highestPriority: 'interactive', namesUsers: false } as const
+    const access = createStaticKeys(['other'], [owner, { ...owner, name: 'gateway', keys: ['k-3'], namesUsers: true }])
+    const tenantOf = (key: string, user?: string): string => access.identify({ ...nobody, xApiKey: key, user }).tenant
+
+    it('charge their owner, with its weight and class', () => {
+      expect(access.identify({ ...nobody, xApiKey: 'k-1', user: 'somebody' })).toEqual({ tenant: 'support', weight: 3, priority: 'interactive', highestPriority: 'interactive' })
+      expect(tenantOf('k-2')).toBe('support')
+      expect(tenantOf('other')).toMatch(/^key_/)
+    })
+
+    it('let some name the user who is charged', () => {
+      expect(tenantOf('k-3', 'anna')).toBe('gateway/anna')
+      expect(tenantOf('k-3', '')).toBe('gateway')
+      expect(tenantOf('k-3')).toBe('gateway')
+      for (const user of ['a\u00e9', 'x'.repeat(257)]) {
+        expect(() => tenantOf('k-3', user)).toThrow(expect.objectContaining({ code: 'invalid_value', param: 'x-llm-d-inference-fairness-id' }))
+      }
+    })
   })
 
   it.each([

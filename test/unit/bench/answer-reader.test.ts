@@ -51,6 +51,53 @@ describe('AnswerReader', () => {
     expect(read([1, 'oops'], [2, '[DONE]']).failure).toEqual({ kind: 'invalid answer', message: 'This is not JSON: oops' })
   })
 
+  it('tells of an error that is the whole event', () => {
+    expect(read([1, { object: 'error', message: 'It died', code: 400, type: 'BadRequest' }], [2, '[DONE]']).failure).toEqual({ kind: 'error in stream BadRequest', message: 'It died' })
+  })
+
+  it('ends with [DONE]: nothing after it counts', () => {
+    const reader = read([1, delta({ content: 'a' }, 'stop')], [2, '[DONE]'], [3, { error: { message: 'late' } }], [4, delta({ content: 'b' })])
+    expect(reader).toMatchObject({ isDone: true, text: 'a', outputTimes: [1], failure: null })
+  })
+
+  it('does not take an empty stream for an answer', () => {
+    expect(read([1, { choices: [], usage: { completion_tokens: 0 } }], [2, '[DONE]']).failure).toEqual({ kind: 'invalid answer', message: 'The stream has no choices' })
+    // Nothing to say is an answer.
+    expect(read([1, delta({ content: '' }, 'stop')], [2, '[DONE]']).failure).toBeNull()
+  })
+
+  it('takes a last event without its blank line, when it is whole', () => {
+    const half = (text: string): AnswerReader => {
+      const reader = new AnswerReader(true)
+      reader.push(Buffer.concat([event(delta({ content: 'a' }, 'stop')), Buffer.from(text)]), 7)
+      reader.end()
+      return reader
+    }
+    expect(half('data: {"choices":[],"usage":{"completion_tokens":2}}')).toMatchObject({ outputTokens: 2, failure: null })
+    expect(half('data: [DONE]\n')).toMatchObject({ isDone: true, failure: null })
+    expect(half('data: {"choices":[],"usa').failure).toEqual({ kind: 'cut off', message: 'The stream ended in the middle of an event: {"choices":[],"usa' })
+  })
+
+  it('times the first of several choices, and counts them', () => {
+    const of = (index: number, content: string, finish: string | null = null): object => ({ choices: [{ index, delta: { content }, finish_reason: finish }] })
+    const reader = read([10, of(0, 'a')], [12, of(1, 'x')], [20, of(0, 'b')], [23, of(1, 'y', 'stop')], [30, of(0, 'c', 'stop')])
+    expect(reader).toMatchObject({ outputTimes: [10, 20, 30], text: 'abc', choiceCount: 2, failure: null })
+    // Both in one chunk.
+    expect(read([5, { choices: [{ index: 1, text: 'x', finish_reason: 'stop' }, { index: 0, text: 'a', finish_reason: 'stop' }] }])).toMatchObject({ outputTimes: [5], text: 'x', choiceCount: 2 })
+  })
+
+  it('does not take an answer for whole when one of its choices is not', () => {
+    const reader = read([1, { choices: [{ index: 0, delta: { content: 'a' }, finish_reason: 'stop' }] }], [2, { choices: [{ index: 1, delta: { content: 'b' } }] }])
+    expect(reader.failure).toMatchObject({ kind: 'cut off' })
+  })
+
+  it('takes no body that is too long for an answer', () => {
+    const reader = new AnswerReader(false)
+    const part = Buffer.alloc(16 * 1024 * 1024)
+    for (let time = 0; time < 4; time++) reader.push(part, time)
+    expect(() => reader.push(Buffer.from('x'), 5)).toThrow('The answer has more than 64 MiB')
+  })
+
   it('reads whole answers', () => {
     const reader = new AnswerReader(false)
     const body = Buffer.from(JSON.stringify({ choices: [{ message: { content: 'größe' }, finish_reason: 'stop' }], usage: { prompt_tokens: 1, completion_tokens: 3 } }))

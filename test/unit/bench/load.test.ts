@@ -103,7 +103,7 @@ async function play (shape: LoadShape, limit: RunLimit, parts: Partial<LoadParts
         running--
       }
       const endedAt = performance.now()
-      return { sentAt, endedAt, outputTimes: [endedAt], text: 'answer', inputTokens: 1, outputTokens: 1, cachedTokens: 0, failure: null, ...answer(entry, number) }
+      return { sentAt, endedAt, outputTimes: [endedAt], text: 'answer', choiceCount: 1, inputTokens: 1, outputTokens: 1, cachedTokens: 0, failure: null, ...answer(entry, number) }
     },
     ...rest
   })
@@ -180,6 +180,76 @@ describe('runLoad', () => {
     expect(sent.map(({ body: { number, turn, answer } }) => [number, turn, answer])).toEqual([
       [100, 0, null], [100, 1, 'after 0'], [100, 2, 'after 1'], [101, 0, null], [102, 0, null], [102, 1, 'after 0'], [102, 2, 'after 1']
     ])
+  })
+
+  const talkOf = (thinkMs: number): Workload => ({
+    description: 'talk',
+    asksAnew: false,
+    conversation (number) {
+      let turn = 0
+      return { kind: 'chat', next: () => turn === 3 ? null : { body: { number, turn: turn++ }, thinkMs: turn === 1 ? 0 : thinkMs } }
+    }
+  })
+
+  it('counts the conversations that the limit cuts short', async () => {
+    const cutShortBy = async (count: number): Promise<number> =>
+      (await play({ type: 'closed', concurrency: 1 }, { type: 'requests', count }, { workload: talkOf(0), answerMs: 1 })).result.cutShortCount
+    expect([await cutShortBy(6), await cutShortBy(7), await cutShortBy(8)]).toEqual([0, 1, 1])
+  })
+
+  it('lets nobody think beyond the end of a run', async () => {
+    let time = 0
+    const { result } = await play({ type: 'closed', concurrency: 1 }, { type: 'duration', ms: 60_000 }, {
+      workload: talkOf(3_600_000),
+      clock: () => time,
+      answer: (_, number) => {
+        if (number === 3) time = 60_000
+        return {}
+      }
+    })
+    expect([result.records.length, result.cutShortCount]).toEqual([4, 4])
+  })
+
+  it('counts what it was too late for', async () => {
+    let time = 0
+    // Ten have a moment within the run; sending the first one takes the rest of it.
+    const { result } = await play(openLoop({ rate: 1000, burstiness: Infinity }), { type: 'duration', ms: 10.5 }, { clock: () => time, onSend: async () => { time = 10.5 } })
+    expect([result.records.length, result.neverSentCount, result.cutShortCount]).toEqual([1, 9, 0])
+  })
+
+  it('counts what was held back until it was too late', async () => {
+    let time = 0
+    let arrived = 0
+    const allHere = withResolvers()
+    const tenant = { name: 'a', apiKey: 'ka', weight: 1 }
+    const pick = (): typeof tenant => {
+      if (++arrived === 10) allHere.resolve()
+      return tenant
+    }
+    const { result } = await play(openLoop({ rate: 1000, burstiness: Infinity, maxConcurrency: 1 }), { type: 'duration', ms: 10.5 }, {
+      clock: () => time,
+      tenants: { items: [tenant], weights: [1], pick },
+      onSend: async () => {
+        await allHere.promise
+        time = 10.5
+      }
+    })
+    expect([result.records.length, result.neverSentCount, result.cutShortCount]).toEqual([1, 9, 0])
+  })
+
+  it.each([200, Infinity])('counts nothing as never sent where a number of requests is sent, at %d/s', async (rate) => {
+    const { result } = await play(openLoop({ rate, burstiness: Infinity, maxConcurrency: 2 }), { type: 'requests', count: 7 }, { workload: talkOf(0), answerMs: 1 })
+    expect(result.records).toHaveLength(7)
+    expect(result.neverSentCount).toBe(0)
+    expect(result.cutShortCount).toBeGreaterThan(0)
+  })
+
+  it('has other moments from another seed, and the same from the same', async () => {
+    const momentsOf = async (seed: number): Promise<number[]> =>
+      (await play(openLoop({ rate: 2000 }), { type: 'requests', count: 8 }, { seed, answerMs: 0 })).result.records.map(({ scheduledAt }) => scheduledAt)
+    const moments = await momentsOf(1)
+    expect(await momentsOf(1)).toEqual(moments)
+    expect(await momentsOf(2)).not.toEqual(moments)
   })
 
   it('gives tenants their share of the users', async () => {

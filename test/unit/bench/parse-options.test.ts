@@ -51,6 +51,17 @@ describe('parseOptions', () => {
     ])
   })
 
+  it('takes an authorization of the command line before a key of the environment', () => {
+    const { servers, headers } = parse('--header authorization:Basic --vs http://b', { OPENAI_API_KEY: 'sk-env' })
+    expect(servers.map(({ apiKey }) => apiKey)).toEqual([null, null])
+    expect(headers).toEqual({ authorization: 'Basic' })
+  })
+
+  it('takes an objective of whole answers without streams', () => {
+    expect(parse('--no-stream --goodput e2e:900').objectives).toEqual({ e2el: 900 })
+    expect(parse('--workload multi-turn --think-time 0 --duration 1.5s')).toMatchObject({ limit: { ms: 1500 }, workload: { thinkMs: 0 } })
+  })
+
   it('takes a second server, and repeats then', () => {
     const options = parse('http://a:1 --vs http://b:2 --vs-label other --vs-api-key k --vs-model m')
     expect(options.servers[1]).toMatchObject({ label: 'other', apiKey: 'k', model: 'm' })
@@ -68,11 +79,13 @@ describe('parseOptions', () => {
     ['--rate fast', '--rate is "fast", but must be a number from 0.001 to 100000'],
     ['--rate 3 --concurrency 2', '--rate and --concurrency exclude each other'],
     ['--burstiness 2', '--burstiness needs --rate'],
+    ['--rate 1,inf --duration 3s', '--rate inf sends everything at once'],
     ['--rate 1,2 --ramp linear:1', '--ramp needs one --rate to end at, not 1,2'],
     ['--rate 2 --ramp linear', '--ramp is "linear", but must be like linear:1'],
     ['--requests 5 --duration 3s', '--requests and --duration exclude each other'],
     ['--duration 3 days', 'The URL is "days", but must be an http or https URL'],
-    ['--duration 1ms', '--duration is "1ms", but must be a time such as 500ms, 30s or 10m, from 100ms to 24h'],
+    ['--duration 1ms', '--duration is "1ms", but must be a time with its unit, such as 500ms, 30s or 10m, from 100ms to 24h'],
+    ['--duration 120', '--duration is "120", but must be a time with its unit'],
     ['--workload chat', '--workload is "chat", but must be synthetic, shared-prefix, multi-turn, mixed, json or dataset'],
     ['--workload dataset', '--workload dataset needs --dataset FILE'],
     ['--turns 3', '--turns has no effect on --workload synthetic; it belongs to multi-turn'],
@@ -89,6 +102,10 @@ describe('parseOptions', () => {
     ['--goodput fast', '--goodput is "fast"'],
     ['ttft:200', '"ttft:200" belongs to no option; objectives are given with --goodput ttft:200'],
     ['--extra-body [1]', '--extra-body is \'[1]\', but must be a JSON object'],
+    ['--extra-body {"n":2}', '--extra-body has n 2, but the bench asks for one answer at a time'],
+    ['--no-stream --goodput e2el:900 tpot:50', '--goodput tpot needs streams'],
+    ['--api-key k --header Authorization:Basic', '--header authorization and --api-key exclude each other'],
+    ['--tenant a=k --header authorization:Basic', '--header authorization and --tenant exclude each other'],
     ['--header nonsense', '--header is "nonsense", but must be like'],
     ['--seed 1 --seed 2', '--seed is given twice'],
     ['--json', '--json needs a value: --json FILE'],
@@ -105,6 +122,8 @@ describe('parseOptions', () => {
 
 describe('the command line in a report', () => {
   it('has no secrets', () => {
+    expect(commandLine(['http://a/v1?key=k-5&x=1', '--vs=http://b/v1?k-6', '--compare', 'what?.json']))
+      .toBe("drawbridge bench 'http://a/v1?key=…&x=…' '--vs=http://b/v1?…' --compare 'what?.json'")
     const line = commandLine(['http://a', '--api-key', 'sk-1', '--tenant=a=sk-2', '--header', 'x-key: sk-3', '--vs-api-key=sk-4', '--extra-body', '{"a": 1}'])
     expect(line).toBe('drawbridge bench http://a --api-key … --tenant=… --header … --vs-api-key=… --extra-body \'{"a": 1}\'')
   })

@@ -19,6 +19,7 @@ export function recordOf (fields: Partial<RequestRecord> & { readonly tokens?: n
     outputTokens: tokens,
     cachedTokens: 0,
     text: '',
+    choiceCount: 1,
     failure: null,
     ...rest
   }
@@ -37,6 +38,10 @@ export const factsOf = (fields: Partial<RunFacts> = {}): RunFacts => ({
   seed: 1,
   text_seed: 1,
   asks_anew: true,
+  template_tokens: 0,
+  was_interrupted: false,
+  never_sent: 0,
+  cut_short: 0,
   is_streaming: true,
   objectives: {},
   generator: { cpu_seconds: 0, cores: 0, chunks_per_second: 0, loop_delay_p99_ms: 0, lateness_p99_ms: null, warnings: [] },
@@ -46,7 +51,7 @@ export const factsOf = (fields: Partial<RunFacts> = {}): RunFacts => ({
   maxConcurrency: 1,
   maxRunning: 1,
   lastSentAt: 0,
-  models: [{ name: 'm', weight: 1 }],
+  models: ['m'],
   tenants: [],
   keepsTexts: false,
   ...fields

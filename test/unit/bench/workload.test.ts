@@ -175,8 +175,21 @@ describe('datasets', () => {
     expect(order(1)).not.toEqual(order(2))
   })
 
+  it('are taken apart piece by piece, whatever is in their texts', () => {
+    const prompts = ['plain', 'a "quoted, \\" [text]', '}{', 'ünï 😀 \\', '']
+    const nested = { messages: [{ role: 'user', content: ['],[', { type: '"' }] }] }
+    const list = ` \n${JSON.stringify([...prompts, nested], null, 2)}\n`
+    const items = readItems(fileOf(list))
+    expect(items.slice(0, -1)).toMatchObject(prompts.map((prompt) => ({ prompt })))
+    expect(items.at(-1)).toEqual({ type: 'body', body: nested })
+    expect(readItems(fileOf([...prompts, nested].map((value) => JSON.stringify(value)).join('\r\n')))).toEqual(items)
+    expect(readItems(fileOf(`\uFEFF${list}`))).toEqual(items)
+  })
+
   it.each([
-    ['', 'has nothing to ask'], ['{"prompt": "a"}\n{"prompt"', 'line 2 is not JSON'], ['[1', 'is no JSON list'],
+    ['', 'has nothing to ask'], ['[]', 'has nothing to ask'], ['{"prompt": "a"}\n\n{"prompt"', 'line 3 is not JSON'], ['["a"', 'is no JSON list: the list is not closed'],
+    ['["a"] b', 'is no JSON list: it does not end'], ['["a", b]', 'entry 2 is not JSON'], ['["a",]', 'entry 2 is not JSON'],
+    ['{"messages": [], "n": 3}', 'line 1 has n 3, but the bench asks for one answer at a time'],
     ['{"text": "a"}', 'line 1 is not a text and has no "prompt", "messages" or "conversations"'], ['["a", 3]', 'entry 2 is not a text']
   ])('refuse %j and say where', (text, message) => {
     expect(() => readItems(fileOf(text))).toThrow(message)

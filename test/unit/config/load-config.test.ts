@@ -4,6 +4,7 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { StartupError } from '../../../src/domain/startup-error.ts'
 import { loadConfig } from '../../../src/config/load-config.ts'
+import { printConfig } from '../../../src/config/print-config.ts'
 import { readFlags } from '../../../src/config/read-flags.ts'
 
 let directory = ''
@@ -45,6 +46,7 @@ describe('precedence', () => {
       queueTimeoutMs: 60_000,
       requestTimeoutMs: 600_000,
       apiKeys: [],
+      tenants: [],
       fake: { stepMs: 5, decodeTokenMs: 0.5, prefillTokenMs: 0.05 }
     })
     expect(origins.size).toBe(0)
@@ -225,6 +227,54 @@ describe('models and aliases', () => {
     expect(refusal(['--config', file])).toContain('has an entry without "ref"')
     const empty = fileOf('no-models.yaml', 'models: []\n')
     expect(refusal(['--config', empty])).toBe(`models in ${empty} is an empty list; name at least one model, or leave the key out to serve the demo`)
+  })
+})
+
+describe('tenants', () => {
+  const tenants = (yaml: string): readonly unknown[] => load(['--config', fileOf('tenants.yaml', yaml, 0o600)]).config.tenants
+  const refused = (yaml: string, flags: readonly string[] = []): string => refusal(['--config', fileOf('tenants.yaml', yaml, 0o600), ...flags])
+
+  it('have keys of their own or of a file beside the configuration, and defaults', () => {
+    fileOf('support.keys', '# two\nk-2\nk-3\n', 0o600)
+    expect(tenants('tenants:\n  - { name: support, keys: [k-1, k-2], keyFile: support.keys, weight: 2.5, priority: interactive }\n  - { name: night.ly, keys: k-4, priority: batch, namesUsers: true }\n')).toEqual([
+      { name: 'support', keys: ['k-1', 'k-2', 'k-3'], weight: 2.5, priority: 'interactive', highestPriority: 'interactive', namesUsers: false },
+      { name: 'night.ly', keys: ['k-4'], weight: 1, priority: 'batch', highestPriority: 'normal', namesUsers: true }
+    ])
+  })
+
+  it('are as good as keys where the network can come in', () => {
+    const file = fileOf('network.yaml', 'host: 0.0.0.0\ntenants: [{ name: a, keys: [k] }]\n', 0o600)
+    expect(load(['--config', file]).config.host).toBe('0.0.0.0')
+  })
+
+  it('are shown without their keys', () => {
+    const text = printConfig(load(['--config', fileOf('shown.yaml', 'tenants: [{ name: a, keys: [hunter2], weight: 3 }]\n', 0o600)]))
+    expect(text).toContain('# tenant a: 1 hidden, weight 3, priority normal, highestPriority normal, namesUsers false\n')
+    expect(text).not.toContain('hunter2')
+  })
+
+  it.each([
+    ['tenants: a', 'must list tenants, each with "name" and "keys" or "keyFile"'],
+    ['tenants: [a]', 'must list tenants, each with "name" and "keys" or "keyFile"'],
+    ['tenants: [{ name: a }]', 'The tenant "a" of tenants in'],
+    ['tenants: [{ name: a, keys: [k], wieght: 2 }]', 'has the unknown key "wieght"; did you mean weight?'],
+    ['tenants: [{ name: a b, keys: [k] }]', 'must be a name of 1 to 64 letters, digits, dots, dashes or underscores'],
+    ['tenants: [{ keys: [k] }]', 'name of a tenant of tenants in'],
+    ['tenants: [{ name: a, keys: [k], weight: 0 }]', 'must be a number from 0.01 to 100'],
+    ['tenants: [{ name: a, keys: [k], priority: urgent }]', 'must be interactive, normal or batch'],
+    ['tenants: [{ name: a, keys: [k], priority: interactive, highestPriority: batch }]', 'is more urgent than its highestPriority'],
+    ['tenants: [{ name: a, keys: [k] }, { name: a, keys: [l] }]', 'has the tenant "a" twice'],
+    ['tenants: [{ name: a, keys: [hunter2] }, { name: b, keys: [hunter2] }]', 'a key of the tenant "b" is also one of the tenant "a"'],
+    ['tenants: [{ name: a, keyFile: /nowhere }]', 'The key file /nowhere (keyFile of the tenant "a" of tenants in'],
+    ['tenants: [{ name: a, keys: [hunter 2] }]', 'is not a key']
+  ])('are refused as %s', (yaml, message) => {
+    expect(refused(yaml)).toContain(message)
+    expect(refused(yaml)).not.toContain('hunter')
+  })
+
+  it('share no key with those that are nobody\'s', () => {
+    expect(refused('tenants: [{ name: a, keys: [k] }]', ['--api-key', 'k'])).toContain('a key of the tenant "a" is also one of the keys that are no tenant\'s')
+    expect(refusal(['--tenants', 'x'])).toContain('There is no option --tenants')
   })
 })
 

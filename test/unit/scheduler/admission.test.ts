@@ -2,16 +2,19 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { baseAdapterSet } from '../../../src/domain/adapter-set.ts'
 import { asSequenceId, asTenantId, asToken } from '../../../src/domain/ids.ts'
+import type { Priority } from '../../../src/domain/priority.ts'
 import { greedySampling } from '../../../src/domain/sampling.ts'
 import { admissionPolicies, type AdmissionPolicy } from '../../../src/scheduler/policies/admission.ts'
 import { FairShare } from '../../../src/scheduler/policies/fair-share.ts'
+import { patienceMs } from '../../../src/scheduler/policies/priority-classes.ts'
 import { Sequence } from '../../../src/scheduler/sequence.ts'
 
 /** `anna-3` is the tenant anna's. */
-const sequence = (id: string, weight = 1): Sequence => new Sequence({
+const sequence = (id: string, weight = 1, priority: Priority = 'normal'): Sequence => new Sequence({
   id: asSequenceId(id),
   tenant: asTenantId(id.split('-')[0]!),
   weight,
+  priority,
   adapters: baseAdapterSet,
   prompt: [asToken(1)],
   maxTokens: null,
@@ -24,16 +27,18 @@ const nobody: ReadonlySet<Sequence> = new Set()
 
 /** Joins all, then admits and says who, until nobody waits. A sequence costs as many prompt tokens as wanted, and nothing else. */
 function order (policy: AdmissionPolicy, sequences: readonly Sequence[], promptTokens: (sequence: Sequence) => number = () => 10): string[] {
-  for (const one of sequences) policy.join(one)
+  for (const one of sequences) policy.join(one, 0)
   const admitted: string[] = []
-  for (let next = policy.next(nobody); next !== null; next = policy.next(nobody)) {
+  for (let next = policy.next(nobody, 0); next !== null; next = policy.next(nobody, 0)) {
     policy.leave(next)
-    policy.admit(next, promptTokens(next))
+    policy.admit(next, promptTokens(next), 0)
     policy.release(next)
     admitted.push(next.id)
   }
   return admitted
 }
+
+const atLeast = (places: number) => ({ length }: readonly Sequence[]): boolean => length >= places
 
 const sequences = (...ids: readonly string[]): Sequence[] => ids.map((id) => sequence(id))
 
@@ -45,30 +50,31 @@ describe.each(Object.entries(admissionPolicies))('the policy %s', (_, create) =>
   it('passes over whom it is told to, without an end', () => {
     const policy = create()
     const all = sequences('a-1', 'a-2', 'b-1')
-    for (const one of all) policy.join(one)
+    for (const one of all) policy.join(one, 0)
     const passed = new Set<Sequence>()
-    for (let next = policy.next(passed); next !== null; next = policy.next(passed)) passed.add(next)
+    for (let next = policy.next(passed, 0); next !== null; next = policy.next(passed, 0)) passed.add(next)
     expect(passed).toEqual(new Set(all))
   })
 
   it('forgets those that left', () => {
     const policy = create()
     const [first, second] = sequences('a-1', 'b-1')
-    policy.join(first!)
-    policy.join(second!)
+    policy.join(first!, 0)
+    policy.join(second!, 0)
     policy.leave(first!)
-    expect(policy.next(nobody)).toBe(second)
+    expect(policy.next(nobody, 0)).toBe(second)
     policy.leave(second!)
-    expect(policy.next(nobody)).toBeNull()
+    expect(policy.next(nobody, 0)).toBeNull()
   })
 })
 
 describe('first come, first served', () => {
-  it('goes by arrival, whosever they are, and pushes nobody out', () => {
-    const policy = admissionPolicies['first-come-first-served']()
+  it('goes by arrival, whosever they are, and takes nothing from anybody', () => {
+    const policy: AdmissionPolicy = admissionPolicies['first-come-first-served']()
     expect(order(policy, sequences('a-1', 'a-2', 'b-1', 'a-3'))).toEqual(['a-1', 'a-2', 'b-1', 'a-3'])
-    for (const one of sequences('a-1', 'a-2')) policy.join(one)
-    expect(policy.makeRoom(sequences('b-1'), 1)).toEqual([])
+    for (const one of sequences('a-1', 'a-2')) policy.join(one, 0)
+    expect(policy.makeRoom(sequences('b-1'), atLeast(1))).toEqual([])
+    expect(policy.takeover(nobody, sequences('a-3', 'a-4'))).toBeNull()
   })
 })
 
@@ -87,14 +93,14 @@ describe('fair share', () => {
   it('counts a drawn token twice', () => {
     const policy = create()
     const [a, b, ...later] = sequences('a-1', 'b-1', 'a-2', 'b-2')
-    for (const one of [a!, b!, ...later]) policy.join(one)
+    for (const one of [a!, b!, ...later]) policy.join(one, 0)
     for (const one of [a!, b!]) {
       policy.leave(one)
-      policy.admit(one, 10)
+      policy.admit(one, 10, 0)
     }
     for (let index = 0; index < 3; index++) policy.charge(a!)
     for (let index = 0; index < 2; index++) policy.charge(b!)
-    expect(policy.next(nobody)?.id).toBe('b-2')
+    expect(policy.next(nobody, 0)?.id).toBe('b-2')
   })
 
   it('serves twice as much at twice the weight', () => {
@@ -107,18 +113,18 @@ describe('fair share', () => {
 
   it('gives a newcomer the next slot, but nothing for the time it was away', () => {
     const policy = create()
-    for (let index = 0; index < 200; index++) policy.join(sequence(`flood-${index}`))
+    for (let index = 0; index < 200; index++) policy.join(sequence(`flood-${index}`), 0)
     for (let index = 0; index < 100; index++) {
-      const next = policy.next(nobody)!
+      const next = policy.next(nobody, 0)!
       policy.leave(next)
-      policy.admit(next, 10)
+      policy.admit(next, 10, 0)
     }
-    for (let index = 0; index < 50; index++) policy.join(sequence(`late-${index}`))
+    for (let index = 0; index < 50; index++) policy.join(sequence(`late-${index}`), 0)
     const served: string[] = []
     for (let index = 0; index < 20; index++) {
-      const next = policy.next(nobody)!
+      const next = policy.next(nobody, 0)!
       policy.leave(next)
-      policy.admit(next, 10)
+      policy.admit(next, 10, 0)
       served.push(next.id.split('-')[0]!)
     }
     expect(served[0]).toBe('late')
@@ -149,11 +155,11 @@ describe('fair share', () => {
   describe('with a full line', () => {
     const full = (...ids: readonly string[]): AdmissionPolicy => {
       const policy = create()
-      for (const one of sequences(...ids)) policy.join(one)
+      for (const one of sequences(...ids)) policy.join(one, 0)
       return policy
     }
     const pushedOut = (policy: AdmissionPolicy, newcomers: readonly string[], places: number): string[] =>
-      policy.makeRoom(sequences(...newcomers), places).map(({ id }) => id)
+      policy.makeRoom(sequences(...newcomers), atLeast(places)).map(({ id }) => id)
 
     it('pushes out the newest of the longest line', () => {
       expect(pushedOut(full('a-1', 'a-2', 'a-3', 'b-1'), ['c-1'], 1)).toEqual(['a-3'])
@@ -168,9 +174,141 @@ describe('fair share', () => {
 
     it('weighs lines', () => {
       const policy = create()
-      for (const id of ['heavy-1', 'heavy-2', 'heavy-3', 'heavy-4']) policy.join(sequence(id, 4))
-      for (const one of sequences('a-1', 'a-2')) policy.join(one)
+      for (const id of ['heavy-1', 'heavy-2', 'heavy-3', 'heavy-4']) policy.join(sequence(id, 4), 0)
+      for (const one of sequences('a-1', 'a-2')) policy.join(one, 0)
       expect(pushedOut(policy, ['b-1'], 1)).toEqual(['a-2'])
+    })
+  })
+
+  describe('with no free slot', () => {
+    const running = (policy: AdmissionPolicy, ...all: readonly Sequence[]): readonly Sequence[] => {
+      for (const one of all) {
+        policy.join(one, 0)
+        policy.leave(one)
+        policy.admit(one, 1, 0)
+      }
+      return all
+    }
+    const takeover = (policy: AdmissionPolicy, takeable: readonly Sequence[]): string[] | null => {
+      const found = policy.takeover(nobody, takeable)
+      return found === null ? null : [found.sequence.id, found.victim.id]
+    }
+
+    it('lets who has nothing take the youngest slot of whoever is furthest over the share', () => {
+      const policy = create()
+      const slots = running(policy, ...sequences('a-1', 'a-2', 'b-1', 'b-2', 'b-3', 'a-3', 'b-4'))
+      policy.join(sequence('a-4'), 0)
+      expect(takeover(policy, slots)).toBeNull()
+      policy.join(sequence('c-1'), 0)
+      expect(takeover(policy, slots)).toEqual(['c-1', 'b-4'])
+      // In a lane of its own, say, where only those are.
+      expect(takeover(policy, slots.slice(0, 5))).toEqual(['c-1', 'b-3'])
+      expect(takeover(policy, slots.slice(0, 2))).toEqual(['c-1', 'a-2'])
+      slots[6]!.preemptions = 1
+      expect(takeover(policy, slots)).toEqual(['c-1', 'b-3'])
+    })
+
+    it('takes nothing from who has had less service', () => {
+      const policy = create()
+      const slots = running(policy, ...sequences('a-1', 'b-1', 'b-2'))
+      policy.join(sequence('c-1'), 0)
+      expect(takeover(policy, slots)).toEqual(['c-1', 'b-2'])
+      for (const one of sequences('a-1', 'c-2')) policy.charge(one)
+      expect(takeover(policy, slots)).toBeNull()
+    })
+
+    it('leaves everybody a slot, and what is within a share', () => {
+      const policy = create()
+      const slots = running(policy, ...sequences('a-1', 'b-1'))
+      policy.join(sequence('c-1'), 0)
+      expect(takeover(policy, slots)).toBeNull()
+
+      const weighed = create()
+      const heavy = running(weighed, sequence('heavy-1', 3), sequence('heavy-2', 3), sequence('b-1', 0.1), sequence('b-2', 0.1))
+      weighed.join(sequence('c-1', 0.1), 0)
+      expect(takeover(weighed, heavy)).toEqual(['c-1', 'b-2'])
+      // Two of three slots are not more than the heavy one's share.
+      expect(takeover(weighed, heavy.slice(0, 2))).toBeNull()
+    })
+
+    it('reads the prompt of whoever has fewer slots first', () => {
+      const policy = create()
+      const [flood, , chat] = running(policy, ...sequences('a-1', 'a-2', 'b-1'))
+      expect(Math.sign(policy.comparePrompts(flood!, chat!))).toBe(1)
+      expect(policy.comparePrompts(flood!, flood!)).toBe(0)
+    })
+
+    it('puts who lost its slot before all others of its tenant', () => {
+      const policy = create()
+      const [first, second, third] = sequences('a-1', 'a-2', 'a-3')
+      policy.join(third!, 0)
+      for (const one of [second!, first!]) {
+        one.wasAdmitted = true
+        policy.join(one, 0)
+      }
+      expect(order(policy, [])).toEqual(['a-1', 'a-2', 'a-3'])
+      // And it is not turned away.
+      policy.join(first!, 0)
+      expect(policy.makeRoom(sequences('b-1'), atLeast(1))).toEqual([])
+    })
+
+    it('lets who is not batch work take the youngest batch slot, whosever it is', () => {
+      const policy = create()
+      const slots = running(policy, sequence('a-1', 1, 'batch'), sequence('b-1', 1, 'batch'), sequence('a-2'))
+      policy.join(sequence('c-1', 1, 'batch'), 0)
+      expect(takeover(policy, slots)).toBeNull()
+      policy.join(sequence('b-2'), 0)
+      expect(takeover(policy, slots)).toEqual(['b-2', 'b-1'])
+      policy.join(sequence('a-3', 1, 'interactive'), 0)
+      expect(takeover(policy, slots)).toEqual(['a-3', 'b-1'])
+      expect(takeover(policy, slots.slice(2))).toBeNull()
+    })
+  })
+
+  describe('with classes of urgency', () => {
+    const classes = (): Sequence[] => [sequence('a-1', 1, 'batch'), sequence('a-2'), sequence('b-1', 1, 'interactive'), sequence('c-1')]
+
+    it('serves the more urgent first', () => {
+      expect(order(create(), classes())).toEqual(['b-1', 'a-2', 'c-1', 'a-1'])
+    })
+
+    it('reads the prompts of the more urgent first', () => {
+      const policy = create()
+      const [batch, normal, interactive] = classes()
+      expect([batch!, normal!, interactive!].toSorted((a, b) => policy.comparePrompts(a, b))).toEqual([interactive, normal, batch])
+    })
+
+    it('turns the least urgent away when the line is full', () => {
+      const policy = create()
+      for (const one of classes()) policy.join(one, 0)
+      const makeRoom = (places: number, priority: Priority, ...ids: readonly string[]): string[] =>
+        policy.makeRoom(ids.map((id) => sequence(id, 1, priority)), atLeast(places)).map(({ id }) => id)
+      expect(makeRoom(1, 'normal', 'd-1')).toEqual(['a-1'])
+      expect(makeRoom(2, 'interactive', 'd-1')).toEqual(['a-1', 'a-2'])
+      expect(makeRoom(1, 'batch', 'd-1')).toEqual([])
+      expect(makeRoom(2, 'normal', 'd-1')).toEqual([])
+    })
+
+    it('lets no class wait for ever, and no more than one slot of it be safe', () => {
+      const policy = create()
+      for (const id of ['a-1', 'a-2']) policy.join(sequence(id, 1, 'batch'), 0)
+      const served: string[] = []
+      const protectedOnes: Sequence[] = []
+      for (let time = 0; time <= 3 * patienceMs; time += 1000) {
+        policy.join(sequence(`b-${time}`, 1, 'interactive'), time)
+        const next = policy.next(nobody, time)!
+        policy.leave(next)
+        policy.admit(next, 10, time)
+        served.push(next.id)
+        if (next.isProtected) protectedOnes.push(next)
+        if (next.priority !== 'batch') policy.release(next)
+      }
+      expect(served.indexOf('a-1')).toBe(patienceMs / 1000)
+      expect(served).not.toContain('a-2')
+      expect(protectedOnes.map(({ id }) => id)).toEqual(['a-1'])
+      expect(policy.takeover(nobody, protectedOnes)).toBeNull()
+      policy.release(protectedOnes[0]!)
+      expect(policy.next(nobody, 3 * patienceMs)?.id).toBe('a-2')
     })
   })
 
@@ -181,7 +319,7 @@ describe('fair share', () => {
       (tenants, slots) => {
         const policy = create()
         let made = 0
-        const join = (tenant: number): void => { policy.join(sequence(`${tenant}-${made++}`, tenants[tenant]![0])) }
+        const join = (tenant: number): void => { policy.join(sequence(`${tenant}-${made++}`, tenants[tenant]![0]), 0) }
         tenants.forEach((_, tenant) => { for (let index = 0; index <= slots; index++) join(tenant) })
         const service = tenants.map(() => 0)
         const running: { readonly one: Sequence, readonly tenant: number, left: number }[] = []
@@ -189,11 +327,11 @@ describe('fair share', () => {
         const bound = Math.max(...tenants.map(([weight, prompt, output]) => slots * (prompt + 2 * output) / weight)) + 1
         for (let step = 0; step < 400; step++) {
           while (running.length < slots) {
-            const one = policy.next(nobody)!
+            const one = policy.next(nobody, 0)!
             const tenant = Number(one.id.split('-')[0])
             const [weight, prompt, output] = tenants[tenant]!
             policy.leave(one)
-            policy.admit(one, prompt)
+            policy.admit(one, prompt, 0)
             service[tenant]! += prompt / weight
             running.push({ one, tenant, left: output })
             join(tenant)

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { asLaneId, asToken, type LaneId, type ParkId, type SequenceId, type SlotId, type Token } from '../../../src/domain/ids.ts'
+import { rankOf } from '../../../src/domain/priority.ts'
 import type { StepPlan } from '../../../src/scheduler/plan.ts'
 import type { SequenceEvent } from '../../../src/scheduler/scheduler-types.ts'
 import { id, Rig, text } from './rig.ts'
@@ -71,6 +72,10 @@ describe('the scheduler’s laws', () => {
           if (slot !== undefined && holders.get(slot) === entry.id) holders.delete(slot)
         }
         if (entry.kind === 'plan') {
+          for (const id of entry.plan.preempted ?? []) {
+            holders.delete(slots.get(id)!)
+            slots.delete(id)
+          }
           expect(new Set(entry.plan.work.map((work) => work.slot)).size).toBe(entry.plan.work.length)
           for (const { slot, sequence } of entry.plan.work) {
             expect(holders.get(slot) ?? sequence).toBe(sequence)
@@ -96,7 +101,11 @@ describe('the scheduler’s laws', () => {
       const contents = new Map<SlotId, Content>()
       const parked = new Map<ParkId, Content>()
       const lost: Content = { adapters: 'lost', tokens: [] }
+      const drawn = new Map<SequenceId, Token[]>()
       for (const entry of trace.entries) {
+        for (const event of eventsOf(entry)) {
+          if (event.type === 'token-drawn') drawn.set(event.id, [...(drawn.get(event.id) ?? []), event.token])
+        }
         if (entry.kind === 'commit') {
           for (const outcome of entry.outcomes) if ('error' in outcome) contents.set(outcome.slot, lost)
         }
@@ -110,9 +119,8 @@ describe('the scheduler’s laws', () => {
           if (keep > 0) {
             expect(source!.adapters).toBe(plan.adapters.key)
             expect(kept).toHaveLength(keep)
-            const { prompt } = request(trace, sequence)
-            const inPrompt = Math.min(keep, prompt.length)
-            expect(kept.slice(0, inPrompt)).toEqual(prompt.slice(0, inPrompt))
+            const known = [...request(trace, sequence).prompt, ...(drawn.get(sequence) ?? [])]
+            expect(kept).toEqual(known.slice(0, keep))
           }
           contents.set(slot, { adapters: plan.adapters.key, tokens: [...kept, ...tokens] })
         }
@@ -219,7 +227,8 @@ describe('the scenarios', () => {
     expect([...seen].toSorted()).toEqual([
       'abort during a step', 'abort while waiting', 'chunked prefill', 'copied prefix', 'copy of a running sequence', 'dropped cache',
       'failed slot', 'finish during a step', 'finished by length', 'finished by stop', 'generation timeout', 'kept prefix',
-      'lost step', 'mixed step', 'pushed out of the queue', 'queue full', 'queue timeout', 'restored cache', 'saved cache', 'two adapter sets in one lane', 'two lanes at once',
+      'lost step', 'mixed step', 'preempted', 'preempted and resumed in another lane', 'preempted before its first token', 'pushed out of the queue',
+      'queue full', 'queue timeout', 'restored cache', 'saved cache', 'two adapter sets in one lane', 'two lanes at once',
       'waited for another’s prefill'
     ])
   })
@@ -274,7 +283,9 @@ describe('the scheduler’s manners', () => {
         if (expected === 'queue_full' && policy === 'fair' && entry.refusal === null) {
           expect(entry.events).toEqual([{ type: 'sequence-failed', id: expect.anything(), error: expect.objectContaining({ code: 'queue_full' }) }])
           const [pushedOut] = entry.events
-          expect(request(trace, pushedOut!.id).tenant).not.toBe(entry.sequence.tenant)
+          const { tenant, priority } = request(trace, pushedOut!.id)
+          if (priority === entry.sequence.priority) expect(tenant).not.toBe(entry.sequence.tenant)
+          else expect(rankOf(priority ?? 'normal')).toBeGreaterThan(rankOf(entry.sequence.priority ?? 'normal'))
         } else {
           expect(entry.refusal).toBe(expected)
           expect(entry.events).toEqual([])
@@ -313,7 +324,8 @@ describe('the scheduler’s manners', () => {
     await holds((trace) => {
       for (const { work } of plansOf(trace)) {
         const firstPrompt = work.findIndex(({ sample, tokens }) => tokens.length > 1 && (sample?.index ?? 0) === 0)
-        const lastDecode = work.findLastIndex(({ sample }) => sample !== undefined && sample.index > 0)
+        // What was preempted reads its answer again, and is no stream until it has.
+        const lastDecode = work.findLastIndex(({ sample, tokens }) => tokens.length === 1 && sample !== undefined && sample.index > 0)
         if (firstPrompt !== -1) expect(lastDecode).toBeLessThan(firstPrompt)
       }
     })
@@ -332,17 +344,15 @@ describe('the scheduler’s manners', () => {
         }
         if (entry.kind !== 'plan') continue
         const { plan } = entry
+        for (const id of plan.preempted ?? []) lanes.delete(id)
         for (const { sequence } of plan.work) {
           lanes.set(sequence, plan.lane)
           waited.set(sequence, 0)
         }
         for (const [sequence, lane] of lanes) {
           if (lane !== plan.lane || ended.has(sequence)) continue
-          if (request(trace, sequence).adapters.key === plan.adapters.key) {
-            waited.set(sequence, 0)
-            continue
-          }
-          waited.set(sequence, waited.get(sequence)! + 1)
+          const isItsTurn = request(trace, sequence).adapters.key === plan.adapters.key
+          waited.set(sequence, isItsTurn ? 0 : waited.get(sequence)! + 1)
           // Five adapter sets exist in these scenarios, and a lane has no more than slots.
           const otherSets = Math.min(5, trace.config.slotsPerLane) - 1
           expect(waited.get(sequence)!).toBeLessThanOrEqual(otherSets * trace.config.turnSteps)
@@ -371,6 +381,8 @@ function sightsOf (trace: Trace): Set<string> {
   const running = new Map<LaneId, StepPlan>()
   const adaptersOf = new Map<LaneId, string>()
   const planned = new Set<SequenceId>()
+  const drawn = new Set<SequenceId>()
+  const preemptedIn = new Map<SequenceId, LaneId>()
   const ended = new Set<SequenceId>()
   /** Tokens in each slot after each plan of its lane, and those that came while a slot was free, with the number of entries before. */
   const lengths = new Map<SlotId, { readonly at: number, readonly length: number }[]>()
@@ -389,6 +401,14 @@ function sightsOf (trace: Trace): Set<string> {
       const { plan } = entry
       running.set(plan.lane, plan)
       if (plan.dropped !== undefined) sights.add('dropped cache')
+      for (const id of plan.preempted ?? []) {
+        sights.add(drawn.has(id) ? 'preempted' : 'preempted before its first token')
+        preemptedIn.set(id, plan.lane)
+      }
+      for (const { sequence } of plan.work) {
+        if ((preemptedIn.get(sequence) ?? plan.lane) !== plan.lane) sights.add('preempted and resumed in another lane')
+        preemptedIn.delete(sequence)
+      }
       if (running.size > 1) sights.add('two lanes at once')
       if ((adaptersOf.get(plan.lane) ?? plan.adapters.key) !== plan.adapters.key) sights.add('two adapter sets in one lane')
       adaptersOf.set(plan.lane, plan.adapters.key)
@@ -419,6 +439,7 @@ function sightsOf (trace: Trace): Set<string> {
       if (errors > 0 && errors < entry.outcomes.length) sights.add('failed slot')
     }
     for (const event of eventsOf(entry)) {
+      if (event.type === 'token-drawn') drawn.add(event.id)
       if (event.type === 'sequence-finished') sights.add(`finished by ${event.reason}`)
       if (event.type === 'sequence-failed' && entry.kind === 'expire') sights.add(event.error.code.replace('_', ' '))
       if (event.type === 'sequence-finished' || event.type === 'sequence-failed') ended.add(event.id)

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import type { Priority } from '../../../src/domain/priority.ts'
 import type { FaultKind } from '../../../src/engine/fake/faults.ts'
 import type { AdmissionPolicyName } from '../../../src/scheduler/policies/admission.ts'
 import type { SchedulerConfig } from '../../../src/scheduler/scheduler-types.ts'
@@ -6,6 +7,8 @@ import type { SchedulerConfig } from '../../../src/scheduler/scheduler-types.ts'
 /** A request as a client would make it; choices become sequences that share a prompt. */
 export interface RequestShape {
   readonly tenant: number
+  readonly priority: Priority
+  readonly weight: number
   /** Prompts of the same family begin alike. */
   readonly family: number
   readonly sharedLength: number
@@ -61,8 +64,10 @@ const configs = ({ laneCount, slotsPerLane, contextSize, spareStepTokens }: Rang
 /** Mostly generous, so that most sequences get to run. */
 const timeout = fc.oneof({ weight: 4, arbitrary: fc.constant(1_000_000) }, { weight: 1, arbitrary: fc.integer({ min: 0, max: 50 }) })
 
-const request: fc.Arbitrary<RequestShape> = fc.record({
+export const crowdedRequest: fc.Arbitrary<RequestShape> = fc.record({
   tenant: fc.constantFrom(0, 0, 0, 1, 2),
+  priority: fc.constantFrom<Priority>('interactive', 'normal', 'normal', 'normal', 'batch', 'batch'),
+  weight: fc.constantFrom(1, 1, 3),
   family: fc.integer({ min: 0, max: 1 }),
   sharedLength: fc.oneof(fc.constantFrom(0, 33, 64, 100), fc.integer({ min: 0, max: 120 })),
   ownTokens: fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 0, maxLength: 4 }),
@@ -78,6 +83,8 @@ const request: fc.Arbitrary<RequestShape> = fc.record({
 /** Prompts that are almost alike, long enough to be copied, with short answers: slots change hands under pending copies. */
 const alike: fc.Arbitrary<RequestShape> = fc.record({
   tenant: fc.constantFrom(0, 0, 1),
+  priority: fc.constantFrom<Priority>('normal', 'normal', 'batch'),
+  weight: fc.constant(1),
   family: fc.integer({ min: 0, max: 2 }),
   sharedLength: fc.constantFrom(34, 40),
   ownTokens: fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 1, maxLength: 3 }),
@@ -93,6 +100,8 @@ const alike: fc.Arbitrary<RequestShape> = fc.record({
 /** Long prompts that begin alike and come close together: sequences wait for each other's prefill, and lose whom they wait for. */
 const crowd: fc.Arbitrary<RequestShape> = fc.record({
   tenant: fc.constantFrom(0, 0, 1),
+  priority: fc.constantFrom<Priority>('normal', 'normal', 'normal', 'batch'),
+  weight: fc.constant(1),
   family: fc.constantFrom(0, 0, 0, 1),
   sharedLength: fc.constantFrom(100, 130, 130, 200, 230),
   ownTokens: fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 1, maxLength: 3 }),
@@ -108,12 +117,12 @@ const crowd: fc.Arbitrary<RequestShape> = fc.record({
 const lane = fc.integer({ min: 0, max: 2 })
 const back = fc.integer({ min: 0, max: 7 })
 
-const actions = (requests: fc.Arbitrary<RequestShape>): fc.Arbitrary<Action> => fc.oneof(
+export const actions = (requests: fc.Arbitrary<RequestShape>): fc.Arbitrary<Action> => fc.oneof(
   { weight: 6, arbitrary: fc.record({ type: fc.constant('request' as const), request: requests }) },
   { weight: 9, arbitrary: fc.record({ type: fc.constant('begin' as const), lane }) },
   { weight: 8, arbitrary: fc.record({ type: fc.constant('end' as const), lane }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constantFrom('abort' as const, 'finish' as const), back }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('wait' as const), durationMs: fc.integer({ min: 0, max: 30 }) }) }
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('wait' as const), durationMs: fc.oneof({ weight: 9, arbitrary: fc.integer({ min: 0, max: 30 }) }, { weight: 1, arbitrary: fc.constant(10_000) }) }) }
 )
 
 const fault = fc.tuple(fc.integer({ min: 1, max: 40 }), fc.constantFrom<FaultKind>('reject', 'fail'))
@@ -126,7 +135,7 @@ const faults = fc.oneof(
 export const scenarios: fc.Arbitrary<Scenario> = fc.oneof(
   fc.record({
     config: configs({ laneCount: 3, slotsPerLane: [1, 4], contextSize: [2, 160], spareStepTokens: 60 }),
-    actions: fc.array(actions(request), { minLength: 5, maxLength: 120 }),
+    actions: fc.array(actions(crowdedRequest), { minLength: 5, maxLength: 120 }),
     faults
   }),
   fc.record({

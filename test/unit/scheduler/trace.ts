@@ -90,7 +90,7 @@ class Recorder {
       if (!(error instanceof ServerError)) throw error
       refusal = error.code
     }
-    this.entries.push({ kind: 'add', sequence, waiting: before.waiting - freeSlots, refusal, events })
+    this.entries.push({ kind: 'add', sequence, waiting: before.waiting - before.displaced - Math.max(0, freeSlots - before.displaced), refusal, events })
   }
 
   abort (id: SequenceId): void {
@@ -208,6 +208,8 @@ function addRequest (recorder: Recorder, shape: RequestShape): void {
     recorder.add({
       id: asSequenceId(`s${number}.${choice}`),
       tenant: asTenantId(`tenant-${shape.tenant}`),
+      priority: shape.priority,
+      weight: shape.weight,
       adapters: adapterSets[shape.adapters % adapterSets.length]!,
       prompt,
       maxTokens: shape.maxTokens,
