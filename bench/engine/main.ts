@@ -25,6 +25,7 @@ Measures how fast the engine decodes and reads prompts by itself: no scheduler, 
   --repetitions N      runs of each batch size; they take turns (default 5)
   --threads N          threads of the lane (default: as the server chooses)
   --gpu MODE           off, auto, cuda, vulkan or metal (default off)
+  --native-build MODE  auto or off: whether to use the llama.cpp that npm run build:native made (default auto)
   --save               write bench/reports/engine-DATE-COMMIT.json
   --help`
 
@@ -43,6 +44,7 @@ async function run (signal: AbortSignal): Promise<void> {
       repetitions: { type: 'string', default: '5' },
       threads: { type: 'string' },
       gpu: { type: 'string', default: 'off' },
+      'native-build': { type: 'string', default: 'auto' },
       save: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false }
     }
@@ -57,12 +59,15 @@ async function run (signal: AbortSignal): Promise<void> {
   const repetitions = wholeNumber(values.repetitions, '--repetitions', 50)
   const gpu = configSchema.shape.gpu.safeParse(values.gpu)
   if (!gpu.success) throw new Error(`--gpu is "${values.gpu}", but must be off, auto, cuda, vulkan or metal`)
+  const nativeBuild = configSchema.shape.nativeBuild.safeParse(values['native-build'])
+  if (!nativeBuild.success) throw new Error(`--native-build is "${values['native-build']}", but must be auto or off`)
 
   const machine = describeMachine()
   console.log(machineLine(machine))
   const config = configSchema.parse({
     models: [{ ref: values.model }],
     gpu: gpu.data,
+    nativeBuild: nativeBuild.data,
     lanes: 1,
     slots: Math.max(...batchSizes),
     contextSize: Math.max(16, promptTokens + answerTokens + 1),

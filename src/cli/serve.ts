@@ -154,7 +154,8 @@ function announce ({ config, urls, models, hosts, logger, output, isTerminal, is
         lanes: info.laneCount,
         contextSize: info.contextSize,
         threads: info.threads,
-        placement: info.placement
+        placement: info.placement,
+        build: info.build
       }))
     }, 'ready')
     return

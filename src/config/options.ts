@@ -179,6 +179,13 @@ export const options: readonly Option[] = [
     summary: 'CPU threads for each model, shared by its lanes',
     defaultNote: 'physical cores this process may use, one logical core left over'
   }),
+  define({
+    flag: 'native-build',
+    group: 'Placement',
+    placeholder: 'MODE',
+    summary: 'Whether to use the llama.cpp that `npm run build:native` compiled for this machine',
+    defaultNote: 'if there is one and it works'
+  }),
 
   define({
     flag: 'host',

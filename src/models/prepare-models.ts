@@ -1,3 +1,4 @@
+import { homedir } from 'node:os'
 import type { Config } from '../config/config.ts'
 import type { Capacity, CapacityOptions } from './capacity.ts'
 import type { Machine } from './machine.ts'
@@ -6,7 +7,8 @@ import type { EngineSpec } from '../inference/protocol.ts'
 import { StartupError } from '../domain/startup-error.ts'
 import { chooseCapacity, chooseFakeCapacity } from './capacity.ts'
 import { readModelFile } from './model-file.ts'
-import { findModel } from './model-source.ts'
+import { demoModelPath, findModel } from './model-source.ts'
+import { userCacheFolder } from './user-cache-folder.ts'
 
 /** A model that is found, checked and fitted into memory, and can be loaded. */
 export interface PreparedModel {
@@ -66,7 +68,15 @@ function fakeEngine (config: Config, capacity: Capacity): EngineSpec {
 function llamaCppEngine (config: Config, file: ModelFile, capacity: Capacity): EngineSpec {
   return {
     backend: 'llama-cpp',
-    options: { modelPath: file.path, gpu: config.gpu, gpuLayers: config.gpuLayers, ...shapeOf(capacity) }
+    options: {
+      modelPath: file.path,
+      gpu: config.gpu,
+      gpuLayers: config.gpuLayers,
+      build: config.nativeBuild === 'auto' ? 'auto' : 'prebuilt',
+      trialModelPath: demoModelPath(),
+      cacheFolder: userCacheFolder(process.env, homedir()),
+      ...shapeOf(capacity)
+    }
   }
 }
 

@@ -6,6 +6,7 @@ import { asLaneId } from '../../domain/ids.ts'
 import type { StepPlan, WorkOutcome } from '../../scheduler/plan.ts'
 import type { AdapterFile, Engine, EngineInfo, Tokenizer } from '../engine.ts'
 import { Adapters } from './adapters.ts'
+import { chooseBuild } from './choose-build.ts'
 import { silentLogger } from './engine-options.ts'
 import type { EngineLogger, LlamaCppEngineOptions } from './engine-options.ts'
 import { defaultGrammarDrawLimits } from './grammar-draw.ts'
@@ -91,7 +92,8 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
   try {
     signal?.throwIfAborted()
     const complaints: string[] = []
-    const backend = await loadNativeBackend(options.gpu, noteComplaints(options.logger ?? silentLogger, complaints))
+    const logger = options.logger ?? silentLogger
+    const backend = await loadNativeBackend(options.gpu, await chooseBuild(options, logger), noteComplaints(logger, complaints))
     disposers.push(async () => { backend.release() })
     const file = await readModelFile(options.modelPath, signal)
     assertGenerativeModel(file, backend.bindings)
