@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { dirname, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { threadPoolSize } from './thread-pool-size.ts'
+import { waitPolicy } from './wait-policy.ts'
 
 /** Which llama.cpp to try, and on what. Plain data: it goes to another process. */
 export interface BuildTrial {
@@ -37,7 +38,7 @@ export async function tryBuild (trial: BuildTrial, { entry = trialEntry(), timeo
   const child = fork(entry, [JSON.stringify(trial)], {
     serialization: 'json',
     execArgv: [],
-    env: { ...process.env, UV_THREADPOOL_SIZE: String(threadPoolSize(1)) },
+    env: { ...process.env, UV_THREADPOOL_SIZE: String(threadPoolSize(1)), ...waitPolicy(process.env) },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc']
   })
   let result: BuildTrialResult | null = null

@@ -151,8 +151,8 @@ describe('a trial', () => {
   })
 
   it('hands the trial to the process', async () => {
-    expect(await run('process.send({ build: process.argv[2], text: process.env.UV_THREADPOOL_SIZE }, () => process.exit(0))'))
-      .toMatchObject({ build: JSON.stringify(trial), text: '1' })
+    expect(await run('const { UV_THREADPOOL_SIZE: pool, OMP_WAIT_POLICY: policy } = process.env; process.send({ build: process.argv[2], text: [pool, policy].join(" ") }, () => process.exit(0))'))
+      .toMatchObject({ build: JSON.stringify(trial), text: `1 ${process.env['OMP_WAIT_POLICY'] ?? 'passive'}` })
   })
 
   it.runIf(process.platform !== 'win32')('survives an illegal instruction', async () => {
