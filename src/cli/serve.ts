@@ -154,6 +154,7 @@ function announce ({ config, urls, models, hosts, logger, output, isTerminal, is
         lanes: info.laneCount,
         contextSize: info.contextSize,
         threads: info.threads,
+        flashAttention: info.flashAttention,
         placement: info.placement,
         build: info.build
       }))

@@ -56,7 +56,7 @@ export async function prepareModels (
     const file = await readModelFile(source.paths).catch((error: unknown) => namingPlace(() => { throw error }))
     const capacity = chooseCapacity(file, config, machine, { takenBytes, sourceOf })
     takenBytes += capacity.estimate?.totalBytes ?? 0
-    prepared.push({ id, root: source.root, file, capacity, engine: llamaCppEngine(config, file, capacity) })
+    prepared.push({ id, root: source.root, file, capacity, engine: llamaCppEngine(config, file, capacity, machine) })
   }
   return prepared
 }
@@ -65,7 +65,7 @@ function fakeEngine (config: Config, capacity: Capacity): EngineSpec {
   return { backend: 'fake', options: { ...shapeOf(capacity), ...config.fake } }
 }
 
-function llamaCppEngine (config: Config, file: ModelFile, capacity: Capacity): EngineSpec {
+function llamaCppEngine (config: Config, file: ModelFile, capacity: Capacity, machine: Machine): EngineSpec {
   return {
     backend: 'llama-cpp',
     options: {
@@ -75,10 +75,15 @@ function llamaCppEngine (config: Config, file: ModelFile, capacity: Capacity): E
       build: config.nativeBuild === 'auto' ? 'auto' : 'prebuilt',
       trialModelPath: demoModelPath(),
       cacheFolder: userCacheFolder(process.env, homedir()),
-      ...shapeOf(capacity)
+      ...shapeOf(capacity),
+      ...calibrationOf(config, machine)
     }
   }
 }
+
+/** What was set is not for a measurement to change. */
+const calibrationOf = ({ calibrate, threads }: Config, machine: Machine) =>
+  ({ calibrate: calibrate === 'off' ? 'off' : threads === 'auto' ? 'all' : 'attention', openMpThreads: machine.openMpThreads } as const)
 
 const shapeOf = ({ laneCount, slotsPerLane, contextSize, stepTokens, threads }: Capacity) =>
   ({ laneCount, slotsPerLane, contextSize, maxStepTokens: stepTokens, threads })

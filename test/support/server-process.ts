@@ -36,7 +36,7 @@ export const neutralEnvironment = (): NodeJS.ProcessEnv =>
   Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DRAWBRIDGE_')))
 
 /**
- * Starts the built server and waits until `/ready` says yes.
+ * Starts the built server and waits until `/ready` says yes. It measures nothing at its start unless the flags ask for it.
  * @param logFile what its standard output is; kept in `output` when there is none.
  * @param main the main module, when it is another copy's than this one's.
  */
@@ -53,10 +53,12 @@ export async function startServer (
   }
 }
 
+const quickStart = (flags: readonly string[]): readonly string[] => flags.includes('--calibrate') ? [] : ['--calibrate', 'off']
+
 async function startServerOn (
   port: number, flags: readonly string[], env: NodeJS.ProcessEnv, logFile: string | null, main: string
 ): Promise<ServerProcess> {
-  const child = spawn(process.execPath, [main, 'serve', '--port', String(port), '--log-format', 'json', ...flags], {
+  const child = spawn(process.execPath, [main, 'serve', '--port', String(port), '--log-format', 'json', ...quickStart(flags), ...flags], {
     stdio: ['ignore', logFile === null ? 'pipe' : openSync(logFile, 'w'), 'pipe'],
     env: { ...neutralEnvironment(), ...env }
   })

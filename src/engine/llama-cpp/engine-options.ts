@@ -38,6 +38,15 @@ export interface LlamaCppEngineOptions {
   readonly gpuLayers: 'auto' | 'max' | number
   /** Threads to share out among the lanes; `auto` is the cores that this process may use. */
   readonly threads: 'auto' | number
+  /**
+   * What may be chosen anew on a CPU by a measurement after loading: `attention`, or `all`, which is also the number of
+   * threads of a single lane. Absent is `off`.
+   */
+  readonly calibrate?: 'off' | 'attention' | 'all' | undefined
+  /** Most threads that a calibration may choose where they wait for each other without spinning (OpenMP); `threads` elsewhere. */
+  readonly openMpThreads?: number | undefined
+  /** Whether attention is computed in one pass over the cache where llama.cpp can; true unless given. */
+  readonly flashAttention?: boolean | undefined
   readonly laneCount: number
   /** At most 256, which is what llama.cpp allows in a context. */
   readonly slotsPerLane: number

@@ -141,6 +141,8 @@ export interface NativeBackend {
   readonly bindings: NativeBindings
   /** For example `node-llama-cpp 3.22.1, llama.cpp v0.5.0, cpu, prebuilt`. */
   readonly build: string
+  /** Whether threads that wait for each other may sleep. llama.cpp's own threads spin. */
+  readonly hasOpenMp: boolean
   /** The logger hears no more. */
   release (): void
 }
@@ -230,7 +232,8 @@ export async function loadNativeBackend (gpu: GpuChoice, source: BuildSource, lo
   const device = llama.gpu === false ? 'cpu' : llama.gpu
   const origin = llama.buildType === 'prebuilt' ? 'prebuilt' : 'native build'
   const build = `node-llama-cpp ${await getModuleVersion()}, llama.cpp ${llama.llamaCppRelease.release}, ${device}, ${origin}`
-  return { llama, bindings, build, release: () => { loggers.delete(logger) } }
+  const hasOpenMp = /\bOPENMP = 1\b/.test(llama.systemInfo)
+  return { llama, bindings, build, hasOpenMp, release: () => { loggers.delete(logger) } }
 }
 
 export const nativeModelOf = (model: LlamaModel): NativeModel => (model as unknown as LlamaModelInternals)._model
