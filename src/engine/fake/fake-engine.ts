@@ -72,6 +72,7 @@ class HashEngine implements FakeEngine {
       contextSize,
       maxStepTokens,
       threads,
+      flashAttention: false,
       endTokens: [vocabulary.control['<|im_end|>'], vocabulary.control['<|endoftext|>']]
     }
     this.#checker = new PlanChecker({
