@@ -165,7 +165,9 @@ function announce ({ config, urls, models, hosts, logger, output, isTerminal, is
         lanes: info.laneCount,
         contextSize: info.contextSize,
         threads: info.threads,
-        placement: info.placement
+        flashAttention: info.flashAttention,
+        placement: info.placement,
+        build: info.build
       }))
     }, 'ready')
     return

@@ -75,6 +75,8 @@ export const configSchema = z.strictObject({
   gpu: z.enum(['auto', 'off', 'cuda', 'vulkan', 'metal']).default('auto'),
   gpuLayers: z.union([z.enum(['auto', 'max']), z.int().min(0).max(10_000)]).default('auto'),
   threads: autoOr(z.int().min(1).max(512)).default('auto'),
+  nativeBuild: z.enum(['auto', 'off']).default('auto'),
+  calibrate: z.enum(['auto', 'off']).default('auto'),
 
   /** Each is a tenant of its own. */
   apiKeys: z.array(z.string().min(1)).default([]),

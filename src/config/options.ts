@@ -212,6 +212,20 @@ export const options: readonly Option[] = [
     summary: 'Most CPU threads for each model, shared by its lanes; fewer are used while other programs want the cores',
     defaultNote: 'physical cores this process may use, one logical core left over'
   }),
+  define({
+    flag: 'native-build',
+    group: 'Placement',
+    placeholder: 'MODE',
+    summary: 'Whether to use the llama.cpp that `npm run build:native` compiled for this machine',
+    defaultNote: 'if there is one and it works'
+  }),
+  define({
+    flag: 'calibrate',
+    group: 'Placement',
+    placeholder: 'MODE',
+    summary: 'Whether the first start with a model on a CPU measures for up to 3 s which threads and attention are fastest; later ones remember',
+    defaultNote: 'on a CPU; `--threads` is not changed'
+  }),
 
   define({
     flag: 'host',

@@ -203,9 +203,9 @@ class EngineProcessHost implements ProcessHost {
   }
 
   #load (): EngineLoad {
-    const { spec, maxQueue, maxQueuePerTenant, maxQueueTokens, turnSteps, policy, targetItlMs, parkBytes, logLevel } = this.#options
+    const { maxQueue, maxQueuePerTenant, maxQueueTokens, turnSteps, policy, targetItlMs, parkBytes, logLevel } = this.#options
     return {
-      spec,
+      spec: this.#spec(),
       maxQueue,
       ...(maxQueuePerTenant === undefined ? {} : { maxQueuePerTenant }),
       ...(maxQueueTokens === undefined ? {} : { maxQueueTokens }),
@@ -216,6 +216,14 @@ class EngineProcessHost implements ProcessHost {
       adapters: this.inference.adapters,
       logLevel
     }
+  }
+
+  /** A process that replaces another computes as that did, so that an answer does not depend on how often one died. */
+  #spec (): EngineSpec {
+    const { spec } = this.#options
+    if (spec.backend !== 'llama-cpp' || this.#info === null) return spec
+    const { threads, flashAttention } = this.#info
+    return { ...spec, options: { ...spec.options, threads, flashAttention, calibrate: 'off' } }
   }
 
   #refuse (version: number, child: EngineChild): void {

@@ -124,6 +124,20 @@ export function createMetrics (hosts: () => readonly ModelHost[]): Metrics {
     registers,
     collect: () => { for (const host of hosts()) engineUp.set({ model_name: host.id }, host.state === 'ready' ? 1 : 0) }
   })
+  const engineInfo: Gauge = new Gauge({
+    name: 'drawbridge_engine_info',
+    help: 'How a model is computed, always 1',
+    labelNames: ['model_name', 'build', 'placement', 'threads', 'flash_attention'],
+    registers,
+    collect () {
+      engineInfo.reset()
+      for (const { id, info } of hosts()) {
+        if (info === null) continue
+        const { build, placement, threads, flashAttention } = info
+        engineInfo.set({ model_name: id, build, placement, threads, flash_attention: flashAttention ? 'on' : 'off' }, 1)
+      }
+    }
+  })
   const engineRestarts: Counter = new Counter({
     name: 'drawbridge_engine_restarts_total',
     help: 'Engine processes replaced after a crash',

@@ -74,6 +74,7 @@ export function createScriptedInference (script: (request: GenerationRequest) =>
     model,
     backend: 'scripted',
     build: 'test',
+    flashAttention: false,
     placement: 'nowhere',
     laneCount: 1,
     slotsPerLane: 4,

@@ -75,6 +75,7 @@ class HashEngine implements FakeEngine {
       contextSize,
       maxStepTokens,
       threads,
+      flashAttention: false,
       endTokens: [vocabulary.control['<|im_end|>'], vocabulary.control['<|endoftext|>']]
     }
     this.#checker = new PlanChecker({
