@@ -35,6 +35,7 @@ export async function measure (engine: Engine, workload: Workload, planIds: Iter
     return work.map(({ slot }) => {
       const outcome = outcomes.find((candidate) => candidate.slot === slot)
       if (outcome === undefined || 'error' in outcome) throw outcome?.error ?? new Error(`no outcome for slot ${slot}`)
+      if ('isCacheLost' in outcome) throw new Error(`nothing was computed for slot ${slot}`)
       return outcome.token as Token
     })
   }

@@ -48,7 +48,7 @@ class EngineLayer implements Layer {
       this.#released = []
       for (const outcome of outcomes) {
         if ('error' in outcome) throw outcome.error
-        if (outcome.token === null) throw new Error('The engine drew no token')
+        if ('isCacheLost' in outcome || outcome.token === null) throw new Error('The engine drew no token')
         sequences[outcome.slot]?.history.push(outcome.token)
       }
     }

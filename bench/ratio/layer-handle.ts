@@ -2,6 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
 import { threadPoolSize } from '../../src/engine/llama-cpp/thread-pool-size.ts'
+import { waitPolicy } from '../../src/engine/llama-cpp/wait-policy.ts'
 import { descendantsOf, readUsage, sumUsage } from '../support/process-usage.ts'
 import type { ServerProcess } from '../support/server-process.ts'
 import type { LayerName, LayerOptions, LayerReply, LayerRequest, LayerResult, RunOptions } from './layer.ts'
@@ -32,7 +33,7 @@ export class LayerHandle implements AsyncDisposable {
   static async open (name: LayerName, options: LayerOptions, server: ServerProcess): Promise<LayerHandle> {
     // This file runs as dist/bench/ratio/layer-handle.js.
     const child = fork(path.join(import.meta.dirname, 'layer-process.js'), [], {
-      env: { ...process.env, UV_THREADPOOL_SIZE: String(threadPoolSize(options.engine.laneCount)) }
+      env: { ...process.env, UV_THREADPOOL_SIZE: String(threadPoolSize(options.engine.laneCount)), ...waitPolicy(process.env) }
     })
     const handle = new LayerHandle(name, child, server)
     try {

@@ -35,6 +35,14 @@ export const scenarios: readonly Scenario[] = [
     benchFlags: ['--concurrency', '8', '--workload', 'multi-turn', '--turns', '5', '--input-tokens', '48', '--output-tokens', '48', '--requests', '120']
   },
   {
+    name: 'flood',
+    question: 'What does a single chat suffer beside a script with 64 calls at a time?',
+    serverFlags: [...serverFlags, '--api-key', 'script-key', '--api-key', 'chat-key'],
+    benchFlags: [
+      '--concurrency', '65', '--tenant', 'script=script-key@64', '--tenant', 'chat=chat-key@1', '--input-tokens', '64', '--output-tokens', '48', '--requests', '600'
+    ]
+  },
+  {
     name: 'arrivals',
     question: 'At which rate of arrivals does the server fall behind?',
     serverFlags,

@@ -11,7 +11,11 @@ export class LawViolation extends Error {
   }
 }
 
+/** Who a sequence is one of, for the times that its user feels. */
+export type Crowd = 'flood' | 'batch' | 'others'
+
 interface LiveSequence {
+  readonly crowd: Crowd
   readonly arrivedAt: Millis
   readonly promptLength: number
   slot: SlotId | null
@@ -28,6 +32,7 @@ export class Ledger {
   /** Arrival to first plan, arrival to first token, gap between tokens; in milliseconds. */
   readonly queueMs = new Histogram()
   readonly firstTokenMs = new Histogram()
+  readonly firstTokenMsOf: Readonly<Record<Crowd, Histogram>> = { flood: new Histogram(), batch: new Histogram(), others: new Histogram() }
   readonly tokenGapMs = new Histogram()
   readonly #live = new Map<SequenceId, LiveSequence>()
   readonly #laneSteps = new Map<LaneId, number>()
@@ -45,9 +50,10 @@ export class Ledger {
 
   isLive (id: SequenceId): boolean { return this.#live.has(id) }
 
-  add (id: SequenceId, promptLength: number, now: Millis): void {
+  add (id: SequenceId, crowd: Crowd, promptLength: number, now: Millis): void {
     if (this.#live.has(id)) throw new LawViolation(6, `${id} was added twice`)
     this.#live.set(id, {
+      crowd,
       arrivedAt: now,
       promptLength,
       slot: null,
@@ -126,8 +132,12 @@ export class Ledger {
   }
 
   #token (sequence: LiveSequence, now: Millis): void {
-    if (sequence.lastTokenAt === null) this.firstTokenMs.add(now - sequence.arrivedAt)
-    else this.tokenGapMs.add(now - sequence.lastTokenAt)
+    if (sequence.lastTokenAt === null) {
+      this.firstTokenMs.add(now - sequence.arrivedAt)
+      this.firstTokenMsOf[sequence.crowd].add(now - sequence.arrivedAt)
+    } else {
+      this.tokenGapMs.add(now - sequence.lastTokenAt)
+    }
     sequence.lastTokenAt = now
     sequence.drawnTokens++
   }

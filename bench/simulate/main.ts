@@ -17,7 +17,7 @@ function main (parameters: readonly string[]): number {
     console.log(helpText())
     return 0
   }
-  const { simulation, logPath } = commandLine
+  const { simulation, logPath, costNote } = commandLine
   let log
   try {
     log = new EventLog(logPath)
@@ -31,6 +31,7 @@ function main (parameters: readonly string[]): number {
     const seconds = (performance.now() - startedAt) / 1000
     const { user, system } = process.cpuUsage()
     console.log(formatReport(simulation, result))
+    if (costNote !== null) console.log(`costs          ${costNote}`)
     console.log(`laws           held on all ${result.snapshot.steps.toLocaleString('en-US')} plans`)
     console.log(`event log      ${log.lines.toLocaleString('en-US')} lines, sha256 ${log.digest()}`)
     console.log(`took           ${seconds.toFixed(1)} s, of CPU time ${((user + system) / 1e6).toFixed(1)} s`)

@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { z } from 'zod'
 import { admissionPolicyNames } from '../../src/scheduler/policies/admission.ts'
+import { describeCosts, type CostFit } from '../engine/step-costs.ts'
 import type { SimulationOptions } from './simulation.ts'
 
 /** The command line is wrong; the message names the flag. */
@@ -46,6 +49,10 @@ const numberFlags = {
   'system-tokens': real(200, 1, 1_000_000, 'mean length of a system prompt'),
   'answer-tokens': real(64, 1, 1_000_000, 'mean length of an answer (log-normal)'),
   adapters: whole(0, 0, 1000, 'adapters beside the base model, some much more often used (Zipf)'),
+  'length-spread': real(0.8, 0, 3, 'how much lengths vary: the standard deviation of their logarithm'),
+  'burst-size': real(1, 1, 100_000, 'mean number of requests that arrive at once'),
+  'flood-share': real(0, 0, 0.99, 'share of requests that one more tenant makes, told apart in the report'),
+  'batch-share': real(0, 0, 1, 'share of requests that are batch work'),
   tenants: whole(10, 1, 100_000, 'tenants, some much busier (Zipf)'),
   'choices-share': real(0.05, 0, 1, 'share of requests that ask for two to four choices'),
   'quote-share': real(0, 0, 1, "share of the answers' tokens that repeat what stood 40 tokens before"),
@@ -63,6 +70,8 @@ export interface CommandLine {
   readonly simulation: SimulationOptions
   /** Where the event log goes; null keeps only its hash. */
   readonly logPath: string | null
+  /** How far the measured steps are from the costs, where those were measured. */
+  readonly costNote: string | null
 }
 
 /**
@@ -80,6 +89,7 @@ export function parseCommandLine (parameters: readonly string[]): CommandLine | 
         rate: { type: 'string' },
         policy: { type: 'string' },
         'target-itl': { type: 'string' },
+        costs: { type: 'string' },
         log: { type: 'string' },
         help: { type: 'boolean', short: 'h' }
       }
@@ -105,6 +115,12 @@ export function parseCommandLine (parameters: readonly string[]): CommandLine | 
   if (number('threads') < laneCount) {
     throw new UsageError(`--threads ${number('threads')} is less than one for each of --lanes ${laneCount}`)
   }
+  const costs = readCosts(text('costs'))
+  if (costs !== null) {
+    for (const flag of ['step-ms', 'decode-ms', 'prefill-ms']) {
+      if (text(flag) !== undefined) throw new UsageError(`--${flag} and --costs exclude each other`)
+    }
+  }
   const options = {
     requests: number('requests'),
     seed: number('seed'),
@@ -126,18 +142,48 @@ export function parseCommandLine (parameters: readonly string[]): CommandLine | 
     answerTokens: number('answer-tokens'),
     adapters: number('adapters'),
     tenants: number('tenants'),
+    lengthSpread: number('length-spread'),
+    burstSize: number('burst-size'),
+    floodShare: number('flood-share'),
+    batchShare: number('batch-share'),
     choicesShare: number('choices-share'),
     abortShare: number('abort-share'),
     quoteShare: number('quote-share'),
-    stepMs: number('step-ms'),
-    decodeTokenMs: number('decode-ms'),
-    prefillTokenMs: number('prefill-ms'),
+    stepMs: costs?.stepMs ?? number('step-ms'),
+    decodeTokenMs: costs?.decodeTokenMs ?? number('decode-ms'),
+    prefillTokenMs: costs?.prefillTokenMs ?? number('prefill-ms'),
     adapterSwitchMs: number('switch-ms')
   }
   const rate = text('rate') === undefined
     ? number('load') * estimateCapacity(options)
     : parseNumber('rate', text('rate'), real(1, 0.001, 1e9, ''))
-  return { simulation: { ...options, rate }, logPath: text('log') ?? null }
+  return {
+    simulation: { ...options, rate },
+    logPath: text('log') ?? null,
+    costNote: costs === null ? null : describeCosts(costs)
+  }
+}
+
+const costsSchema = z.object({
+  drawbridge_costs: z.literal(1),
+  stepMs: z.number().min(0),
+  decodeTokenMs: z.number().min(0),
+  prefillTokenMs: z.number().min(0),
+  meanError: z.number(),
+  worstError: z.number()
+}).refine(({ stepMs, decodeTokenMs }) => stepMs + decodeTokenMs > 0)
+
+function readCosts (file: string | undefined): CostFit | null {
+  if (file === undefined) return null
+  let content: unknown
+  try {
+    content = JSON.parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    throw new UsageError(`--costs ${file} cannot be read: ${(error as Error).message}`)
+  }
+  const result = costsSchema.safeParse(content)
+  if (!result.success) throw new UsageError(`--costs ${file} was not written by npm run bench:engine -- --costs FILE`)
+  return result.data
 }
 
 export function helpText (): string {
@@ -153,6 +199,7 @@ ${lines.join('\n')}
 ${row('rate', 'N', 'requests per second, arriving at random; by default as --load says')}
 ${row('policy', 'NAME', `who is served next: ${admissionPolicyNames.join(', ')} (fair)`)}
 ${row('target-itl', 'N', 'how long a step may take while streams flow, in ms (auto: 100, or nine times a decode)')}
+${row('costs', 'FILE', 'costs that npm run bench:engine -- --costs FILE has measured')}
 ${row('log', 'FILE', 'write every arrival, plan and event, one line each; compare two runs with diff')}
   --help                 this text
 `

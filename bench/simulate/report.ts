@@ -27,9 +27,16 @@ export function formatReport (options: SimulationOptions, result: SimulationResu
     ['preemption', `${count(snapshot.preempted)} slots taken, ${count(snapshot.recomputedTokens)} tokens computed again`],
     ['queue', percentiles(result.queueMs)],
     ['TTFT', percentiles(result.firstTokenMs)],
+    ...crowds(result),
     ['ITL', percentiles(result.tokenGapMs)]
   ]
   return rows.map(([name, text]) => `${name.padEnd(14)} ${text}`).join('\n')
+}
+
+/** Where there is more than one crowd, each of them. */
+function crowds ({ firstTokenMsOf }: SimulationResult): readonly (readonly [string, string])[] {
+  const present = Object.entries(firstTokenMsOf).filter(([, histogram]) => histogram.count > 0)
+  return present.length < 2 ? [] : present.map(([name, histogram]) => [`  of ${name}`, percentiles(histogram)] as const)
 }
 
 const percentiles = (histogram: Histogram): string =>

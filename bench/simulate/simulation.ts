@@ -11,8 +11,8 @@ import type { SchedulerConfig, SchedulerSnapshot, SequenceEvent } from '../../sr
 import { Departures } from './departures.ts'
 import type { EventLog } from './event-log.ts'
 import type { Histogram } from './histogram.ts'
-import { Ledger } from './ledger.ts'
-import { adapterSets, createWorkload, endToken, textToken, vocabularySize, type SimulatedRequest, type WorkloadOptions } from './workload.ts'
+import { Ledger, type Crowd } from './ledger.ts'
+import { adapterSets, createWorkload, endToken, floodTenant, textToken, vocabularySize, type SimulatedRequest, type WorkloadOptions } from './workload.ts'
 
 export interface SimulationOptions extends Omit<SchedulerConfig, 'endTokens'>, WorkloadOptions, StepCosts {
   /** What a step costs on top when its adapters are not those of the lane's last step. */
@@ -29,6 +29,8 @@ export interface SimulationResult {
   readonly snapshot: SchedulerSnapshot
   readonly queueMs: Histogram
   readonly firstTokenMs: Histogram
+  /** The same, of the flooding tenant, of batch work, and of all others. */
+  readonly firstTokenMsOf: Readonly<Record<Crowd, Histogram>>
   readonly tokenGapMs: Histogram
   /** Shares of the time, 0 to 1. */
   readonly slotUtilisation: number
@@ -129,7 +131,7 @@ class Simulation {
   }
 
   #arrive (request: SimulatedRequest): void {
-    const { number, answerTokens, prompt, adapters, tenant, leavesAfterMs } = request
+    const { number, answerTokens, prompt, adapters, tenant, priority, leavesAfterMs } = request
     const ids: SequenceId[] = []
     for (const [choice, length] of answerTokens.entries()) {
       const id = asSequenceId(`${number}.${choice}`)
@@ -139,12 +141,14 @@ class Simulation {
         pushedOut = this.#scheduler.add({
           id,
           tenant,
+          priority,
           adapters,
           prompt,
           maxTokens: null,
           sampling: this.#baseSampling,
           ...(choice === 0 ? {} : { sharesPromptWith: asSequenceId(`${number}.0`) }),
-          queueDeadline: this.#now + this.#options.queueTimeoutMs,
+          // As the server has it: what fills idle time waits for it.
+          queueDeadline: this.#now + (priority === 'batch' ? this.#options.requestTimeoutMs : this.#options.queueTimeoutMs),
           deadline: this.#now + this.#options.requestTimeoutMs
         }, this.#now)
       } catch (error) {
@@ -153,7 +157,7 @@ class Simulation {
         this.#log.write(`! ${id} ${error.code}`)
         continue
       }
-      this.#ledger.add(id, prompt.length, this.#now)
+      this.#ledger.add(id, tenant === floodTenant ? 'flood' : priority === 'batch' ? 'batch' : 'others', prompt.length, this.#now)
       this.#answerTokens.set(id, length)
       ids.push(id)
       this.#report(pushedOut, `! ${id}`)
@@ -256,13 +260,14 @@ class Simulation {
 
   #result (): SimulationResult {
     const { laneCount, slotsPerLane } = this.#options
-    const { queueMs, firstTokenMs, tokenGapMs } = this.#ledger
+    const { queueMs, firstTokenMs, firstTokenMsOf, tokenGapMs } = this.#ledger
     const elapsed = Math.max(this.#now, Number.MIN_VALUE)
     return {
       virtualMs: this.#now,
       snapshot: this.#scheduler.snapshot(),
       queueMs,
       firstTokenMs,
+      firstTokenMsOf,
       tokenGapMs,
       slotUtilisation: this.#busySlotMs / (elapsed * laneCount * slotsPerLane),
       laneUtilisation: this.#busyLaneMs / (elapsed * laneCount),

@@ -1,5 +1,6 @@
 import { baseAdapterSet, createAdapterSet, type AdapterSet } from '../../src/domain/adapter-set.ts'
 import { asTenantId, asToken, type Millis, type TenantId, type Token } from '../../src/domain/ids.ts'
+import type { Priority } from '../../src/domain/priority.ts'
 import { Random } from '../../src/domain/random.ts'
 
 export interface WorkloadOptions {
@@ -17,6 +18,14 @@ export interface WorkloadOptions {
   /** Adapters, beside the base model. */
   readonly adapters: number
   readonly tenants: number
+  /** Standard deviation of the logarithm of lengths. */
+  readonly lengthSpread: number
+  /** Mean number of requests that arrive at once. */
+  readonly burstSize: number
+  /** Share of requests (0 to 1) of one more tenant, which is called {@link floodTenant}. */
+  readonly floodShare: number
+  /** Share of requests (0 to 1) that are batch work. */
+  readonly batchShare: number
   /** Share of requests (0 to 1) that ask for two to four choices. */
   readonly choicesShare: number
   /** Share of requests (0 to 1) whose client leaves before the end. */
@@ -28,6 +37,7 @@ export interface SimulatedRequest {
   readonly number: number
   readonly arrivalMs: Millis
   readonly tenant: TenantId
+  readonly priority: Priority
   readonly adapters: AdapterSet
   readonly prompt: readonly Token[]
   /** One per choice: how many tokens it has, the end token included. */
@@ -44,8 +54,7 @@ const firstTextToken = 3
 
 export const textToken = (bits: number): Token => asToken(firstTextToken + (bits >>> 0) % (vocabularySize - firstTextToken))
 
-/** How much the lengths of texts vary: the standard deviation of their logarithm. */
-const lengthSpread = 0.8
+export const floodTenant = asTenantId('flood')
 
 export const adapterSets = (count: number): readonly AdapterSet[] => [
   baseAdapterSet,
@@ -55,7 +64,7 @@ export const adapterSets = (count: number): readonly AdapterSet[] => [
 
 /** Requests in order of arrival; the same options give the same ones. */
 export function * createWorkload (options: WorkloadOptions): Generator<SimulatedRequest> {
-  const { contextSize } = options
+  const { contextSize, lengthSpread, burstSize } = options
   const random = new Random(options.seed)
   const arrivals = random.fork(1)
   const systemPrompts = Array.from({ length: options.systemPrompts }, (_, index) => {
@@ -65,7 +74,8 @@ export function * createWorkload (options: WorkloadOptions): Generator<Simulated
   const sets = adapterSets(options.adapters)
   let arrivalMs = 0
   for (let number = 0; number < options.requests; number++) {
-    arrivalMs += arrivals.exponential(1000 / options.rate)
+    // A burst goes on with each request at the same chance, so that its mean is what is wanted; gaps are longer by as much.
+    if (burstSize === 1 || number === 0 || arrivals.uniform() < 1 / burstSize) arrivalMs += arrivals.exponential(1000 * burstSize / options.rate)
     const own = random.fork(1_000_000 + number)
     const system = systemPrompts.length === 0 ? [] : systemPrompts[own.zipf(systemPrompts.length)]!
     const longest = contextSize - system.length - 2
@@ -74,10 +84,15 @@ export function * createWorkload (options: WorkloadOptions): Generator<Simulated
     const room = contextSize - prompt.length
     const answerTokens = Array.from({ length: choices }, () =>
       clamp(own.logNormal(options.answerTokens, lengthSpread), 1, room))
+    // From another stream than lengths: these shall be the same with a flood and without.
+    const kinds = random.fork(2_000_000_000 + number)
+    const isFlood = options.floodShare > 0 && kinds.uniform() < options.floodShare
+    const tenant = isFlood ? floodTenant : asTenantId(`tenant-${own.zipf(options.tenants)}`)
     yield {
       number,
       arrivalMs,
-      tenant: asTenantId(`tenant-${own.zipf(options.tenants)}`),
+      tenant,
+      priority: options.batchShare > 0 && kinds.uniform() < options.batchShare ? 'batch' : 'normal',
       adapters: sets[own.zipf(sets.length)]!,
       prompt,
       answerTokens,

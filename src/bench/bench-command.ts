@@ -4,16 +4,18 @@ import { BenchServer } from './bench-server.ts'
 import { calibrate } from './calibrate.ts'
 import { createWorkload } from './create-workload.ts'
 import { benchHelp } from './help.ts'
-import { parseOptions, type BenchOptions } from './parse-options.ts'
+import { parseOptions, type BenchCommand, type BenchOptions } from './parse-options.ts'
 import { ProgressLine } from './progress-line.ts'
-import type { BenchReport, BenchRun, Saturation } from './report/bench-run.ts'
+import type { BenchReport, BenchRun } from './report/bench-run.ts'
+import { compareFiles } from './report/compare-files.ts'
 import { compareRuns } from './report/compare.ts'
-import { htmlReport } from './report/html/html-report.ts'
+import { checkWritable } from './report/report-file.ts'
 import { describeMachine } from './report/report-machine.ts'
-import { checkWritable, readJson, writeJson, writeText } from './report/report-file.ts'
-import { findSaturation } from './report/saturation.ts'
+import { saturationsOf } from './report/saturation.ts'
 import { terminalReport, withoutControls } from './report/terminal.ts'
+import { writeReport, type ReportFiles } from './report/write-report.ts'
 import { BenchRunner } from './run-bench.ts'
+import { asOneLine, secretsOf, withoutQueryValues, withoutSecrets } from './secrets.ts'
 
 /** Flags whose values are secrets. */
 const secretFlags = ['--api-key', '--vs-api-key', '--tenant', '--header']
@@ -22,24 +24,36 @@ const secretFlags = ['--api-key', '--vs-api-key', '--tenant', '--header']
  * Runs `drawbridge bench`.
  * @param argv what follows `bench`.
  * @returns the exit code: 0; 1 when a run had no completed request; 130 when it was interrupted, after a report of what there was.
- * @throws StartupError for wrong flags, and servers that do not answer.
+ * @throws StartupError for wrong flags, and servers that do not answer; without keys, and without control characters of a server's.
  */
 export async function benchCommand (argv: readonly string[], environment: NodeJS.ProcessEnv, version: string): Promise<number> {
   const command = parseOptions(argv, environment)
+  try {
+    return await runCommand(command, argv, version)
+  } catch (error) {
+    if (!(error instanceof StartupError)) throw error
+    const message = command.type === 'run' ? withoutSecrets(error.message, secretsOf(command.options)) : error.message
+    throw new StartupError(asOneLine(withoutQueryValues(message)), { cause: error })
+  }
+}
+
+async function runCommand (command: BenchCommand, argv: readonly string[], version: string): Promise<number> {
   if (command.type === 'help') {
     process.stdout.write(benchHelp())
     return 0
   }
+  const { jsonFile, htmlFile } = command.type === 'run' ? command.options : command
+  checkWritable('--json', jsonFile)
+  checkWritable('--html', htmlFile)
   if (command.type === 'compare') {
-    publish(compareFiles(command.files, argv, version), command)
+    publish(compareFiles(command.files, commandLine(argv), { ...describeMachine(), version }), command)
     return 0
   }
-  checkWritable('--json', command.options.jsonFile)
-  checkWritable('--html', command.options.htmlFile)
   const interruption = new AbortController()
   // Every request listens.
   setMaxListeners(0, interruption.signal)
-  const interrupt = (): void => interruption.abort(new StartupError('Interrupted before anything was measured'))
+  const reason = new StartupError('Interrupted before anything was measured')
+  const interrupt = (): void => interruption.abort(reason)
   // Once, so that a second Ctrl+C ends the process.
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, interrupt)
   try {
@@ -48,6 +62,10 @@ export async function benchCommand (argv: readonly string[], environment: NodeJS
     publish(reportOf(runs, command.options, commandLine(argv), machine), command.options)
     if (interruption.signal.aborted) return 130
     return runs.length === 0 || runs.some(({ completed }) => completed === 0) ? 1 : 0
+  } catch (error) {
+    if (error !== reason) throw error
+    process.stderr.write(`drawbridge: ${reason.message}\n`)
+    return 130
   } finally {
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.removeListener(name, interrupt)
   }
@@ -61,7 +79,7 @@ async function runServers (options: BenchOptions, signal: AbortSignal): Promise<
     // Both are asked what the first one's tokens make: the same questions.
     const [scale] = await Promise.all(servers.map(async (server) => await calibrate(server, options, signal)))
     if (scale === undefined) throw new RangeError('There is no server')
-    const runner = new BenchRunner(servers, options, createWorkload(options, scale), progress, signal)
+    const runner = new BenchRunner(servers, options, createWorkload(options, scale), scale.overheadTokens, progress, signal)
     progress.note('Warming up')
     await runner.warmUp()
     return await runner.run()
@@ -72,46 +90,14 @@ async function runServers (options: BenchOptions, signal: AbortSignal): Promise<
 
 function reportOf (runs: readonly BenchRun[], options: BenchOptions, command: string, machine: BenchReport['machine']): BenchReport {
   const runsOf = (label: string): readonly BenchRun[] => runs.filter(({ drawbridge }) => drawbridge.server === label)
-  const isOpen = options.plan.type === 'auto-rate' || (options.plan.type === 'given' && options.plan.shapes[0]?.type === 'open')
-  const saturation = options.servers.flatMap(({ label }): readonly (Saturation & { server: string })[] => {
-    const found = findSaturation(runsOf(label), isOpen ? 'rate' : 'concurrency')
-    return found === null ? [] : [{ server: label, ...found }]
-  })
   const [first, second] = options.servers
   const comparison = first === undefined || second === undefined ? null : compareRuns(runsOf(first.label), runsOf(second.label))
-  return { drawbridge_bench: 1, command, machine, runs, saturation, comparison }
+  return { drawbridge_bench: 1, command, machine, runs, saturation: saturationsOf(runs), comparison }
 }
 
-function compareFiles (files: readonly [string, string], argv: readonly string[], version: string): BenchReport {
-  const [a, b] = files.map((file) => labelled(readJson(file), file)) as [BenchReport, BenchReport]
-  const names = [a, b].map(({ runs }) => runs[0]?.drawbridge.server ?? '')
-  // Two runs of one server, before and after a change, say.
-  const rename = ({ runs }: BenchReport, name: string): readonly BenchRun[] => runs.map((run) => ({ ...run, drawbridge: { ...run.drawbridge, server: name } }))
-  const [runsOfA, runsOfB] = names[0] === names[1] ? [rename(a, files[0]), rename(b, files[1])] : [a.runs, b.runs]
-  const comparison = compareRuns(runsOfA, runsOfB)
-  if (comparison.loads.length === 0) throw new StartupError(`${files[0]} and ${files[1]} have no load in common`)
-  return {
-    drawbridge_bench: 1,
-    command: commandLine(argv),
-    machine: { ...describeMachine(), version },
-    runs: [...runsOfA, ...runsOfB],
-    saturation: [...a.saturation, ...b.saturation],
-    comparison
-  }
-}
-
-/** A report of two servers cannot be half of a comparison. */
-function labelled (report: BenchReport, file: string): BenchReport {
-  const servers = new Set(report.runs.map(({ drawbridge }) => drawbridge.server))
-  if (servers.size !== 1) throw new StartupError(`${file} has runs of ${servers.size} servers; --compare takes reports of one`)
-  return report
-}
-
-function publish (report: BenchReport, { jsonFile, htmlFile }: { readonly jsonFile: string | null, readonly htmlFile: string | null }): void {
+function publish (report: BenchReport, wanted: ReportFiles): void {
   process.stdout.write(`${withoutControls(terminalReport(report))}\n`)
-  if (jsonFile !== null) writeJson(jsonFile, report)
-  if (htmlFile !== null) writeText('--html', htmlFile, htmlReport(report))
-  const files = [jsonFile, htmlFile].filter((file) => file !== null)
+  const files = writeReport(report, wanted)
   if (files.length > 0) process.stdout.write(`\nWritten: ${files.join(', ')}\n`)
 }
 
@@ -120,7 +106,7 @@ export function commandLine (argv: readonly string[]): string {
   const words = argv.map((word, index) => {
     const [flag = '', value] = word.split(/=(.*)/s)
     if (secretFlags.includes(flag) && value !== undefined) return `${flag}=…`
-    return secretFlags.includes(argv[index - 1] ?? '') ? '…' : word
+    return secretFlags.includes(argv[index - 1] ?? '') ? '…' : withoutQueryValues(word)
   })
-  return ['drawbridge', 'bench', ...words.map((word) => /^[\w./:,=@%+-]+$/.test(word) || /^(--[a-z-]+=)?…$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)].join(' ')
+  return ['drawbridge', 'bench', ...words.map((word) => /^(--[a-z-]+=)?[\w./:,=@%+…-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)].join(' ')
 }

@@ -48,7 +48,7 @@ export const benchOptions = [
 
   { flag: 'goodput', placeholder: 'SLO…', group: 'Judgement', summary: 'Objectives in ms, such as ttft:200 tpot:50 (also itl, e2el): how many requests met them all', isRepeatable: true },
   { flag: 'timeout', placeholder: 'TIME', group: 'Judgement', summary: 'Longest time for an answer. Default: 10m' },
-  { flag: 'stall-timeout', placeholder: 'TIME', group: 'Judgement', summary: 'Longest time without a byte of an answer. Default: 60s' },
+  { flag: 'stall-timeout', placeholder: 'TIME', group: 'Judgement', summary: 'Longest time without a byte of a stream. Default: 60s' },
 
   { flag: 'vs', placeholder: 'URL', group: 'Comparison', summary: 'Another server for the same load: runs of both take turns, and ratios are reported with their spread' },
   { flag: 'vs-api-key', placeholder: 'KEY', group: 'Comparison', summary: 'Its key. Default: as --api-key' },

@@ -190,6 +190,7 @@ function readPlan (flags: Flags): LoadPlan {
     return { type: 'auto-rate', template }
   }
   const values = rate.split(',').map((part) => part.trim() === 'inf' ? Infinity : flags.parseNumber('rate', part.trim(), 0.001, mostRate, false))
+  if (values.includes(Infinity) && flags.text('duration') !== null) throw new StartupError('--rate inf sends everything at once, so a run ends after --requests, not after a --duration')
   if (template.ramp !== null && (values.length > 1 || values[0] === Infinity)) throw new StartupError(`--ramp needs one --rate to end at, not ${rate}`)
   return { type: 'given', shapes: values.map((value) => ({ ...template, rate: value })) }
 }

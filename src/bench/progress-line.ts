@@ -5,6 +5,8 @@ import { formatNumber } from './report/table.ts'
 import type { RunObserver } from './run-bench.ts'
 
 const intervalMs = 200
+/** Of a terminal that does not tell how wide it is: its columns are undefined, or 0. */
+const usualColumns = 80
 
 /** Tells on stderr how a run goes: on a terminal one line that changes, elsewhere a line at the end of each run. */
 export class ProgressLine implements RunObserver, Disposable {
@@ -43,7 +45,8 @@ export class ProgressLine implements RunObserver, Disposable {
     if (!this.#stream.isTTY) return
     this.#writtenAt = performance.now()
     this.#clear()
-    this.#stream.write(text.slice(0, Math.max(20, this.#stream.columns - 1)))
+    // One that goes on in a second line is not cleared by the next.
+    this.#stream.write(text.slice(0, Math.max(1, (this.#stream.columns || usualColumns) - 1)))
   }
 
   [Symbol.dispose] (): void { this.#clear() }

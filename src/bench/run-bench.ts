@@ -7,7 +7,9 @@ import { GeneratorWatch } from './measure/generator-watch.ts'
 import { serverMetricsBetween } from './measure/server-metrics.ts'
 import type { BenchOptions } from './parse-options.ts'
 import type { BenchRun } from './report/bench-run.ts'
-import { createMix, weightedMix, type Mix } from './workload/mix.ts'
+import { capacityOf, hasGained } from './report/throughput.ts'
+import { asOneLine, secretsOf, withoutQueryValues, withoutSecrets } from './secrets.ts'
+import { createMix, shareOut, weightedMix, type Mix } from './workload/mix.ts'
 import { conversationsPerRun, type Workload } from './workload/workload.ts'
 
 /** Those of warm-ups, beyond all runs. */
@@ -16,8 +18,6 @@ const mostConcurrency = 1024
 /** Concurrency at which `--rate auto` finds out what a server can do. */
 const capacityConcurrency = 64
 const shares = [0.25, 0.5, 0.7, 0.8, 0.9, 1, 1.1, 1.25]
-/** Less than this is no gain. */
-const gain = 1.05
 
 export interface RunObserver {
   readonly onRunStart: (title: string, limit: RunLimit) => void
@@ -30,15 +30,18 @@ export class BenchRunner {
   readonly #servers: readonly BenchServer[]
   readonly #options: BenchOptions
   readonly #workload: Workload
+  readonly #templateTokens: number
   readonly #observer: RunObserver
   readonly #signal: AbortSignal
   readonly #runs: BenchRun[] = []
   #loads = 0
 
-  constructor (servers: readonly BenchServer[], options: BenchOptions, workload: Workload, observer: RunObserver, signal: AbortSignal) {
+  /** @param templateTokens what a chat template adds to each prompt. */
+  constructor (servers: readonly BenchServer[], options: BenchOptions, workload: Workload, templateTokens: number, observer: RunObserver, signal: AbortSignal) {
     this.#servers = servers
     this.#options = options
     this.#workload = workload
+    this.#templateTokens = templateTokens
     this.#observer = observer
     this.#signal = signal
   }
@@ -69,19 +72,13 @@ export class BenchRunner {
 
   /** Until twice the load has gained no server anything, twice in a row. */
   async #doubleConcurrency (): Promise<void> {
-    const best = new Map<string, number>()
     let inVain = 0
     for (let concurrency = 1; concurrency <= mostConcurrency && inVain < 2 && !this.#signal.aborted; concurrency *= 2) {
       const first = this.#runs.length
       for (let repetition = 1; repetition <= this.#options.repetitions; repetition++) {
         await this.#takeTurns({ type: 'closed', concurrency }, repetition)
       }
-      let hasGained = false
-      for (const { output_throughput: throughput, drawbridge: { server } } of this.#runs.slice(first)) {
-        if (throughput > (best.get(server) ?? 0) * gain) hasGained = true
-        best.set(server, Math.max(throughput, best.get(server) ?? 0))
-      }
-      inVain = hasGained ? 0 : inVain + 1
+      inVain = hasGained(this.#runs.slice(0, first), this.#runs.slice(first)) ? 0 : inVain + 1
     }
   }
 
@@ -89,8 +86,13 @@ export class BenchRunner {
   async #ratesToTry (template: OpenLoop): Promise<readonly LoadShape[]> {
     const [server] = this.#servers
     if (server === undefined) return []
-    const { request_throughput: capacity } = await this.#runOnce(server, { type: 'closed', concurrency: capacityConcurrency }, 0)
-    if (!(capacity > 0)) return []
+    const run = await this.#runOnce(server, { type: 'closed', concurrency: capacityConcurrency }, 0)
+    const capacity = capacityOf(run)
+    if (!(capacity > 0)) {
+      // What came instead of answers is all that there is to report.
+      if (run.num_prompts > 0) this.#runs.push(run)
+      return []
+    }
     return shares.map((share) => ({ ...template, rate: Number((capacity * share).toPrecision(2)) }))
   }
 
@@ -113,6 +115,7 @@ export class BenchRunner {
     // Another seed than the tenants': who asks shall not decide what is asked.
     const models = createMix(this.#options.modelMix, server.models, mixSeed(seed, 0x7fff_0003))
     const tenantMix: Mix<Tenant> | null = tenants.length === 0 ? null : weightedMix(tenants, tenants.map(({ weight }) => weight), seed)
+    const users = tenantMix === null || shape.type === 'open' ? null : shareOut(shape.concurrency, tenantMix.weights)
     const before = await server.sampleMetrics()
     const watch = new GeneratorWatch()
     const date = new Date()
@@ -132,19 +135,30 @@ export class BenchRunner {
       signal: this.#signal
     })
     const generator = watch.stop(result.records, shape.type === 'open')
-    const run = summarizeRun(result.records, {
+    const secrets = secretsOf(this.#options)
+    const clean = (text: string): string => asOneLine(withoutSecrets(text, secrets))
+    const records = result.records.map((record) => ({
+      ...record,
+      model: asOneLine(record.model),
+      failure: record.failure === null ? null : { kind: clean(record.failure.kind), message: clean(record.failure.message) }
+    }))
+    const run = summarizeRun(records, {
       date,
       endpoint: this.#options.endpoint,
       label: server.label,
-      modelId: server.models.join(','),
+      modelId: asOneLine(server.models.join(',')),
       server: server.label,
-      url: server.url.href,
+      url: withoutQueryValues(server.url.href),
       repetition,
       load: { type: shape.type, description },
       workload: `${this.#workload.description}, ${describeLimit(limit)}`,
       seed,
       text_seed: textSeed,
       asks_anew: this.#workload.asksAnew,
+      template_tokens: this.#templateTokens,
+      was_interrupted: result.wasInterrupted,
+      never_sent: result.neverSentCount,
+      cut_short: result.cutShortCount,
       is_streaming: this.#options.isStreaming,
       objectives: this.#options.objectives,
       generator,
@@ -154,8 +168,8 @@ export class BenchRunner {
       maxConcurrency: shape.type === 'open' ? shape.maxConcurrency : shape.concurrency,
       maxRunning: result.maxRunning,
       lastSentAt: result.lastSentAt,
-      models: models.items.map((name, index) => ({ name, weight: models.weights[index] ?? 0 })),
-      tenants: tenantMix?.items.map(({ name }, index) => ({ name, weight: tenantMix.weights[index] ?? 0 })) ?? [],
+      models: models.items.map(asOneLine),
+      tenants: tenantMix?.items.map(({ name }, index) => ({ name, users: users?.[index] ?? null })) ?? [],
       keepsTexts: this.#options.keepsTexts
     })
     this.#observer.onRunEnd(run)

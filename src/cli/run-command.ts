@@ -8,7 +8,7 @@ import { helpText } from './help.ts'
 import { readVersion } from './version.ts'
 
 /** A command gets its settings and gives the exit code. */
-const commands = ['serve', 'bench'] as const
+const commands = ['serve', 'bench', 'build-native'] as const
 
 /**
  * Runs a command line.
@@ -16,11 +16,15 @@ const commands = ['serve', 'bench'] as const
  */
 export async function runCommand (argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
   try {
-    // It has flags of its own.
+    // These have flags of their own.
     if (argv[0] === 'bench') {
       allowClosedOutput()
       const { benchCommand } = await import('../bench/bench-command.ts')
       return await benchCommand(argv.slice(1), environment, readVersion())
+    }
+    if (argv[0] === 'build-native') {
+      const { buildNativeCommand } = await import('./build-native.ts')
+      return await buildNativeCommand(argv.slice(1))
     }
     const { settings, words } = readFlags(argv)
     if (settings.has('help') || words[0] === 'help') return print(helpText(readVersion()))

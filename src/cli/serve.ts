@@ -7,6 +7,7 @@ import { isLoopback } from '../config/check-config.ts'
 import { ServerError } from '../domain/errors.ts'
 import { StartupError } from '../domain/startup-error.ts'
 import { threadPoolSize } from '../engine/llama-cpp/thread-pool-size.ts'
+import { prepareCacheParking } from '../models/cache-parking.ts'
 import { createModelCatalogue } from '../models/catalogue.ts'
 import { inspectMachine } from '../models/machine.ts'
 import { type PreparedModel, prepareModels } from '../models/prepare-models.ts'
@@ -43,6 +44,8 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
 
   const machine = await inspectMachine({ withGpu: config.gpu === 'auto' || config.gpu === 'cuda' })
   const models = await prepareModels(config, machine, sourceOf)
+  const takenBytes = models.reduce((sum, { capacity }) => sum + (capacity.estimate?.totalBytes ?? 0), 0)
+  const parking = await prepareCacheParking(config, models.length, machine.availableBytes - takenBytes, sourceOf)
 
   for (const { id, root, capacity } of models) {
     const { laneCount, slotsPerLane, contextSize, threads, estimate } = capacity
@@ -51,7 +54,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
 
   // From here on there are processes to end.
   const signals = waitForSignal()
-  const hosts = models.map((model) => createHost(model, config, logger))
+  const hosts = models.map((model, index) => createHost(model, config, logger, parking.bytes, parking.directoryOf(index)))
   let app: App | null = null
   try {
     dieOfUncaughtErrors(logger, output)
@@ -73,20 +76,28 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
     await closing
     throw error
   } finally {
+    await parking.dispose()
     signals.dispose()
   }
 }
 
-function createHost ({ id, root, engine }: PreparedModel, config: LoadedConfig['config'], logger: Logger): ProcessHost {
+function createHost (
+  { id, root, engine }: PreparedModel, config: LoadedConfig['config'], logger: Logger, parkBytes: number, parkDirectory: string | null
+): ProcessHost {
   return createProcessHost({
     id,
     root,
     createdAt: Math.floor(Date.now() / 1000),
-    spec: engine,
+    spec: engine.backend === 'llama-cpp' && parkDirectory !== null
+      ? { ...engine, options: { ...engine.options, parkDirectory } }
+      : engine,
     maxQueue: config.maxQueue,
+    ...(config.maxQueuePerTenant === 'off' ? {} : { maxQueuePerTenant: config.maxQueuePerTenant }),
+    ...(config.maxQueueTokens === 'off' ? {} : { maxQueueTokens: config.maxQueueTokens }),
     policy: config.policy,
     targetItlMs: config.targetItlMs,
     mostGuesses: typeof config.speculate === 'number' ? config.speculate : mostGuesses[config.speculate],
+    parkBytes,
     queueTimeoutMs: config.queueTimeoutMs,
     stallTimeoutMs,
     threadPoolSize: threadPoolSize(engine.options.laneCount ?? 1),
@@ -158,7 +169,9 @@ function announce ({ config, urls, models, hosts, logger, output, isTerminal, is
         lanes: info.laneCount,
         contextSize: info.contextSize,
         threads: info.threads,
-        placement: info.placement
+        flashAttention: info.flashAttention,
+        placement: info.placement,
+        build: info.build
       }))
     }, 'ready')
     return

@@ -63,7 +63,13 @@ export const configSchema = z.strictObject({
   maxQueue: z.int().min(1).max(1_000_000).default(256),
   /** Most tokens guessed ahead for an answer in a step. */
   speculate: z.union([z.enum(['off', 'auto']), z.int().min(1).max(15)]).default('off'),
+  maxQueuePerTenant: z.union([z.literal('off'), z.int().min(1).max(1_000_000)]).default('off'),
+  maxQueueTokens: z.union([z.literal('off'), z.int().min(1).max(1_000_000_000)]).default('off'),
   targetItlMs: autoOr(z.int().min(1).max(60_000)).default('auto'),
+  /** Bytes of saved caches, of each model. */
+  parkCache: z.union([z.enum(['auto', 'off']), z.int().min(1024 ** 2).max(1024 ** 5)]).default('auto'),
+  /** `auto` is the system's folder for temporary files. */
+  parkDir: z.string().min(1).default('auto'),
   policy: z.enum(['fair', 'first-come-first-served']).default('fair'),
   queueTimeoutMs: milliseconds.default(60_000),
   requestTimeoutMs: milliseconds.default(600_000),
@@ -71,6 +77,8 @@ export const configSchema = z.strictObject({
   gpu: z.enum(['auto', 'off', 'cuda', 'vulkan', 'metal']).default('auto'),
   gpuLayers: z.union([z.enum(['auto', 'max']), z.int().min(0).max(10_000)]).default('auto'),
   threads: autoOr(z.int().min(1).max(512)).default('auto'),
+  nativeBuild: z.enum(['auto', 'off']).default('auto'),
+  calibrate: z.enum(['auto', 'off']).default('auto'),
 
   /** Each is a tenant of its own. */
   apiKeys: z.array(z.string().min(1)).default([]),

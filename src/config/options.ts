@@ -132,6 +132,20 @@ export const options: readonly Option[] = [
     summary: 'Most answers that wait for a slot, for each model; beyond that requests get a 429'
   }),
   define({
+    flag: 'max-queue-per-tenant',
+    kind: 'integer',
+    group: 'Capacity',
+    placeholder: 'N',
+    summary: 'Most of them of one tenant; even without it the others can push out whoever has most waiting'
+  }),
+  define({
+    flag: 'max-queue-tokens',
+    kind: 'integer',
+    group: 'Capacity',
+    placeholder: 'N',
+    summary: 'Most tokens of the prompts that wait'
+  }),
+  define({
     flag: 'target-itl',
     ...milliseconds('targetItlMs'),
     group: 'Capacity',
@@ -145,6 +159,21 @@ export const options: readonly Option[] = [
     group: 'Capacity',
     placeholder: 'N',
     summary: 'Most tokens to guess ahead where an answer repeats its prompt or itself and where that saves time, as far as the server has seen; answers stay the same, and `auto` is up to 15'
+  }),
+  define({
+    flag: 'park-cache',
+    kind: 'bytes',
+    group: 'Capacity',
+    placeholder: 'SIZE',
+    summary: 'How much each model may save of caches whose slots are given away, to go on from them when a conversation comes back',
+    defaultNote: 'an eighth of the memory that the models leave, at most half of the room in the folder'
+  }),
+  define({
+    flag: 'park-dir',
+    group: 'Capacity',
+    placeholder: 'DIR',
+    summary: "Where saved caches go, in a folder that is removed at the end; they are what users wrote, so it is readable by the server's user only",
+    defaultNote: "the system's folder for temporary files"
   }),
   define({
     flag: 'policy',
@@ -187,8 +216,22 @@ export const options: readonly Option[] = [
     kind: 'integer',
     group: 'Placement',
     placeholder: 'N',
-    summary: 'CPU threads for each model, shared by its lanes',
+    summary: 'Most CPU threads for each model, shared by its lanes; fewer are used while other programs want the cores',
     defaultNote: 'physical cores this process may use, one logical core left over'
+  }),
+  define({
+    flag: 'native-build',
+    group: 'Placement',
+    placeholder: 'MODE',
+    summary: 'Whether to use the llama.cpp that `npm run build:native` compiled for this machine',
+    defaultNote: 'if there is one and it works'
+  }),
+  define({
+    flag: 'calibrate',
+    group: 'Placement',
+    placeholder: 'MODE',
+    summary: 'Whether the first start with a model on a CPU measures for up to 3 s which threads and attention are fastest; later ones remember',
+    defaultNote: 'on a CPU; `--threads` is not changed'
   }),
 
   define({

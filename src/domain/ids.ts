@@ -16,6 +16,9 @@ export type LaneId = Brand<number, 'LaneId'>
 /** Index of a slot, 0-based and unique over all lanes of an engine. */
 export type SlotId = Brand<number, 'SlotId'>
 
+/** A saved copy of a slot's cache. Counts up over all lanes of a scheduler, and is never used twice. */
+export type ParkId = Brand<number, 'ParkId'>
+
 /** Index into the model's vocabulary. */
 export type Token = Brand<number, 'Token'>
 
@@ -27,4 +30,5 @@ export const asSequenceId = (id: string): SequenceId => id as SequenceId
 export const asTenantId = (id: string): TenantId => id as TenantId
 export const asLaneId = (index: number): LaneId => index as LaneId
 export const asSlotId = (index: number): SlotId => index as SlotId
+export const asParkId = (number: number): ParkId => number as ParkId
 export const asToken = (index: number): Token => index as Token

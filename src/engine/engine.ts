@@ -43,6 +43,8 @@ export interface EngineInfo {
   readonly maxStepTokens: number
   /** Threads to share out among the lanes that step at the same time. */
   readonly threads: number
+  /** Whether attention is computed in one pass over the cache. Changes the last digits of the logits. */
+  readonly flashAttention: boolean
   /** End-of-generation tokens. */
   readonly endTokens: readonly Token[]
 }

@@ -8,7 +8,7 @@ export interface AnswerIdentity {
   readonly created: number
   /** The model's name as the client wrote it. */
   readonly model: string
-  /** Changes when the same seed may give another text: with engine, build, model or placement. */
+  /** Changes when the same seed may give another text: with engine, build, model, placement or attention. */
   readonly fingerprint: string
   /** The class it is served in; undefined where the request did not ask. */
   readonly serviceTier: 'default' | 'flex' | 'priority' | undefined
@@ -26,7 +26,7 @@ export function createAnswerIdentity (
   }
 }
 
-function fingerprintOf ({ backend, build, placement, model }: EngineInfo): string {
-  const parts = [backend, build, placement, model.architecture, model.name, model.sizeBytes, model.parameterCount]
+function fingerprintOf ({ backend, build, placement, flashAttention, model }: EngineInfo): string {
+  const parts = [backend, build, placement, flashAttention, model.architecture, model.name, model.sizeBytes, model.parameterCount]
   return `fp_${createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 12)}`
 }

@@ -9,8 +9,8 @@ import { type EngineLoad, type EngineMessage, type LogLevel, PROTOCOL_VERSION, t
  * The main module of an engine process. Its parent forks it, sends `load`, and talks the protocol with it from then on.
  *
  * Decodes are jobs of libuv's thread pool, whose size the parent has set to the number of lanes (`UV_THREADPOOL_SIZE` is
- * read once, at the first job). After loading, nothing here may use the pool for anything else: no file system, no DNS, no
- * asynchronous crypto. stdout belongs to nobody: all that is to be said goes over the channel, or to stderr when it is
+ * read once, at the first job). After loading, nothing here may use the pool for anything but steps, of which saving and restoring
+ * caches is a part: no other files, no DNS, no asynchronous crypto. stdout belongs to nobody: all that is to be said goes over the channel, or to stderr when it is
  * broken.
  */
 
@@ -70,10 +70,13 @@ async function serve (load: EngineLoad): Promise<EngineServer> {
     }
     const inference = new LocalInference(engine, {
       maxQueue: load.maxQueue,
+      ...(load.maxQueuePerTenant === undefined ? {} : { maxQueuePerTenant: load.maxQueuePerTenant }),
+      ...(load.maxQueueTokens === undefined ? {} : { maxQueueTokens: load.maxQueueTokens }),
       ...(load.turnSteps === undefined ? {} : { turnSteps: load.turnSteps }),
       ...(load.policy === undefined ? {} : { policy: load.policy }),
       ...(load.targetItlMs === undefined ? {} : { targetItlMs: load.targetItlMs }),
       ...(load.mostGuesses === undefined ? {} : { mostGuesses: load.mostGuesses }),
+      ...(load.parkBytes === undefined ? {} : { parkBytes: load.parkBytes }),
       onStepLost: ({ id, lane, work }, error) => {
         log('error', { step: id, lane, sequences: work.map(({ sequence }) => sequence), error }, 'step lost')
       }

@@ -16,12 +16,16 @@ import { StepLoop } from './step-loop.ts'
 export interface LocalInferenceOptions {
   /** Most sequences that wait for a slot. */
   readonly maxQueue: number
+  readonly maxQueuePerTenant?: number
+  readonly maxQueueTokens?: number
   /** Consecutive steps for one adapter set while others wait in the same lane. */
   readonly turnSteps?: number
   readonly policy?: AdmissionPolicyName
   readonly targetItlMs?: Millis | 'auto'
   /** Most tokens guessed ahead for a sequence in a step; none by default. */
   readonly mostGuesses?: number
+  /** Bytes for saved caches; nothing is saved without. */
+  readonly parkBytes?: number
   /** Monotonic clock in milliseconds. */
   readonly now?: () => Millis
   /** A step that was lost as a whole. For the log: the requests in it end with `engine_error`. */
@@ -77,10 +81,13 @@ export class LocalInference implements Inference {
       threads: info.threads,
       endTokens: info.endTokens,
       maxQueue: options.maxQueue,
+      maxQueuePerTenant: options.maxQueuePerTenant,
+      maxQueueTokens: options.maxQueueTokens,
       turnSteps: options.turnSteps ?? DEFAULT_TURN_STEPS,
       policy: options.policy ?? 'fair',
       targetItlMs: options.targetItlMs ?? 'auto',
-      mostGuesses: options.mostGuesses ?? 0
+      mostGuesses: options.mostGuesses ?? 0,
+      parkBytes: options.parkBytes ?? 0
     })
     this.#loop = new StepLoop({
       scheduler: this.#scheduler,

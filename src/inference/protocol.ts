@@ -51,10 +51,14 @@ export interface EngineLoad {
   readonly spec: EngineSpec
   /** Most sequences that wait for a slot. */
   readonly maxQueue: number
+  readonly maxQueuePerTenant?: number
+  readonly maxQueueTokens?: number
   readonly turnSteps?: number
   readonly policy?: AdmissionPolicyName
   readonly targetItlMs?: Millis | 'auto'
   readonly mostGuesses?: number
+  /** Bytes for saved caches. */
+  readonly parkBytes?: number
   /** Loaded before the process says that it is ready. */
   readonly adapters: readonly LoadedAdapter[]
   /** Log entries below this level stay in the engine process. */

@@ -13,6 +13,10 @@ const counters = {
   drawnTokens: true,
   guessedTokens: true,
   rightGuesses: true,
+  cachesParked: true,
+  cachesRestored: true,
+  restoredTokens: true,
+  cachesEvicted: true,
   preempted: true,
   recomputedTokens: true,
   added: true,
@@ -21,7 +25,8 @@ const counters = {
   aborted: true
 } satisfies Record<Exclude<keyof InferenceSnapshot, Gauge>, true>
 
-type Gauge = 'waiting' | 'displaced' | 'running' | 'lanes' | 'contextSize' | 'lastStepAt' | 'requests'
+type Gauge =
+  'waiting' | 'displaced' | 'running' | 'lanes' | 'contextSize' | 'lastStepAt' | 'requests' | 'parkedCaches' | 'parkedBytes'
 type Counter = keyof typeof counters
 const counterNames = Object.keys(counters) as Counter[]
 
@@ -41,6 +46,12 @@ const nothingYet: InferenceSnapshot = {
   drawnTokens: 0,
   guessedTokens: 0,
   rightGuesses: 0,
+  parkedCaches: 0,
+  parkedBytes: 0,
+  cachesParked: 0,
+  cachesRestored: 0,
+  restoredTokens: 0,
+  cachesEvicted: 0,
   preempted: 0,
   recomputedTokens: 0,
   added: 0,

@@ -15,9 +15,24 @@ import { ancestors, wholeNumber } from './available-memory.ts'
  * @param architecture `process.arch`; where nothing better is known, x86 is taken to have two threads in each core.
  */
 export function countComputeThreads (readText: ReadText, parallelism: number, architecture: string): number {
-  const physical = linuxCores(readText) ?? (architecture === 'x64' ? Math.ceil(parallelism / 2) : parallelism)
-  const logical = Math.min(parallelism, Math.floor(cpuQuota(readText) ?? Infinity))
+  const { physical, logical } = countCores(readText, parallelism, architecture)
   return Math.max(1, Math.min(physical, logical - 1))
+}
+
+/**
+ * How many threads may be tried where they sleep when one of them is late (OpenMP): the physical cores that this process
+ * may use, with none left over.
+ */
+export function countOpenMpThreads (readText: ReadText, parallelism: number, architecture: string): number {
+  const { physical, logical } = countCores(readText, parallelism, architecture)
+  return Math.max(1, Math.min(physical, logical))
+}
+
+function countCores (readText: ReadText, parallelism: number, architecture: string): { readonly physical: number, readonly logical: number } {
+  return {
+    physical: linuxCores(readText) ?? (architecture === 'x64' ? Math.ceil(parallelism / 2) : parallelism),
+    logical: Math.min(parallelism, Math.floor(cpuQuota(readText) ?? Infinity))
+  }
 }
 
 /** Distinct cores among the CPUs this process may run on; null where Linux does not say. */

@@ -3,6 +3,7 @@ import { dirname, extname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Millis } from '../domain/ids.ts'
+import { waitPolicy } from '../engine/llama-cpp/wait-policy.ts'
 import type { EngineMessage, ServerMessage } from '../inference/protocol.ts'
 
 export interface EngineChildOptions {
@@ -116,7 +117,7 @@ export class EngineChild {
 /** The engine takes no settings from the environment, and has no use for keys. */
 function engineEnvironment (threadPoolSize: number): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('DRAWBRIDGE_'))
-  return { ...Object.fromEntries(inherited), UV_THREADPOOL_SIZE: String(threadPoolSize) }
+  return { ...Object.fromEntries(inherited), UV_THREADPOOL_SIZE: String(threadPoolSize), ...waitPolicy(process.env) }
 }
 
 /**

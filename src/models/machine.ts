@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import os from 'node:os'
 import { promisify } from 'node:util'
 import { availableMemory } from './available-memory.ts'
-import { countComputeThreads } from './compute-threads.ts'
+import { countComputeThreads, countOpenMpThreads } from './compute-threads.ts'
 
 export interface Machine {
   /** Memory that this process may still take without swapping, in bytes. */
@@ -14,6 +14,8 @@ export interface Machine {
   readonly gpu: { readonly name: string, readonly freeBytes: number } | null
   /** How many threads to compute with, at least 1. */
   readonly computeThreads: number
+  /** The same where late threads do not make the others spin; at least `computeThreads`. */
+  readonly openMpThreads: number
 }
 
 /** Looks at the machine: memory, processor and, unless it is not wanted, NVIDIA GPUs. */
@@ -22,7 +24,8 @@ export async function inspectMachine (options: { readonly withGpu: boolean }): P
   return {
     ...memory,
     gpu: options.withGpu ? await nvidiaMemory() : null,
-    computeThreads: countComputeThreads(readText, os.availableParallelism(), process.arch)
+    computeThreads: countComputeThreads(readText, os.availableParallelism(), process.arch),
+    openMpThreads: countOpenMpThreads(readText, os.availableParallelism(), process.arch)
   }
 }
 

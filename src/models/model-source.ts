@@ -97,4 +97,5 @@ function listNames (files: readonly string[]): string {
 
 const expandHome = (ref: string): string => /^~(?=$|[/\\])/.test(ref) ? homedir() + ref.slice(1) : ref
 
-const demoModelPath = (): string => path.join(packageRoot(), 'models', 'demo', `${demoModelId}-q8_0.gguf`)
+/** The model that comes with the package. */
+export const demoModelPath = (): string => path.join(packageRoot(), 'models', 'demo', `${demoModelId}-q8_0.gguf`)

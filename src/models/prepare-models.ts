@@ -1,3 +1,4 @@
+import { homedir } from 'node:os'
 import type { Config } from '../config/config.ts'
 import type { Capacity, CapacityOptions } from './capacity.ts'
 import type { Machine } from './machine.ts'
@@ -6,7 +7,8 @@ import type { EngineSpec } from '../inference/protocol.ts'
 import { StartupError } from '../domain/startup-error.ts'
 import { chooseCapacity, chooseFakeCapacity } from './capacity.ts'
 import { readModelFile } from './model-file.ts'
-import { findModel } from './model-source.ts'
+import { demoModelPath, findModel } from './model-source.ts'
+import { userCacheFolder } from './user-cache-folder.ts'
 
 /** A model that is found, checked and fitted into memory, and can be loaded. */
 export interface PreparedModel {
@@ -54,7 +56,7 @@ export async function prepareModels (
     const file = await readModelFile(source.paths).catch((error: unknown) => namingPlace(() => { throw error }))
     const capacity = chooseCapacity(file, config, machine, { takenBytes, sourceOf })
     takenBytes += capacity.estimate?.totalBytes ?? 0
-    prepared.push({ id, root: source.root, file, capacity, engine: llamaCppEngine(config, file, capacity) })
+    prepared.push({ id, root: source.root, file, capacity, engine: llamaCppEngine(config, file, capacity, machine) })
   }
   return prepared
 }
@@ -63,12 +65,25 @@ function fakeEngine (config: Config, capacity: Capacity): EngineSpec {
   return { backend: 'fake', options: { ...shapeOf(capacity), ...config.fake } }
 }
 
-function llamaCppEngine (config: Config, file: ModelFile, capacity: Capacity): EngineSpec {
+function llamaCppEngine (config: Config, file: ModelFile, capacity: Capacity, machine: Machine): EngineSpec {
   return {
     backend: 'llama-cpp',
-    options: { modelPath: file.path, gpu: config.gpu, gpuLayers: config.gpuLayers, ...shapeOf(capacity) }
+    options: {
+      modelPath: file.path,
+      gpu: config.gpu,
+      gpuLayers: config.gpuLayers,
+      build: config.nativeBuild === 'auto' ? 'auto' : 'prebuilt',
+      trialModelPath: demoModelPath(),
+      cacheFolder: userCacheFolder(process.env, homedir()),
+      ...shapeOf(capacity),
+      ...calibrationOf(config, machine)
+    }
   }
 }
+
+/** What was set is not for a measurement to change. */
+const calibrationOf = ({ calibrate, threads }: Config, machine: Machine) =>
+  ({ calibrate: calibrate === 'off' ? 'off' : threads === 'auto' ? 'all' : 'attention', openMpThreads: machine.openMpThreads } as const)
 
 const shapeOf = ({ laneCount, slotsPerLane, contextSize, stepTokens, threads }: Capacity) =>
   ({ laneCount, slotsPerLane, contextSize, maxStepTokens: stepTokens, threads })

@@ -18,10 +18,13 @@ export interface ProcessHostOptions {
   readonly spec: EngineSpec
   /** Most sequences that wait for a slot, or for a process while there is none. */
   readonly maxQueue: number
+  readonly maxQueuePerTenant?: number
+  readonly maxQueueTokens?: number
   readonly turnSteps?: number
   readonly policy?: NonNullable<EngineLoad['policy']>
   readonly targetItlMs?: NonNullable<EngineLoad['targetItlMs']>
   readonly mostGuesses?: number
+  readonly parkBytes?: number
   /** Longest wait for a process of calls that bring no timeout of their own. */
   readonly queueTimeoutMs: Millis
   /** A busy process that completes no step for this long is killed and replaced. */
@@ -201,17 +204,28 @@ class EngineProcessHost implements ProcessHost {
   }
 
   #load (): EngineLoad {
-    const { spec, maxQueue, turnSteps, policy, targetItlMs, mostGuesses, logLevel } = this.#options
+    const { maxQueue, maxQueuePerTenant, maxQueueTokens, turnSteps, policy, targetItlMs, mostGuesses, parkBytes, logLevel } = this.#options
     return {
-      spec,
+      spec: this.#spec(),
       maxQueue,
+      ...(maxQueuePerTenant === undefined ? {} : { maxQueuePerTenant }),
+      ...(maxQueueTokens === undefined ? {} : { maxQueueTokens }),
       ...(turnSteps === undefined ? {} : { turnSteps }),
       ...(policy === undefined ? {} : { policy }),
       ...(targetItlMs === undefined ? {} : { targetItlMs }),
       ...(mostGuesses === undefined ? {} : { mostGuesses }),
+      ...(parkBytes === undefined ? {} : { parkBytes }),
       adapters: this.inference.adapters,
       logLevel
     }
+  }
+
+  /** A process that replaces another computes as that did, so that an answer does not depend on how often one died. */
+  #spec (): EngineSpec {
+    const { spec } = this.#options
+    if (spec.backend !== 'llama-cpp' || this.#info === null) return spec
+    const { threads, flashAttention } = this.#info
+    return { ...spec, options: { ...spec.options, threads, flashAttention, calibrate: 'off' } }
   }
 
   #refuse (version: number, child: EngineChild): void {

@@ -1,5 +1,5 @@
 import type { AdapterSet } from '../domain/adapter-set.ts'
-import type { LaneId, SequenceId, SlotId, Token } from '../domain/ids.ts'
+import type { LaneId, Millis, ParkId, SequenceId, SlotId, Token } from '../domain/ids.ts'
 import type { Sampling, TokenLogprob } from '../domain/sampling.ts'
 
 /**
@@ -17,6 +17,8 @@ export interface StepPlan {
   readonly work: readonly SlotWork[]
   /** Sequences that ended since the lane's last plan: the engine forgets their sampler state. */
   readonly released: readonly SequenceId[]
+  /** Saved caches that nobody needs any more: the engine deletes them. No plan names them again. Absent where there are none. */
+  readonly dropped?: readonly ParkId[]
   /**
    * Sequences that lost their slot since the lane's last plan and come back later, perhaps in another slot or lane: the engine forgets
    * where they were. Absent when there are none.
@@ -33,6 +35,13 @@ export interface SlotWork {
    * source may have other work in the same plan. A copied slot is never a source itself in that plan.
    */
   readonly copyFrom?: SlotId
+  /**
+   * Save what the slot holds, under this id, before anything else in the plan. Plans that come after the end of this one may restore
+   * it, in any slot of any lane, as long as it is not dropped.
+   */
+  readonly park?: ParkId
+  /** Start from a saved cache instead of the slot's own. Otherwise like a copy, which there is none of then. */
+  readonly restore?: ParkId
   /** Cached tokens to keep, counted from the start; the engine drops the rest, then appends. */
   readonly keep: number
   /** The tokens to append, at least one, at positions `keep`, `keep + 1`, … */
@@ -80,6 +89,15 @@ export type WorkOutcome =
      * cache holds all; those that were wrong go with the next plan's `keep`.
      */
     readonly further?: readonly DrawnToken[]
+    /** What saving the slot's cache came to; absent where none was to be saved, or it could not be. */
+    readonly parked?: { readonly bytes: number, readonly durationMs: Millis }
+    /** How long restoring took; absent where nothing was to be restored. */
+    readonly restoredInMs?: Millis
+  }
+  | {
+    /** The saved cache could not be restored. Nothing was computed, and the slot is empty. */
+    readonly slot: SlotId
+    readonly isCacheLost: true
   }
   | {
     /** This sequence is lost, its slot's cache is unknown; the other sequences of the step are fine. */

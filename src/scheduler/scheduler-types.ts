@@ -4,6 +4,7 @@ import type { LaneId, Millis, SequenceId, SlotId, TenantId, Token } from '../dom
 import type { Priority } from '../domain/priority.ts'
 import type { Sampling, TokenLogprob } from '../domain/sampling.ts'
 import type { ServerError } from '../domain/errors.ts'
+import type { ParkedSnapshot } from './parked-caches.ts'
 import type { AdmissionPolicyName } from './policies/admission.ts'
 
 export interface SchedulerConfig {
@@ -13,11 +14,15 @@ export interface SchedulerConfig {
   readonly contextSize: number
   /** Token budget of one step of one lane. At least `slotsPerLane`, so that every running sequence can decode. */
   readonly stepTokens: number
-  /** Threads to share out among lanes; at least one per lane. */
+  /** Most threads to share out among lanes; at least one per lane. */
   readonly threads: number
   readonly endTokens: readonly Token[]
   /** Most sequences that wait for a slot while there is none free. */
   readonly maxQueue: number
+  /** Most of them of one tenant; no limit where it is absent. */
+  readonly maxQueuePerTenant?: number | undefined
+  /** Most tokens of prompts that wait; no limit where it is absent. */
+  readonly maxQueueTokens?: number | undefined
   /** Consecutive steps for one adapter set while others wait in the same lane. */
   readonly turnSteps: number
   /**
@@ -27,6 +32,8 @@ export interface SchedulerConfig {
   readonly targetItlMs: Millis | 'auto'
   /** Most tokens that are guessed ahead for a sequence in a step, and checked by that step; none where nothing is said. */
   readonly mostGuesses?: number
+  /** Bytes for saved caches; nothing is saved without. */
+  readonly parkBytes?: number
   /** Who gets a free slot, and who is turned away when the queue is full. */
   readonly policy: AdmissionPolicyName
 }
@@ -89,12 +96,14 @@ export interface LaneSnapshot {
   readonly busySlots: number
   /** Whether a plan of this lane is being carried out. */
   readonly isStepping: boolean
+  /** With how many threads it computes, as far as the scheduler has found out what is fastest. */
+  readonly threads: number
   /** Cached tokens in all slots, idle ones included. */
   readonly cachedTokens: number
 }
 
 /** Plain numbers for metrics and the simulator, counted since the scheduler was made unless they say otherwise. */
-export interface SchedulerSnapshot {
+export interface SchedulerSnapshot extends ParkedSnapshot {
   /** Now: sequences without a slot. */
   readonly waiting: number
   /** Now: those of them that had one and lost it. */

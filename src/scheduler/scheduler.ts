@@ -1,15 +1,19 @@
 import type { AdapterSet, AdapterSetKey } from '../domain/adapter-set.ts'
 import { ServerError } from '../domain/errors.ts'
-import type { LaneId, Millis, SequenceId, Token } from '../domain/ids.ts'
+import type { LaneId, Millis, ParkId, SequenceId, Token } from '../domain/ids.ts'
+import { type ParkedCache, ParkedCaches } from './parked-caches.ts'
 import { planSize, type DrawnToken, type SlotWork, type StepPlan, type WorkOutcome } from './plan.ts'
 import { admissionPolicies, type AdmissionPolicy } from './policies/admission.ts'
-import { holdsPrefix, place } from './policies/placement.ts'
+import { place } from './policies/placement.ts'
+import { mostHeld } from './policies/prefix-search.ts'
 import { Rhythm } from './policies/rhythm.ts'
 import { Speculation } from './policies/speculation.ts'
+import { ThreadCount } from './policies/thread-count.ts'
 import { Turns } from './policies/turns.ts'
 import type { NewSequence, SchedulerConfig, SchedulerSnapshot, SequenceEvent } from './scheduler-types.ts'
 import { Sequence } from './sequence.ts'
 import { ServiceRate } from './service-rate.ts'
+import { mendBrokenPromises, readerFor, settleSharedPrefills } from './shared-prefill.ts'
 import { SlotTable } from './slot-table.ts'
 
 /** Of so many steps, one reads prompts in order of admission. */
@@ -20,7 +24,7 @@ const noneAtAll: ReadonlyMap<Sequence, readonly Token[]> = new Map()
 
 interface Lane {
   readonly id: LaneId
-  readonly threads: number
+  readonly threadCount: ThreadCount
   readonly turns: Turns
   readonly rhythm: Rhythm
   /** Null where nothing is guessed. */
@@ -48,6 +52,9 @@ export class Scheduler {
   readonly #endTokens: ReadonlySet<Token>
   readonly #table: SlotTable
   readonly #admission: AdmissionPolicy
+  readonly #parked: ParkedCaches
+  /** What the plans that are being carried out save. */
+  readonly #saving = new Map<ParkId, ParkedCache>()
   readonly #serviceRate = new ServiceRate()
   readonly #lanes: readonly Lane[]
   /** Without a slot: in order of arrival, or of losing it. */
@@ -56,6 +63,8 @@ export class Scheduler {
   readonly #running = new Map<SequenceId, Sequence>()
   /** No deadline passes before this moment. */
   #earliestDeadline: Millis = Infinity
+  /** Prompts of those that wait and never had a slot. */
+  #waitingTokens = 0
   /** Of those that wait, they had a slot and lost it. */
   #displacedCount = 0
   #planCount = 0
@@ -88,10 +97,11 @@ export class Scheduler {
     this.#endTokens = new Set(config.endTokens)
     const { mostGuesses = 0 } = config
     this.#table = new SlotTable(config.laneCount, config.slotsPerLane)
+    this.#parked = new ParkedCaches(config.parkBytes ?? 0)
     this.#admission = admissionPolicies[config.policy]()
     this.#lanes = Array.from({ length: config.laneCount }, (_, index): Lane => ({
       id: index as LaneId,
-      threads: Math.floor(config.threads / config.laneCount) + (index < config.threads % config.laneCount ? 1 : 0),
+      threadCount: new ThreadCount(Math.floor(config.threads / config.laneCount) + (index < config.threads % config.laneCount ? 1 : 0)),
       turns: new Turns(config.turnSteps),
       rhythm: new Rhythm(config.targetItlMs),
       speculation: mostGuesses === 0 ? null : new Speculation({ ...config, mostGuesses, endTokens: this.#endTokens }),
@@ -117,7 +127,7 @@ export class Scheduler {
    * @throws ServerError what `add` throws.
    */
   addAll (requests: readonly NewSequence[], now: Millis): readonly SequenceEvent[] {
-    const { maxQueue, contextSize } = this.#config
+    const { maxQueue, maxQueuePerTenant = Infinity, maxQueueTokens = Infinity, contextSize } = this.#config
     for (const { prompt } of requests) {
       if (prompt.length >= 1 && prompt.length < contextSize) continue
       throw new ServerError('context_length_exceeded',
@@ -126,17 +136,27 @@ export class Scheduler {
     // Those that lost their slot are not turned away for it; they come back first. Those that the next plan gives a slot do not wait.
     const waiting = this.#waiting.size - this.#displacedCount - Math.max(0, this.#table.freeCount - this.#displacedCount)
     const sequences = requests.map((request) => new Sequence(request, now))
+    const wanted = requests.length === 1 ? '' : ` and this one asks for ${requests.length} choices`
+    const ofTenant = waiting <= 0 ? 0 : this.#waitingOfTenant(requests)
+    if (ofTenant > 0 && ofTenant + requests.length > maxQueuePerTenant) {
+      throw this.#queueFull(`${ofTenant} of your requests are waiting${wanted}; the limit is ${maxQueuePerTenant} for each user`, ofTenant + requests.length - maxQueuePerTenant, now)
+    }
+    const tokens = tokensOf(sequences)
+    // A prompt that is longer than the limit waits alone.
+    const isRoom = (turnedAway: readonly Sequence[]): boolean => waiting + requests.length - turnedAway.length <= maxQueue &&
+      (waiting - turnedAway.length <= 0 || this.#waitingTokens + tokens - tokensOf(turnedAway) <= maxQueueTokens)
+    const pushedOut = isRoom([]) ? [] : this.#admission.makeRoom(sequences, isRoom)
     const missingPlaces = waiting + requests.length - maxQueue
-    const pushedOut = missingPlaces <= 0 ? [] : this.#admission.makeRoom(sequences, missingPlaces)
-    if (missingPlaces > 0 && pushedOut.length === 0) {
-      const wanted = requests.length === 1 ? '' : ` and this one asks for ${requests.length} choices`
-      throw this.#queueFull(`${Math.max(0, waiting)} requests are waiting${wanted}; the limit is ${maxQueue}`, missingPlaces, now)
+    const limit = missingPlaces > 0 ? `${maxQueue}` : `${maxQueueTokens} tokens, and their prompts have ${this.#waitingTokens}`
+    if (!isRoom(pushedOut)) {
+      throw this.#queueFull(`${areWaiting(waiting)}${wanted}; the limit is ${limit}`, Math.max(1, missingPlaces), now)
     }
     const events = pushedOut.map((sequence) => this.#fail(sequence, this.#queueFull(
-      `${waiting} requests are waiting, and others go first or have fewer of them; the limit is ${maxQueue}`, 1, now)))
+      `${areWaiting(waiting)}, and others go first or have fewer of them; the limit is ${limit}`, 1, now)))
     for (const sequence of sequences) {
       const { request } = sequence
       this.#waiting.set(sequence.id, sequence)
+      this.#waitingTokens += sequence.promptLength
       this.#admission.join(sequence, now)
       this.#earliestDeadline = Math.min(this.#earliestDeadline, request.queueDeadline, request.deadline)
       this.#counters.added++
@@ -192,6 +212,8 @@ export class Scheduler {
   schedule (laneId: LaneId, now: Millis): StepPlan | null {
     const lane = this.#lane(laneId)
     if (lane.inFlight !== null) throw new Error(`Lane ${laneId} is carrying out plan ${lane.inFlight.id}`)
+    // Before free slots are given away: what a leader left behind in one is for those that waited for it.
+    settleSharedPrefills(this.#running.values(), this.#table)
     this.#admit(lane, now)
 
     const sequences = this.#runningIn(laneId)
@@ -199,10 +221,11 @@ export class Scheduler {
     const adapters = lane.turns.next(adapterSetsOf(sequences))
     const turn = sequences.filter((sequence) => sequence.request.adapters.key === adapters.key)
     // Before anything is asked about what is pending: it changes that.
-    for (const sequence of turn) dropStaleCopy(sequence)
+    for (const sequence of turn) mendBrokenPromises(sequence, this.#table)
 
     // Not beside prompts: guesses would take their room in the step, and passes of their own.
-    const guesses = turn.every(isFlowing) ? lane.speculation?.guess(turn) ?? noneAtAll : noneAtAll
+    const mayGuess = !lane.threadCount.isTrying && turn.every(isFlowing)
+    const guesses = mayGuess ? lane.speculation?.guess(turn) ?? noneAtAll : noneAtAll
     const work: SlotWork[] = []
     let budget = this.#config.stepTokens
     const include = (sequence: Sequence): void => {
@@ -215,14 +238,17 @@ export class Scheduler {
     // other adapter sets too, can wait for their next token.
     turn.filter(isDecoding).forEach(include)
     if (sequences.some(isFlowing)) budget = Math.min(budget, lane.rhythm.promptBudget)
-    this.#inOrder(turn.filter((sequence) => !isDecoding(sequence))).forEach(include)
+    const readers = new Set(this.#inOrder(turn.filter((sequence) => !isDecoding(sequence))).map(readerFor))
+    for (const reader of readers) if (!isDecoding(reader)) include(reader)
+    const dropped = this.#parked.takeDropped()
     const plan: StepPlan = {
       id: ++this.#planCount,
       lane: laneId,
-      threads: lane.threads,
+      threads: lane.threadCount.threads,
       adapters,
-      work,
+      work: this.#withSaves(work, lane, sequences),
       released: lane.released,
+      ...(dropped.length === 0 ? {} : { dropped }),
       ...(lane.preempted.length === 0 ? {} : { preempted: lane.preempted })
     }
     lane.released = []
@@ -240,10 +266,13 @@ export class Scheduler {
     this.#counters.steps++
     this.#lastStepAt = now
     this.#serviceRate.advance(now)
-    const size = planSize(plan)
-    const durationMs = now - lane.inFlightSince
-    if (size.guesses === 0) lane.rhythm.learn({ ...size, durationMs })
-    if (size.promptTokens === 0) lane.speculation?.learn(size.decodes, size.guesses, durationMs)
+    const step = { ...planSize(plan), durationMs: now - lane.inFlightSince - cacheMs(outcomes) }
+    // A trial's steps do not tell what others take.
+    if (step.promptTokens === 0 && !lane.threadCount.isTrying) lane.speculation?.learn(step.decodes, step.guesses, step.durationMs)
+    if (step.guesses === 0) {
+      lane.rhythm.learn(step)
+      lane.threadCount.learn(step, now)
+    }
     const outcomeOf = new Map(outcomes.map((outcome) => [outcome.slot, outcome]))
     const events: SequenceEvent[] = []
     for (const item of plan.work) {
@@ -261,6 +290,7 @@ export class Scheduler {
   snapshot (): SchedulerSnapshot {
     return {
       ...this.#counters,
+      ...this.#parked.snapshot(),
       waiting: this.#waiting.size,
       displaced: this.#displacedCount,
       running: this.#running.size,
@@ -273,10 +303,19 @@ export class Scheduler {
           slotCount: slots.length,
           busySlots: slots.filter((slot) => slot.holder !== null).length,
           isStepping: lane.inFlight !== null,
+          threads: lane.threadCount.threads,
           cachedTokens: slots.reduce((sum, slot) => sum + slot.residentLength, 0)
         }
       })
     }
+  }
+
+  /** How many wait that never had a slot, of the tenant of a request; not counted where there is no limit to them. */
+  #waitingOfTenant ([first]: readonly NewSequence[]): number {
+    if (first === undefined || this.#config.maxQueuePerTenant === undefined) return 0
+    let count = 0
+    for (const { request, wasAdmitted } of this.#waiting.values()) if (!wasAdmitted && request.tenant === first.tenant) count++
+    return count
   }
 
   /** Come back when there are the places that are missing, and some for others who were turned away too. */
@@ -317,14 +356,21 @@ export class Scheduler {
 
   /** Gives it one of the free slots. */
   #place (sequence: Sequence, now: Millis): void {
-    const placement = place(sequence, this.#table)
+    const placement = place(sequence, this.#table, this.#findParked(sequence))
     if (placement === null) throw new Error(`There is no free slot for sequence ${sequence.id}`)
-    this.#table.take(placement.slot, sequence, placement.keep, placement.copyFrom)
+    this.#table.take(placement.slot, sequence, placement.keep, placement.copyFrom, placement.restore)
+    if (placement.restore !== null) this.#parked.use(placement.restore)
+    sequence.awaits = placement.awaits
     this.#waiting.delete(sequence.id)
     this.#admission.leave(sequence)
-    // What was computed for it once is paid for.
-    this.#admission.admit(sequence, sequence.wasAdmitted ? 0 : sequence.pending, now)
-    if (sequence.wasAdmitted) this.#displacedCount--
+    // Nobody pays twice.
+    this.#admission.admit(sequence, sequence.wasAdmitted ? 0 : sequence.toCompute, now)
+    if (sequence.wasAdmitted) {
+      this.#displacedCount--
+    } else {
+      sequence.paidTokens = sequence.toCompute
+      this.#waitingTokens -= sequence.promptLength
+    }
     sequence.wasAdmitted = true
     this.#running.set(sequence.id, sequence)
   }
@@ -338,8 +384,11 @@ export class Scheduler {
     if (sequence.isPlanned) this.#lane(slot.lane).preempted.push(sequence.id)
     sequence.isPlanned = false
     sequence.preemptions++
+    if (sequence.restore !== null) this.#parked.release(sequence.restore, undefined)
+    sequence.restore = null
     sequence.slot = null
     sequence.copyFrom = null
+    sequence.awaits = null
     sequence.computed = 0
     this.#waiting.set(sequence.id, sequence)
     this.#displacedCount++
@@ -351,6 +400,14 @@ export class Scheduler {
   #inOrder (prompts: Sequence[]): readonly Sequence[] {
     if (prompts.length < 2 || this.#planCount % arrivalEvery === 0) return prompts
     return prompts.sort((a, b) => this.#admission.comparePrompts(a, b))
+  }
+
+  /** The saved cache that holds most of a sequence, if restoring it takes less time than computing that. */
+  #findParked (sequence: Sequence): ReturnType<ParkedCaches['find']> {
+    const found = this.#parked.find(sequence)
+    if (found === null) return null
+    const promptTokenMs = Math.max(...this.#lanes.map(({ rhythm }) => rhythm.promptTokenMs))
+    return promptTokenMs > 0 && this.#parked.restoreMs(found.cache.length) > found.keep * promptTokenMs ? null : found
   }
 
   readonly #isWaitingForPrompt = (sequence: Sequence): boolean => {
@@ -377,6 +434,7 @@ export class Scheduler {
       slot: slot.id,
       sequence: sequence.id,
       ...(sequence.copyFrom === null ? {} : { copyFrom: sequence.copyFrom.id }),
+      ...(sequence.restore === null ? {} : { restore: sequence.restore.id }),
       keep: computed,
       tokens: [...tokens.slice(computed, computed + count), ...guesses],
       ...(guesses.length === 0 ? {} : { guessCount: guesses.length }),
@@ -393,9 +451,40 @@ export class Scheduler {
     }
   }
 
+  /** Has the caches saved that the work overwrites, as far as that is worth it and streams can wait for it. */
+  #withSaves (work: readonly SlotWork[], lane: Lane, sequences: readonly Sequence[]): readonly SlotWork[] {
+    let longestMs = sequences.some(isFlowing) ? lane.rhythm.spareMs : Infinity
+    return work.map((item) => {
+      const slot = this.#table.slots[item.slot]!
+      const { overwritten } = slot
+      slot.overwritten = null
+      if (overwritten === null) return item
+      const saved = this.#parked.park(overwritten, () => mostHeld(overwritten, this.#table.slots), longestMs)
+      if (saved === null) return item
+      longestMs -= this.#parked.saveMs(saved.length)
+      this.#saving.set(saved.id, saved)
+      return { ...item, park: saved.id }
+    })
+  }
+
+  #settleCaches (sequence: Sequence, { park, keep }: SlotWork, outcome: WorkOutcome): void {
+    const saved = park === undefined ? undefined : this.#saving.get(park)
+    if (saved !== undefined) {
+      this.#saving.delete(saved.id)
+      this.#parked.settle(saved, 'parked' in outcome ? outcome.parked : undefined)
+    }
+    const { restore } = sequence
+    if (restore === null) return
+    sequence.restore = null
+    const durationMs = 'restoredInMs' in outcome ? outcome.restoredInMs : undefined
+    if ('isCacheLost' in outcome) this.#parked.release(restore, null)
+    else this.#parked.release(restore, durationMs === undefined ? undefined : { tokens: keep, durationMs })
+  }
+
   #start (sequence: Sequence, now: Millis): void {
     sequence.wasPlanned = true
     sequence.startedAt = now
+    this.#admission.adjust(sequence, sequence.pending - sequence.paidTokens)
     this.#counters.prefixQueriedTokens += sequence.promptLength
     this.#counters.prefixHitTokens += sequence.cachedTokens
   }
@@ -403,11 +492,19 @@ export class Scheduler {
   #take (sequence: Sequence, item: SlotWork, outcome: WorkOutcome, events: SequenceEvent[]): void {
     const slot = slotOf(sequence)
     sequence.copyFrom = null
+    this.#settleCaches(sequence, item, outcome)
     if ('error' in outcome) {
       this.#table.forget(slot)
       sequence.computed = 0
       if (sequence.isEnded) this.#free(sequence)
       else events.push(this.#fail(sequence, ServerError.from(outcome.error, 'engine_error')))
+      return
+    }
+    if ('isCacheLost' in outcome) {
+      slot.residentLength = 0
+      sequence.computed = 0
+      sequence.cachedTokens = 0
+      if (sequence.isEnded) this.#free(sequence)
       return
     }
     const { guessCount = 0 } = item
@@ -481,6 +578,7 @@ export class Scheduler {
     if (this.#waiting.delete(sequence.id)) {
       this.#admission.leave(sequence)
       if (sequence.wasAdmitted) this.#displacedCount--
+      else this.#waitingTokens -= sequence.promptLength
       // Where it was last, its preemption has been told by then.
       if (sequence.wasPlanned && sequence.lane !== null) this.#lane(sequence.lane).released.push(sequence.id)
       return
@@ -492,6 +590,8 @@ export class Scheduler {
 
   #free (sequence: Sequence): void {
     const slot = slotOf(sequence)
+    if (sequence.restore !== null) this.#parked.release(sequence.restore, undefined)
+    sequence.restore = null
     this.#running.delete(sequence.id)
     this.#admission.release(sequence)
     this.#serviceRate.noteLeft()
@@ -512,13 +612,12 @@ export class Scheduler {
   }
 }
 
-/** Between its placement and its first plan, the slot to copy from may have been given away and overwritten. */
-function dropStaleCopy (sequence: Sequence): void {
-  if (sequence.copyFrom === null || holdsPrefix(sequence.copyFrom, sequence, sequence.computed)) return
-  sequence.copyFrom = null
-  sequence.computed = 0
-  sequence.cachedTokens = 0
-}
+/** What saving and restoring took of a step. */
+const cacheMs = (outcomes: readonly WorkOutcome[]): Millis => outcomes.reduce((sum, outcome) =>
+  'token' in outcome ? sum + (outcome.parked?.durationMs ?? 0) + (outcome.restoredInMs ?? 0) : sum, 0)
+const areWaiting = (count: number): string => count === 1 ? '1 request is waiting' : `${Math.max(0, count)} requests are waiting`
+
+const tokensOf = (sequences: readonly Sequence[]): number => sequences.reduce((sum, { promptLength }) => sum + promptLength, 0)
 
 /** One token is left to compute: the last one, after which the next is drawn. */
 const isDecoding = (sequence: Sequence): boolean => sequence.pending === 1

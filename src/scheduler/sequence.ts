@@ -1,6 +1,8 @@
 import type { LaneId, Millis, SequenceId, Token } from '../domain/ids.ts'
 import type { Priority } from '../domain/priority.ts'
 import type { NewSequence } from './scheduler-types.ts'
+import type { ParkedCache } from './parked-caches.ts'
+import type { SharedPrefill } from './policies/prefix-search.ts'
 import type { Slot } from './slot-table.ts'
 
 /**
@@ -18,6 +20,14 @@ export class Sequence {
   slot: Slot | null = null
   /** The slot whose cache is copied by this sequence's first plan. */
   copyFrom: Slot | null = null
+  /** The saved cache that is restored by this sequence's first plan. */
+  restore: ParkedCache | null = null
+  /** What another sequence computes now and this one will copy; until then it has a slot and is in no plan. */
+  awaits: SharedPrefill | null = null
+  /** Counts up with every slot that is given away: whoever has one longer has a smaller one. */
+  admission = 0
+  /** Prompt tokens that its tenant was charged for when it was given its slot. */
+  paidTokens = 0
   cachedTokens = 0
   /** It had a slot: what waits with this set has lost it, and comes back. */
   wasAdmitted = false
@@ -53,5 +63,7 @@ export class Sequence {
   get drawnTokens (): number { return this.tokens.length - this.request.prompt.length }
   /** Tokens that are not in the cache yet; at least one while the sequence runs. */
   get pending (): number { return this.tokens.length - this.computed }
+  /** Tokens that will be computed for it, as far as is known: those that are pending, less what it waits for. */
+  get toCompute (): number { return this.tokens.length - (this.awaits?.length ?? this.computed) }
   get isPromptComputed (): boolean { return this.computed >= this.request.prompt.length }
 }

@@ -1,5 +1,6 @@
 import type { AdapterSetKey } from '../domain/adapter-set.ts'
 import { asLaneId, asSlotId, type LaneId, type SlotId, type Token } from '../domain/ids.ts'
+import type { CachedText, ParkedCache } from './parked-caches.ts'
 import type { Sequence } from './sequence.ts'
 
 /** A place in a lane that holds one sequence's KV cache, and still holds it after the sequence has ended. */
@@ -12,6 +13,8 @@ export interface Slot {
   residentLength: number
   /** The adapter set that computed the cache. */
   adaptersKey: AdapterSetKey
+  /** What the cache holds as long as no plan for the slot's new holder was carried out; null when that is no more than `resident`. */
+  overwritten: CachedText | null
   /** Counts up with every release; the smallest is the least recently used. */
   lastUsed: number
 }
@@ -21,6 +24,7 @@ export class SlotTable {
   readonly slots: readonly Slot[]
   readonly #lanes: readonly (readonly Slot[])[]
   #releases = 0
+  #admissions = 0
 
   constructor (laneCount: number, slotsPerLane: number) {
     this.slots = Array.from({ length: laneCount * slotsPerLane }, (_, index): Slot => ({
@@ -30,6 +34,7 @@ export class SlotTable {
       resident: [],
       residentLength: 0,
       adaptersKey: '' as AdapterSetKey,
+      overwritten: null,
       lastUsed: 0
     }))
     this.#lanes = Array.from({ length: laneCount }, (_, lane) =>
@@ -52,19 +57,40 @@ export class SlotTable {
   }
 
   /**
-   * Gives a slot to a sequence. Of its cache the first `keep` tokens stay, or are about to be copied from another slot:
+   * Gives a slot to a sequence. Of its cache the first `keep` tokens stay, or are about to be copied from another slot or restored:
    * a copied cache is nobody's source before the plan that copies it is committed.
    */
-  take (slot: Slot, sequence: Sequence, keep: number, copyFrom: Slot | null): void {
+  take (slot: Slot, sequence: Sequence, keep: number, copyFrom: Slot | null, restore: ParkedCache | null = null): void {
+    const { resident, residentLength, adaptersKey } = slot
+    slot.overwritten ??= { tokens: resident, length: residentLength, adaptersKey }
     slot.holder = sequence
     slot.resident = sequence.tokens
-    slot.residentLength = copyFrom === null ? keep : 0
+    slot.residentLength = copyFrom === null && restore === null ? keep : 0
     slot.adaptersKey = sequence.request.adapters.key
     sequence.slot = slot
     sequence.lane = slot.lane
     sequence.copyFrom = copyFrom
+    sequence.restore = restore
     sequence.computed = keep
     sequence.cachedTokens = keep
+    sequence.awaits = null
+    sequence.admission = ++this.#admissions
+  }
+
+  /** Lets a sequence that was in no plan yet begin with a copy of another slot's first `keep` tokens, or with nothing. */
+  copy (sequence: Sequence, source: Slot | null, keep: number): void {
+    if (sequence.slot !== null) sequence.slot.residentLength = 0
+    sequence.copyFrom = source
+    sequence.computed = keep
+    sequence.cachedTokens = keep
+  }
+
+  /** Moves a sequence that was in no plan yet to an idle slot, whose first `keep` tokens it begins with; its old one is idle then. */
+  move (sequence: Sequence, slot: Slot, keep: number): void {
+    const { admission } = sequence
+    if (sequence.slot !== null) this.release(sequence.slot)
+    this.take(slot, sequence, keep, null)
+    sequence.admission = admission
   }
 
   /** Frees a slot; what its cache holds stays for whoever can use it. */
@@ -77,5 +103,6 @@ export class SlotTable {
   forget (slot: Slot): void {
     slot.resident = []
     slot.residentLength = 0
+    slot.overwritten = null
   }
 }

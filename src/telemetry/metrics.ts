@@ -53,8 +53,15 @@ const snapshotMetrics: readonly SnapshotMetric[] = [
   { name: 'drawbridge_recomputed_tokens_total', type: 'counter', help: 'Tokens computed again for sequences that had lost their slot', value: ({ recomputedTokens }) => recomputedTokens },
   { name: 'vllm:prefix_cache_queries_total', type: 'counter', help: 'Prompt tokens looked up in the prefix cache', value: ({ prefixQueriedTokens }) => prefixQueriedTokens },
   { name: 'vllm:prefix_cache_hits_total', type: 'counter', help: 'Prompt tokens found in the prefix cache', value: ({ prefixHitTokens }) => prefixHitTokens },
+  { name: 'drawbridge_parked_caches', type: 'gauge', help: 'Caches that were saved when their slot was given away', value: ({ parkedCaches }) => parkedCaches },
+  { name: 'drawbridge_parked_cache_bytes', type: 'gauge', help: 'Bytes of saved caches', value: ({ parkedBytes }) => parkedBytes },
+  { name: 'drawbridge_caches_parked_total', type: 'counter', help: 'Caches saved', value: ({ cachesParked }) => cachesParked },
+  { name: 'drawbridge_caches_restored_total', type: 'counter', help: 'Saved caches that a request began with', value: ({ cachesRestored }) => cachesRestored },
+  { name: 'drawbridge_restored_tokens_total', type: 'counter', help: 'Prompt tokens found in saved caches', value: ({ restoredTokens }) => restoredTokens },
+  { name: 'drawbridge_parked_caches_evicted_total', type: 'counter', help: 'Saved caches dropped to make room', value: ({ cachesEvicted }) => cachesEvicted },
   { name: 'drawbridge_steps_total', type: 'counter', help: 'Forward passes', value: ({ steps }) => steps },
   { name: 'drawbridge_step_seconds_total', type: 'counter', help: 'Time spent in forward passes, summed over lanes', value: ({ stepSeconds }) => stepSeconds },
+  { name: 'drawbridge_compute_threads', type: 'gauge', help: 'Threads that compute, over all lanes; fewer than were set while other programs want the cores', value: ({ lanes }) => sum(lanes.map(({ threads }) => threads)) },
   { name: 'drawbridge_slots_total', type: 'gauge', help: 'Slots over all lanes', value: slotsOf },
   { name: 'drawbridge_requests', type: 'gauge', help: 'Requests queued or running', value: ({ requests }) => requests },
   { name: 'drawbridge_sequences_aborted_total', type: 'counter', help: 'Sequences whose client went before the end', value: ({ aborted }) => aborted },
@@ -118,6 +125,20 @@ export function createMetrics (hosts: () => readonly ModelHost[]): Metrics {
     labelNames,
     registers,
     collect: () => { for (const host of hosts()) engineUp.set({ model_name: host.id }, host.state === 'ready' ? 1 : 0) }
+  })
+  const engineInfo: Gauge = new Gauge({
+    name: 'drawbridge_engine_info',
+    help: 'How a model is computed, always 1',
+    labelNames: ['model_name', 'build', 'placement', 'threads', 'flash_attention'],
+    registers,
+    collect () {
+      engineInfo.reset()
+      for (const { id, info } of hosts()) {
+        if (info === null) continue
+        const { build, placement, threads, flashAttention } = info
+        engineInfo.set({ model_name: id, build, placement, threads, flash_attention: flashAttention ? 'on' : 'off' }, 1)
+      }
+    }
   })
   const engineRestarts: Counter = new Counter({
     name: 'drawbridge_engine_restarts_total',

@@ -1,6 +1,8 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -79,6 +81,50 @@ describe('drawbridge bench, against a server whose times are known', () => {
     expect(stdout).toContain('All 4 requests failed')
   })
 
+  it.each(['stdout', 'stderr'] as const)('keeps its exit code when nobody reads %s', async (output) => {
+    await using server = await ScriptedServer.start((number) => ({ ...quick, ...(number < 2 ? {} : { fault: 'http 500' }) }))
+    const child = spawn(process.execPath, [mainFile, 'bench', server.url, '--requests', '4', '--warmup', '0', '--json', fileIn(`no-${output}.json`)], { stdio: ['ignore', 'pipe', 'pipe'] })
+    child.stdout.resume()
+    child.stderr.resume()
+    child[output].destroy()
+    expect(await once(child, 'close')).toEqual([1, null])
+    expect(JSON.parse(readFileSync(fileIn(`no-${output}.json`), 'utf8'))).toMatchObject({ failed: 4 })
+  })
+
+  it('says what kept it from finding out what a server can do', async () => {
+    await using server = await ScriptedServer.start((number) => ({ ...quick, ...(number < 2 ? {} : { fault: 'too many requests' }) }))
+    const { code, stdout } = await bench(server.url, '--rate', 'auto', '--requests', '20', '--warmup', '0')
+    expect(code).toBe(1)
+    expect(stdout).toContain('20 × http 429 queue_full')
+    expect(stdout).toContain('All 20 requests failed, each with http 429 queue_full')
+  })
+
+  it('writes no key into reports, nor what would move the cursor', async () => {
+    const answer = JSON.stringify({ choices: [{ message: { content: 'x' }, finish_reason: 'stop' }], usage: { prompt_tokens: 9, completion_tokens: 1 } })
+    let asked = 0
+    const server = createServer((request, response) => {
+      request.resume()
+      if (request.method === 'GET') return response.end(JSON.stringify({ data: [{ id: 'm\u009b2J\nnew' }] }))
+      if (request.headers.authorization !== 'Bearer sk-good-key' || ++asked > 2) {
+        response.statusCode = 401
+        return response.end(JSON.stringify({ error: { message: `No: ${request.headers.authorization}, ${request.url}`, code: 'bad\u009bkey\nsk-good-key' } }))
+      }
+      return response.end(answer)
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1?token=query-key`
+    const refused = await bench(url, '--api-key', 'sk-bad-key', '--no-stream')
+    expect(refused.code).toBe(1)
+    expect(refused.stderr).toMatch(/^drawbridge: http:\S+\/v1\?token=… does not answer with model m\ufffd2J new: http 401 bad\ufffdkey sk-good-key: No: Bearer …, \/v1\/chat\/completions\?token=…\n$/)
+    const { stdout } = await bench(url, '--api-key', 'sk-good-key', '--no-stream', '--requests', '2', '--warmup', '0', '--json', fileIn('secret.json'), '--html', fileIn('secret.html'))
+    expect(stdout).toContain('2 × http 401 bad\ufffdkey …: No: Bearer …')
+    for (const text of [stdout, readFileSync(fileIn('secret.json'), 'utf8'), readFileSync(fileIn('secret.html'), 'utf8')]) {
+      expect(text).not.toMatch(/query-key|sk-good|\u009b|m\ufffd2J\s*\nnew/)
+      expect(text).toContain('token=…')
+    }
+    server.close()
+  })
+
   it('says so when the server tells no usage', async () => {
     await using server = await ScriptedServer.start(() => ({ ...quick, fault: 'no usage' }))
     const run = await benchJson(server.url, '--requests', '3', '--warmup', '0')
@@ -112,13 +158,30 @@ describe('drawbridge bench, against a server whose times are known', () => {
     expect(readFileSync(fileIn('run.json'), 'utf8')).not.toContain('key-a')
   })
 
+  it('exits with 130 when it is interrupted before anything was measured', async () => {
+    let arrived = 0
+    await using server = await ScriptedServer.start(() => {
+      arrived++
+      return { ...quick, fault: 'stall' }
+    })
+    const child = spawn(process.execPath, [mainFile, 'bench', server.url], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let stderr = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
+    child.stdout.resume()
+    const closed = once(child, 'close')
+    await waitUntil(() => arrived > 0)
+    child.kill('SIGINT')
+    expect(await closed).toEqual([130, null])
+    expect(stderr).toBe('drawbridge: Interrupted before anything was measured\n')
+  })
+
   it('reports what there is when it is interrupted', async () => {
     let arrived = 0
     await using server = await ScriptedServer.start(() => {
       arrived++
       return quick
     })
-    const child = spawn(process.execPath, [mainFile, 'bench', server.url, '--requests', '100000', '--warmup', '0'], { stdio: ['ignore', 'pipe', 'ignore'] })
+    const child = spawn(process.execPath, [mainFile, 'bench', server.url, '--requests', '100000', '--warmup', '0', '--json', fileIn('interrupted.json')], { stdio: ['ignore', 'pipe', 'ignore'] })
     let stdout = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text })
     const closed = once(child, 'close')
@@ -126,6 +189,8 @@ describe('drawbridge bench, against a server whose times are known', () => {
     child.kill('SIGINT')
     expect(await closed).toEqual([130, null])
     expect(stdout).toMatch(/requests +\d+ completed, 0 failed/)
+    expect(stdout).toContain('Warning: This run was interrupted')
+    expect(JSON.parse(readFileSync(fileIn('interrupted.json'), 'utf8'))).toHaveProperty('drawbridge.was_interrupted', true)
   })
 })
 
@@ -180,6 +245,7 @@ describe('drawbridge bench, against the fake engine', () => {
     [['--api-key', 'sk-…'], /--api-key \(or OPENAI_API_KEY\) has U\+2026 as its 4\. character/],
     [['--model', 'nope'], /does not answer with model nope: http 404 model_not_found/],
     [['--json', '/nowhere/x.json'], /--json \/nowhere\/x\.json cannot be written/],
+    [['--html', folder], /--html .* cannot be written: it is a folder/],
     [['--compare', '/nowhere.json', '/nowhere.json'], /The report \/nowhere\.json cannot be read/],
     [['--requests', 'many'], /--requests is "many", but must be a whole number/]
   ])('refuses %j in one line', async (flags, message) => {

@@ -45,6 +45,16 @@ describe('commands that only print', () => {
     expect(await run(['help'])).toEqual(help)
   })
 
+  it('build-native --help tells what it does, and what it does not know is refused', async () => {
+    const help = await run(['build-native', '--help'])
+    expect(help).toMatchObject({ code: 0, stderr: '' })
+    expect(help.stdout).toContain('--gpu KIND')
+    expect(await run(['build-native', '--gpu', 'abacus'])).toEqual({
+      code: 1, stdout: '', stderr: 'drawbridge: --gpu is "abacus", but must be off, cuda, vulkan or metal (drawbridge build-native --help explains)\n'
+    })
+    expect(await run(['build-native'], { PATH: '/nonexistent' })).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('llama.cpp cannot be built here. git is not installed') })
+  })
+
   it('--version is the version of the package', async () => {
     const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
     expect(await run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })

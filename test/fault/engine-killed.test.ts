@@ -2,6 +2,22 @@ import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { childrenOf, isReady, type ServerProcess, startServer, waitUntil } from '../support/server-process.ts'
 
+it('a process that replaces another computes as that did, and measures nothing', async () => {
+  // Nothing can be remembered where the folder would be below a file.
+  await using server = await startServer(['--slots', '2', '--context-size', '512', '--calibrate', 'auto', '--log-level', 'info'], { XDG_CACHE_HOME: '/dev/null' })
+  const infoOf = async (): Promise<string | undefined> =>
+    (await (await fetch(`${server.origin}/metrics`)).text()).split('\n').find((line) => line.startsWith('drawbridge_engine_info{'))
+  const before = await infoOf()
+  expect(before).toContain('build="node-llama-cpp')
+  const [engine] = await childrenOf(server.pid)
+  if (engine === undefined) throw new Error('The server has no engine process')
+  process.kill(engine, 'SIGKILL')
+  await waitUntil(async () => !await isReady(server.origin), '/ready saying no')
+  await waitUntil(async () => await isReady(server.origin), '/ready saying yes again')
+  expect(await infoOf()).toBe(before)
+  expect(server.output().match(/"msg":"(not )?calibrated/g)).toHaveLength(1)
+})
+
 describe('the engine process is killed under a running server', () => {
   let server: ServerProcess
   let client: OpenAI

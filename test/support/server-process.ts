@@ -36,15 +36,16 @@ export const neutralEnvironment = (): NodeJS.ProcessEnv =>
   Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DRAWBRIDGE_')))
 
 /**
- * Starts the built server and waits until `/ready` says yes.
+ * Starts the built server and waits until `/ready` says yes. It measures nothing at its start unless the flags ask for it.
  * @param logFile what its standard output is; kept in `output` when there is none.
+ * @param main the main module, when it is another copy's than this one's.
  */
 export async function startServer (
-  flags: readonly string[] = [], env: NodeJS.ProcessEnv = {}, logFile: string | null = null
+  flags: readonly string[] = [], env: NodeJS.ProcessEnv = {}, logFile: string | null = null, main = mainFile
 ): Promise<ServerProcess> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await startServerOn(await freePort(), flags, env, logFile)
+      return await startServerOn(await freePort(), flags, env, logFile, main)
     } catch (error) {
       // A port that was free a moment ago may be another program's by now.
       if (attempt === 5 || !String(error).includes('another program listens there already')) throw error
@@ -52,10 +53,12 @@ export async function startServer (
   }
 }
 
+const quickStart = (flags: readonly string[]): readonly string[] => flags.includes('--calibrate') ? [] : ['--calibrate', 'off']
+
 async function startServerOn (
-  port: number, flags: readonly string[], env: NodeJS.ProcessEnv, logFile: string | null
+  port: number, flags: readonly string[], env: NodeJS.ProcessEnv, logFile: string | null, main: string
 ): Promise<ServerProcess> {
-  const child = spawn(process.execPath, [mainFile, 'serve', '--port', String(port), '--log-format', 'json', ...flags], {
+  const child = spawn(process.execPath, [main, 'serve', '--port', String(port), '--log-format', 'json', ...quickStart(flags), ...flags], {
     stdio: ['ignore', logFile === null ? 'pipe' : openSync(logFile, 'w'), 'pipe'],
     env: { ...neutralEnvironment(), ...env }
   })
@@ -122,8 +125,8 @@ export async function waitUntil (
 }
 
 /** The sum of a metric's samples whose labels include the given ones; 0 when there are none. */
-export async function metric (origin: string, name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
-  const text = await (await fetch(`${origin}/metrics`)).text()
+export async function metric (origin: string, name: string, labels: Readonly<Record<string, string>> = {}, apiKey = ''): Promise<number> {
+  const text = await (await fetch(`${origin}/metrics`, apiKey === '' ? {} : { headers: { 'x-api-key': apiKey } })).text()
   let sum = 0
   for (const line of text.split('\n')) {
     const match = /^([A-Za-z_:][\w:]*)(?:\{(.*)\})? (\S+)$/.exec(line)

@@ -11,7 +11,7 @@ const stallMs = 1000
 
 /** What of a run is known before it begins, and what was watched beside its requests. */
 export interface RunFacts extends Pick<BenchDetails,
-  'server' | 'url' | 'repetition' | 'load' | 'workload' | 'seed' | 'text_seed' | 'asks_anew' | 'is_streaming' | 'objectives' | 'generator' | 'server_metrics'> {
+  'server' | 'url' | 'repetition' | 'load' | 'workload' | 'seed' | 'text_seed' | 'asks_anew' | 'template_tokens' | 'was_interrupted' | 'never_sent' | 'cut_short' | 'is_streaming' | 'objectives' | 'generator' | 'server_metrics'> {
   /** UTC. */
   readonly date: Date
   readonly endpoint: 'chat' | 'completions'
@@ -22,16 +22,16 @@ export interface RunFacts extends Pick<BenchDetails,
   readonly maxConcurrency: number | null
   readonly maxRunning: number
   readonly lastSentAt: number
-  readonly models: readonly Weighted[]
+  readonly models: readonly string[]
   /** Empty without tenants. */
-  readonly tenants: readonly Weighted[]
+  readonly tenants: readonly TenantFacts[]
   readonly keepsTexts: boolean
 }
 
-export interface Weighted {
+export interface TenantFacts {
   readonly name: string
-  /** The weights of all sum to 1. */
-  readonly weight: number
+  /** How many users of a closed loop are its own; null in open loops, where each request is somebody's by chance. */
+  readonly users: number | null
 }
 
 /** Makes the result of a run out of its requests. Latencies are of completed requests alone; failed ones are counted and shown. */
@@ -48,12 +48,14 @@ export function summarizeRun (records: readonly RequestRecord[], facts: RunFacts
   const latencies = latenciesOf(completed)
   const gaps = records.flatMap(itlsOf)
   const timeline = records.length === 0 ? [] : timelineOf(records, startMs, endMs)
-  const shares = (weighted: readonly Weighted[], nameOf: (record: RequestRecord) => string | null): readonly Share[] => weighted.map((item) =>
-    shareOf(item, records.filter((record) => nameOf(record) === item.name), seconds, objectives))
-  const perModel = shares(facts.models, ({ model }) => model)
-  const perTenant = shares(facts.tenants, ({ tenant }) => tenant)
-  const kinds = [...new Set(records.map(({ kind }) => kind))].sort()
-  const perKind = shares(kinds.map((name) => ({ name, weight: 1 / kinds.length })), ({ kind }) => kind)
+  const share = (name: string, nameOf: (record: RequestRecord) => string | null, weight?: number): Share => {
+    const own = records.filter((record) => nameOf(record) === name)
+    return shareOf(name, weight ?? own.length / Math.max(1, records.length), own, seconds, objectives)
+  }
+  const users = facts.tenants.every((tenant) => tenant.users !== null) ? sum(facts.tenants.map((tenant) => tenant.users ?? 0)) : null
+  const perModel = facts.models.map((name) => share(name, ({ model }) => model))
+  const perTenant = facts.tenants.map(({ name, users: own }) => share(name, ({ tenant }) => tenant, users === null ? undefined : (own ?? 0) / users))
+  const perKind = [...new Set(records.map(({ kind }) => kind))].sort().map((name) => share(name, ({ kind }) => kind))
 
   return {
     date: facts.date.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-'),
@@ -80,11 +82,12 @@ export function summarizeRun (records: readonly RequestRecord[], facts: RunFacts
     ...vllmStatistics(latencies),
     input_lens: records.map((record) => record.inputTokens ?? 0),
     output_lens: records.map((record) => record.outputTokens ?? 0),
-    ttfts: records.map((record) => (ttftOf(record) ?? 0) / 1000),
-    itls: records.map((record) => itlsOf(record).map((gap) => gap / 1000)),
-    latencies: records.map((record) => e2elOf(record) / 1000),
-    start_times: records.map(({ sentAt }) => sentAt / 1000),
-    queue_times: records.map(({ scheduledAt, sentAt }) => (sentAt - scheduledAt) / 1000),
+    ttfts: records.map((record) => secondsOf(ttftOf(record) ?? 0)),
+    itls: records.map((record) => itlsOf(record).map(secondsOf)),
+    latencies: records.map((record) => secondsOf(e2elOf(record))),
+    start_times: records.map(({ sentAt }) => secondsOf(sentAt)),
+    // Of the rounded moments, so that these can be got back.
+    queue_times: records.map(({ scheduledAt, sentAt }) => (microsecondsOf(sentAt) - microsecondsOf(scheduledAt)) / 1e6),
     generated_texts: facts.keepsTexts ? records.map(({ text }) => text) : [],
     errors: records.map(({ failure }) => failure === null ? '' : `${failure.kind}: ${failure.message}`),
     drawbridge: {
@@ -96,6 +99,10 @@ export function summarizeRun (records: readonly RequestRecord[], facts: RunFacts
       seed: facts.seed,
       text_seed: facts.text_seed,
       asks_anew: facts.asks_anew,
+      template_tokens: facts.template_tokens,
+      was_interrupted: facts.was_interrupted,
+      never_sent: facts.never_sent,
+      cut_short: facts.cut_short,
       is_streaming: facts.is_streaming,
       objectives,
       good_share: good === null ? null : records.length === 0 ? 0 : good / records.length,
@@ -108,13 +115,17 @@ export function summarizeRun (records: readonly RequestRecord[], facts: RunFacts
       per_model: perModel,
       per_tenant: perTenant,
       per_kind: perKind,
-      fairness: { models: fairnessOf(perModel), tenants: fairnessOf(perTenant) },
+      fairness: { models: fairnessOf(perModel, false), tenants: fairnessOf(perTenant, users !== null) },
       timeline,
       generator: facts.generator,
       server_metrics: facts.server_metrics
     }
   }
 }
+
+/** To the microsecond: more digits say nothing, and make files twice as large. */
+const microsecondsOf = (ms: number): number => Math.round(ms * 1000)
+const secondsOf = (ms: number): number => microsecondsOf(ms) / 1e6
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
 
@@ -130,7 +141,7 @@ function latenciesOf (completed: readonly RequestRecord[]): Latencies {
   }
 }
 
-function shareOf ({ name, weight }: Weighted, records: readonly RequestRecord[], seconds: number, objectives: Objectives): Share {
+function shareOf (name: string, weight: number, records: readonly RequestRecord[], seconds: number, objectives: Objectives): Share {
   const completed = records.filter(hasCompleted)
   const outputTokens = sum(completed.map((record) => record.outputTokens ?? 0))
   return {

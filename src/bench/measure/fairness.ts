@@ -11,11 +11,16 @@ export function jainIndex (values: readonly number[]): number | null {
   return squares === 0 ? null : sum * sum / (values.length * squares)
 }
 
-/** Between models, or tenants. */
-export function fairnessOf (shares: readonly Share[]): Fairness {
-  const answered = shares.filter(({ latencies }) => latencies.ttft.count > 0)
+/**
+ * Between models, or tenants: those that sent anything.
+ * @param haveUsers whether each has users of its own, in proportion to its weight.
+ */
+export function fairnessOf (shares: readonly Share[], haveUsers: boolean): Fairness {
+  const asking = shares.filter(({ requests }) => requests > 0)
+  const answered = asking.filter(({ latencies }) => latencies.ttft.count > 0)
   return {
-    output_tokens: jainIndex(shares.map((share) => share.output_tokens / share.weight)),
+    output_tokens: haveUsers ? jainIndex(asking.map((share) => share.output_tokens / share.weight)) : null,
+    completed: jainIndex(asking.map((share) => share.completed / share.requests)),
     ttft: jainIndex(answered.map(({ latencies }) => latencies.ttft.mean))
   }
 }

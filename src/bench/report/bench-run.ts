@@ -38,7 +38,7 @@ export interface Share {
   readonly output_tokens: number
   /** Output tokens of completed requests per second of the run. */
   readonly output_throughput: number
-  /** How much load it was meant to have, as a share of all (0 to 1); equal shares where nothing was asked for. */
+  /** The share of the load that it had (0 to 1): of the users, where tenants have users of their own; else of the requests. */
   readonly weight: number
   /** Requests that met all objectives, per second; null without objectives. */
   readonly goodput: number | null
@@ -46,11 +46,16 @@ export interface Share {
 }
 
 /**
- * Jain's index, 1 when all have the same and 1/n when one has everything: of the output tokens that each got per unit
- * of its weight, and of the mean TTFT that each saw. Null with fewer than two to compare.
+ * Jain's index, 1 when all have the same and 1/n when one has everything. Null with fewer than two to compare. How many requests each
+ * one sends is the bench's own draw, so nothing is taken of sums but where each has users of its own, who ask as soon as they are
+ * answered.
  */
 export interface Fairness {
+  /** Of the output tokens that each got per user; null where they have no users of their own: in open loops, and between models. */
   readonly output_tokens: number | null
+  /** Of the share of its requests that each got completed. */
+  readonly completed: number | null
+  /** Of the mean TTFT that each saw. */
   readonly ttft: number | null
 }
 
@@ -108,6 +113,14 @@ export interface BenchDetails {
   readonly text_seed: number
   /** Whether no prompt begins like another, so that cached tokens mean that the server was asked the same before. */
   readonly asks_anew: boolean
+  /** Tokens that the chat template adds to each prompt, about: a server may know these from the prompt before. */
+  readonly template_tokens: number
+  /** Whether somebody ended it before its limit: requests under way then are in no figure. */
+  readonly was_interrupted: boolean
+  /** Conversations of an open loop that were due within the run's duration, but not begun by its end. */
+  readonly never_sent: number
+  /** Conversations that the run's limit ended before their last request. */
+  readonly cut_short: number
   readonly is_streaming: boolean
   /** Objectives in ms, by latency. */
   readonly objectives: Readonly<Partial<Record<LatencyName, number>>>
@@ -177,13 +190,19 @@ export interface BenchRun extends VllmStatistics {
   readonly drawbridge: BenchDetails
 }
 
+/** What a server does more of the more it can take. */
+export type ThroughputMeasure = 'output_throughput' | 'request_throughput'
+
 /** Where the load saturates the server. */
 export interface Saturation {
   /** What was varied. */
   readonly axis: 'concurrency' | 'rate'
-  /** The first value beyond which nothing is gained. Null when the sweep did not reach it. */
+  /** The first value beyond which nothing is gained. Null when the sweep did not reach it, and when nothing was answered. */
   readonly at: number | null
-  readonly best_output_throughput: number
+  /** By what loads were compared: requests where the server does not tell the usage of all. */
+  readonly measure: ThroughputMeasure
+  /** The most that it did, by that measure. */
+  readonly best: number
   readonly explanation: string
 }
 
@@ -204,6 +223,8 @@ export interface Ratio {
 export interface Comparison {
   readonly a: string
   readonly b: string
+  /** What else differs between the two than the server, in sentences. */
+  readonly differences: readonly string[]
   /** Per value of the sweep; one entry for runs without a sweep. */
   readonly loads: readonly { readonly description: string, readonly ratios: readonly Ratio[] }[]
 }

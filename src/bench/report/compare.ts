@@ -22,19 +22,22 @@ const measures: readonly Measure[] = [
 
 /**
  * Ratios of two servers' runs, b / a. Runs are paired by load and repetition, so that what happened to the machine meanwhile
- * fell on both; measures that a run lacks, or that are 0 in `a`, are left out.
+ * fell on both; measures that a run lacks, or that are 0 in `a`, are left out, and so are interrupted runs.
  */
 export function compareRuns (a: readonly BenchRun[], b: readonly BenchRun[]): Comparison {
   const descriptions = [...new Set(a.map(({ drawbridge }) => drawbridge.load.description))]
   const loads = descriptions.map((description) => {
     const runsOf = (runs: readonly BenchRun[]): readonly BenchRun[] => runs
-      .filter(({ drawbridge }) => drawbridge.load.description === description)
+      .filter(({ drawbridge }) => drawbridge.load.description === description && !drawbridge.was_interrupted)
       .toSorted((first, second) => first.drawbridge.repetition - second.drawbridge.repetition)
-    const runsOfB = runsOf(b)
-    const pairs = runsOf(a).flatMap((run, index) => runsOfB[index] === undefined ? [] : [[run, runsOfB[index]] as const])
+    const runsOfB = [...runsOf(b)]
+    const pairs = runsOf(a).flatMap((run) => {
+      const index = runsOfB.findIndex(({ drawbridge }) => drawbridge.repetition === run.drawbridge.repetition)
+      return index === -1 ? [] : runsOfB.splice(index, 1).map((other) => [run, other] as const)
+    })
     return { description, ratios: measures.flatMap((measure) => ratioOf(measure, pairs)) }
   })
-  return { a: nameOf(a), b: nameOf(b), loads: loads.filter(({ ratios }) => ratios.length > 0) }
+  return { a: nameOf(a), b: nameOf(b), differences: [], loads: loads.filter(({ ratios }) => ratios.length > 0) }
 }
 
 const nameOf = (runs: readonly BenchRun[]): string => runs[0]?.drawbridge.server ?? ''

@@ -36,7 +36,8 @@ export const definitions: readonly { readonly name: string, readonly text: strin
   {
     name: 'Jain’s index',
     text: '(Σx)² / (n·Σx²): 1 when all n have the same, 1/n when one has everything. ' +
-      'It is taken of output tokens per unit of weight, and of mean TTFT.'
+      'It is taken of the share of its requests that each got completed, of mean TTFT and, where tenants have users of ' +
+      'their own (a closed loop), of output tokens per user.'
   },
   {
     name: 'Ratio',

@@ -1,7 +1,7 @@
-import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { accessSync, closeSync, constants, existsSync, openSync, statSync, unlinkSync, writeSync } from 'node:fs'
 import { StartupError } from '../../domain/startup-error.ts'
-import type { BenchReport, BenchRun } from './bench-run.ts'
+import type { BenchReport } from './bench-run.ts'
+import { jsonParts } from './json-parts.ts'
 
 /**
  * Writes a report. One run is a flat object, as `vllm bench serve` writes it, with the rest of the report added; several are a
@@ -11,44 +11,52 @@ import type { BenchReport, BenchRun } from './bench-run.ts'
 export function writeJson (file: string, report: BenchReport): void {
   const [only] = report.runs
   const { runs, ...rest } = report
-  writeText('--json', file, `${JSON.stringify(runs.length === 1 ? { ...only, ...rest } : report)}\n`)
+  writeParts('--json', file, jsonParts(runs.length === 1 ? { ...only, ...rest } : report))
 }
 
 /**
- * Finds out before a long benchmark that its results could not be kept.
+ * Finds out before a long benchmark that its results could not be kept. A file that was not there is not there afterwards.
  * @throws StartupError that names the flag.
  */
 export function checkWritable (flag: string, file: string | null): void {
   if (file === null) return
   try {
-    accessSync(existsSync(file) ? file : dirname(file), constants.W_OK)
+    if (!existsSync(file)) {
+      closeSync(openSync(file, 'wx'))
+      unlinkSync(file)
+    } else if (statSync(file).isDirectory()) {
+      throw new Error('it is a folder')
+    } else {
+      accessSync(file, constants.W_OK)
+    }
   } catch (error) {
-    throw new StartupError(`${flag} ${file} cannot be written: ${(error as Error).message}`, { cause: error })
+    throw notWritable(flag, file, error)
   }
 }
 
 /** @throws StartupError that names the flag. */
 export function writeText (flag: string, file: string, text: string): void {
+  writeParts(flag, file, [text])
+}
+
+function writeParts (flag: string, file: string, parts: Iterable<string>): void {
   try {
-    writeFileSync(file, text)
+    const descriptor = openSync(file, 'w')
+    try {
+      for (const part of parts) writeAll(descriptor, Buffer.from(part))
+    } finally {
+      closeSync(descriptor)
+    }
   } catch (error) {
-    throw new StartupError(`${flag} ${file} cannot be written: ${(error as Error).message}`, { cause: error })
+    throw notWritable(flag, file, error)
   }
 }
 
-/**
- * Reads what `writeJson` wrote.
- * @throws StartupError when it is something else.
- */
-export function readJson (file: string): BenchReport {
-  let value: Partial<BenchReport> | null
-  try {
-    value = JSON.parse(readFileSync(file, 'utf8')) as Partial<BenchReport> | null
-  } catch (error) {
-    throw new StartupError(`The report ${file} cannot be read: ${(error as Error).message}`, { cause: error })
-  }
-  if (value?.drawbridge_bench !== 1) throw new StartupError(`${file} is no report of drawbridge bench (--json writes them)`)
-  if (Array.isArray(value.runs)) return value as BenchReport
-  const { drawbridge_bench: version, command = '', machine, saturation = [], comparison = null, ...run } = value as BenchReport & BenchRun
-  return { drawbridge_bench: version, command, machine, saturation, comparison, runs: [run] }
+/** A pipe may take less than it is given. */
+function writeAll (descriptor: number, bytes: Buffer): void {
+  for (let start = 0; start < bytes.length;) start += writeSync(descriptor, bytes, start)
+}
+
+function notWritable (flag: string, file: string, error: unknown): StartupError {
+  return new StartupError(`${flag} ${file} cannot be written: ${(error as Error).message}`, { cause: error })
 }

@@ -1,10 +1,11 @@
 import { medianOf } from '../measure/spread.ts'
-import type { BenchRun, Saturation } from './bench-run.ts'
+import type { BenchReport, BenchRun, Saturation, ThroughputMeasure } from './bench-run.ts'
+import { throughputMeasure, throughputUnits } from './throughput.ts'
 
 /** One value of a sweep, as medians over its repetitions. */
 interface Point {
   readonly value: number
-  readonly outputThroughput: number
+  readonly throughput: number
   /** Requests per second by which those under way grew while requests came. */
   readonly backlogGrowth: number
   readonly failedShare: number
@@ -16,40 +17,49 @@ const sameAsBest = 0.95
 const tolerableGrowth = 0.05
 const tolerableFailures = 0.01
 
+/** Of each server that had a sweep. */
+export function saturationsOf (runs: readonly BenchRun[]): BenchReport['saturation'] {
+  const servers = [...new Set(runs.map(({ drawbridge }) => drawbridge.server))]
+  return servers.flatMap((server) => {
+    const own = runs.filter(({ drawbridge }) => drawbridge.server === server)
+    const found = findSaturation(own, own.some(({ drawbridge }) => drawbridge.load.type === 'open') ? 'rate' : 'concurrency')
+    return found === null ? [] : [{ server, ...found }]
+  })
+}
+
 /**
  * Finds where more load gains nothing.
- * @param runs of one server, over at least two values of `axis`; null for fewer.
+ * @param runs of one server, over at least two values of `axis`; null for fewer. Interrupted ones do not count.
  */
 export function findSaturation (runs: readonly BenchRun[], axis: Saturation['axis']): Saturation | null {
-  const points = pointsOf(runs, axis)
+  const whole = runs.filter(({ drawbridge }) => !drawbridge.was_interrupted)
+  const measure = throughputMeasure(whole)
+  const points = pointsOf(whole, axis, measure)
   if (points.length < 2) return null
-  const best = Math.max(...points.map(({ outputThroughput }) => outputThroughput))
-  return axis === 'concurrency' ? byConcurrency(points, best) : byRate(points, best)
+  const best = Math.max(...points.map(({ throughput }) => throughput))
+  if (best === 0) return { axis, at: null, measure, best, explanation: `Nothing was answered at any ${axis}` }
+  return { axis, measure, best, ...(axis === 'concurrency' ? byConcurrency(points, best, throughputUnits[measure]) : byRate(points)) }
 }
 
 /** The least concurrency that gets (nearly) the best throughput; unless that is still the last one tried. */
-function byConcurrency (points: readonly Point[], best: number): Saturation {
-  const knee = points.find(({ outputThroughput }) => outputThroughput >= best * sameAsBest)
+function byConcurrency (points: readonly Point[], best: number, unit: string): Pick<Saturation, 'at' | 'explanation'> {
+  const knee = points.find(({ throughput }) => throughput >= best * sameAsBest)
   const isLast = knee === undefined || knee === points.at(-1)
   return {
-    axis: 'concurrency',
     at: isLast ? null : knee.value,
-    best_output_throughput: best,
     explanation: isLast
       ? `Throughput still grew at concurrency ${points.at(-1)?.value}; try more`
-      : `From concurrency ${knee.value} on, more gains less than ${Math.round((1 - sameAsBest) * 100)} % of output tokens/s and only waits`
+      : `From concurrency ${knee.value} on, more gains less than ${Math.round((1 - sameAsBest) * 100)} % of ${unit} and only waits`
   }
 }
 
 /** The rate from which on the server keeps up with none. */
-function byRate (points: readonly Point[], best: number): Saturation {
+function byRate (points: readonly Point[]): Pick<Saturation, 'at' | 'explanation'> {
   const lastKept = points.findLastIndex(({ value, backlogGrowth, failedShare }) => backlogGrowth <= value * tolerableGrowth && failedShare <= tolerableFailures)
   const behind = points[lastKept + 1]
   const before = points[lastKept]
   return {
-    axis: 'rate',
     at: behind?.value ?? null,
-    best_output_throughput: best,
     explanation: behind === undefined
       ? `The server kept up with every rate, up to ${before?.value}/s; try more`
       : `The server falls behind from ${behind.value}/s on (the backlog grew by ${behind.backlogGrowth.toPrecision(2)}/s, ` +
@@ -57,7 +67,7 @@ function byRate (points: readonly Point[], best: number): Saturation {
   }
 }
 
-function pointsOf (runs: readonly BenchRun[], axis: Saturation['axis']): readonly Point[] {
+function pointsOf (runs: readonly BenchRun[], axis: Saturation['axis'], measure: ThroughputMeasure): readonly Point[] {
   const valueOf = (run: BenchRun): number | null => axis === 'concurrency' ? run.max_concurrency : run.request_rate === 'inf' ? null : run.request_rate
   const values = [...new Set(runs.map(valueOf))].filter((value) => value !== null).toSorted((a, b) => a - b)
   return values.map((value) => {
@@ -65,7 +75,7 @@ function pointsOf (runs: readonly BenchRun[], axis: Saturation['axis']): readonl
     const median = (of: (run: BenchRun) => number): number => medianOf(own.map(of))
     return {
       value,
-      outputThroughput: median((run) => run.output_throughput),
+      throughput: median((run) => run[measure]),
       backlogGrowth: median(backlogGrowthOf),
       failedShare: median((run) => run.num_prompts === 0 ? 0 : run.failed / run.num_prompts)
     }

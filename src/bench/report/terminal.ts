@@ -1,6 +1,7 @@
-import { latencyNames, type BenchReport, type BenchRun, type Comparison, type Share } from './bench-run.ts'
+import { latencyNames, type BenchReport, type BenchRun, type Comparison, type Fairness, type Share } from './bench-run.ts'
+import { fairnessTexts } from './fairness-texts.ts'
 import { formatNumber, formatTable } from './table.ts'
-import { betterOf, suspiciousCacheShare } from './verdict.ts'
+import { betterOf, suspiciousCacheShare, unaskedWarnings, unsentWarnings } from './verdict.ts'
 
 /** What is printed when a benchmark has ended. */
 export function terminalReport ({ runs, saturation, comparison }: BenchReport): string {
@@ -23,7 +24,8 @@ function describeRun (run: BenchRun): string[] {
     ['requests/s', formatNumber(run.request_throughput)],
     ['output tokens/s', `${formatNumber(run.output_throughput)}${steady === null ? '' : `; ${formatNumber(steady.output_throughput)} without the slopes at both ends`}`],
     ['tokens', `${run.total_input_tokens} in (${details.cached_tokens} of them cached), ${run.total_output_tokens} out`],
-    ['under way at once', `${run.max_concurrent_requests} at most`]
+    ['under way at once', `${run.max_concurrent_requests} at most`],
+    ...(details.cut_short === 0 ? [] : [['conversations', `${details.cut_short} ended by the run's limit before their last request`] as const])
   ]
   if (run.request_goodput !== null) {
     const objectives = Object.entries(details.objectives).map(([name, limit]) => `${name} ${limit} ms`).join(', ')
@@ -48,7 +50,8 @@ function describeRun (run: BenchRun): string[] {
   ]
 }
 
-const heading = ({ model_id: model, drawbridge: { server, load, workload } }: BenchRun): string => `${server} · ${model} · ${load.description} · ${workload}`
+const heading = ({ model_id: model, drawbridge: { server, load, workload, was_interrupted: wasInterrupted } }: BenchRun): string =>
+  `${server} · ${model} · ${load.description} · ${workload}${wasInterrupted ? ' · interrupted' : ''}`
 
 function describeRuns (runs: readonly BenchRun[]): string[] {
   const [first] = runs
@@ -63,7 +66,7 @@ function describeRuns (runs: readonly BenchRun[]): string[] {
     const { load, server, latencies: { ttft, tpot, itl, e2el }, generator } = run.drawbridge
     const ms = (value: number, count: number): string => count === 0 ? '-' : formatNumber(value)
     return [
-      load.description, ...(servers.size > 1 ? [server] : []), formatNumber(run.output_throughput), formatNumber(run.request_throughput),
+      `${load.description}${run.drawbridge.was_interrupted ? ' (interrupted)' : ''}`, ...(servers.size > 1 ? [server] : []), formatNumber(run.output_throughput), formatNumber(run.request_throughput),
       ms(ttft.p50, ttft.count), ms(ttft.p99, ttft.count), ms(tpot.p50, tpot.count), ms(tpot.p99, tpot.count), ms(itl.p99, itl.count),
       ms(e2el.p50, e2el.count), ms(e2el.p99, e2el.count),
       ...(hasGoodput ? [`${formatNumber((run.drawbridge.good_share ?? 0) * 100)} %`] : []), String(run.failed), `${generator.cores.toFixed(2)} cores`
@@ -80,13 +83,18 @@ function describeRuns (runs: readonly BenchRun[]): string[] {
 }
 
 function describeShares ({ drawbridge: { server, per_model: models, per_tenant: tenants, per_kind: kinds, fairness } }: BenchRun): string[] {
-  const table = (title: string, shares: readonly Share[], index: number | null): string => shares.length < 2
+  const table = (title: string, shares: readonly Share[], index: Fairness | null): string => shares.length < 2
     ? ''
     : `${formatTable([`${title} (${server})`, 'requests', 'failed', 'output tokens/s', 'TTFT p50', 'p99', 'TPOT p50', 'p99'], shares.map((share) => [
       share.name, String(share.requests), String(share.failed), formatNumber(share.output_throughput),
       ...[share.latencies.ttft, share.latencies.tpot].flatMap(({ p50, p99, count }) => [p50, p99].map((value) => count === 0 ? '-' : formatNumber(value)))
-    ]))}${index === null ? '' : `\nJain's index of output tokens per share: ${index.toFixed(3)}`}`
-  return [table('model', models, fairness.models.output_tokens), table('tenant', tenants, fairness.tenants.output_tokens), table('kind', kinds, null)]
+    ]))}${index === null ? '' : describeFairness(index)}`
+  return [table('model', models, fairness.models), table('tenant', tenants, fairness.tenants), table('kind', kinds, null)]
+}
+
+function describeFairness (fairness: Fairness): string {
+  const parts = fairnessTexts.flatMap(({ key, text }) => fairness[key] === null ? [] : [`${fairness[key].toFixed(3)} of ${text}`])
+  return parts.length === 0 ? '' : `\nJain's index: ${parts.join(', ')}`
 }
 
 function describeErrors ({ drawbridge: { errors, server, load } }: BenchRun): string {
@@ -96,19 +104,23 @@ function describeErrors ({ drawbridge: { errors, server, load } }: BenchRun): st
 
 /** What makes a run's numbers less than they seem. */
 export function warningsOf (run: BenchRun): readonly string[] {
-  const { generator, requests_without_usage: silent, stalls } = run.drawbridge
+  const { errors, generator, requests_without_usage: silent, stalls } = run.drawbridge
   const cachedShare = suspiciousCacheShare(run)
   return [
+    ...(run.drawbridge.was_interrupted ? ['This run was interrupted: requests that were under way do not count, and it is compared with none'] : []),
     ...generator.warnings,
-    ...(run.failed > 0 ? [run.completed === 0 ? `All ${run.failed} requests failed` : `${run.failed} of ${run.num_prompts} requests failed; latencies are of the others`] : []),
+    ...(run.failed > 0 ? [run.completed === 0 ? `All ${run.failed} requests failed${errors.length === 1 ? `, each with ${errors[0]?.kind}` : ''}` : `${run.failed} of ${run.num_prompts} requests failed; latencies are of the others`] : []),
     ...(silent > 0 ? [`For ${silent} requests the server told no usage; token figures and TPOT are without them`] : []),
+    ...unaskedWarnings(run),
+    ...unsentWarnings(run),
     ...(cachedShare === null ? [] : [`${Math.round(cachedShare * 100)} % of the prompt tokens were in the server's cache: it was asked the same before`]),
     ...(stalls.count > 0 ? [`${stalls.count} times a stream stood still for more than a second, once for ${formatNumber(stalls.longest_ms)} ms`] : [])
   ]
 }
 
-function describeComparison ({ a, b, loads }: Comparison): string {
-  return loads.map(({ description, ratios }) => formatTable(
+function describeComparison ({ a, b, differences, loads }: Comparison): string {
+  const warnings = differences.map((difference) => `Warning: ${difference}.`).join('\n')
+  const tables = loads.map(({ description, ratios }) => formatTable(
     [`${b} / ${a}, ${description}`, a, b, 'ratio', 'range', 'better'],
     ratios.map((ratio) => {
       const better = betterOf(ratio)
@@ -116,5 +128,6 @@ function describeComparison ({ a, b, loads }: Comparison): string {
       const cells = [ratio.measure, formatNumber(ratio.a), formatNumber(ratio.b), ratio.median.toFixed(2), range]
       return [...cells, better === null ? '' : better === 'a' ? a : b]
     })
-  )).join('\n\n')
+  ))
+  return [...tables, warnings].filter((part) => part !== '').join('\n\n')
 }

@@ -44,6 +44,9 @@ export function createFakeEngine (options: FakeEngineOptions = {}): FakeEngine {
   return new HashEngine(options)
 }
 
+/** What a saved token would take of a very small model. */
+const bytesPerToken = 1024
+
 class HashEngine implements FakeEngine {
   readonly info: EngineInfo
   readonly tokenizer: Tokenizer
@@ -72,6 +75,7 @@ class HashEngine implements FakeEngine {
       contextSize,
       maxStepTokens,
       threads,
+      flashAttention: false,
       endTokens: [vocabulary.control['<|im_end|>'], vocabulary.control['<|endoftext|>']]
     }
     this.#checker = new PlanChecker({
@@ -139,6 +143,16 @@ class HashEngine implements FakeEngine {
   }
 
   #compute (work: SlotWork, fault: Fault | null): WorkOutcome {
+    const outcome = this.#draw(work, fault)
+    if (!('token' in outcome)) return outcome
+    return {
+      ...outcome,
+      ...(work.park === undefined ? {} : { parked: { bytes: this.#checker.parkedLength(work.park) * bytesPerToken, durationMs: 0 } }),
+      ...(work.restore === undefined ? {} : { restoredInMs: 0 })
+    }
+  }
+
+  #draw (work: SlotWork, fault: Fault | null): WorkOutcome {
     const { slot, sample } = work
     if (fault?.kind === 'fail') {
       this.#checker.forget(slot)

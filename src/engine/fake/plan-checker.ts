@@ -1,7 +1,7 @@
 import type { AdapterSetKey } from '../../domain/adapter-set.ts'
 import type { AdapterRef } from '../../domain/adapter-set.ts'
 import { ServerError } from '../../domain/errors.ts'
-import type { LaneId, SequenceId, SlotId, Token } from '../../domain/ids.ts'
+import type { LaneId, ParkId, SequenceId, SlotId, Token } from '../../domain/ids.ts'
 import type { SlotWork, StepPlan } from '../../scheduler/plan.ts'
 import { SlotCache } from './slot-cache.ts'
 
@@ -57,6 +57,8 @@ export class PlanChecker {
   #releasedBefore = new Set<SequenceId>()
   readonly #running = new Map<LaneId, StepPlan>()
   readonly #lastPlanIds = new Map<LaneId, number>()
+  readonly #parked = new Map<ParkId, { readonly cache: SlotCache, readonly savedBy: StepPlan }>()
+  #lastParkId = 0
 
   constructor (limits: PlanLimits) {
     this.#limits = limits
@@ -67,6 +69,9 @@ export class PlanChecker {
 
   /** What a slot holds. */
   cache (slot: SlotId): SlotCache { return this.#caches[slot]! }
+
+  /** Tokens in a saved cache. */
+  parkedLength (id: ParkId): number { return this.#parked.get(id)?.cache.length ?? 0 }
 
   /** Sequences that were used and not yet released. */
   get liveSequences (): number { return this.#sequences.size }
@@ -85,10 +90,16 @@ export class PlanChecker {
     }
     this.#checkUniqueness(plan)
     for (const work of plan.work) if (work.copyFrom !== undefined) this.#checkCopy(plan, work, work.copyFrom)
+    this.#checkParked(plan)
     this.#checkKept(plan)
-    // From here on the plan is carried out: copies first, as plan.ts promises.
-    for (const work of plan.work) {
-      if (work.copyFrom !== undefined) this.cache(work.slot).copy(this.cache(work.copyFrom), work.keep)
+    // From here on the plan is carried out: what is saved and copied first, as plan.ts promises.
+    for (const id of plan.dropped ?? []) this.#parked.delete(id)
+    for (const { park, slot } of plan.work) {
+      if (park !== undefined) this.#parked.set(park, { cache: this.cache(slot).clone(), savedBy: plan })
+    }
+    for (const { slot, copyFrom, restore, keep } of plan.work) {
+      if (copyFrom !== undefined) this.cache(slot).copy(this.cache(copyFrom), keep)
+      if (restore !== undefined) this.cache(slot).copy(this.#parked.get(restore)!.cache, keep)
     }
     for (const work of plan.work) {
       const cache = this.cache(work.slot)
@@ -216,8 +227,29 @@ export class PlanChecker {
   #checkCopy (plan: StepPlan, work: SlotWork, source: SlotId): void {
     if (this.#laneOf(source) !== plan.lane) throw new PlanViolation(plan, `copy from slot ${source} of another lane`)
     if (source === work.slot) throw new PlanViolation(plan, `slot ${source} is copied to itself`)
-    if (plan.work.some((other) => other.slot === source && other.copyFrom !== undefined)) {
+    if (plan.work.some((other) => other.slot === source && (other.copyFrom !== undefined || other.restore !== undefined))) {
       throw new PlanViolation(plan, `slot ${source} is copied and a source of slot ${work.slot} at once`)
+    }
+  }
+
+  #checkParked (plan: StepPlan): void {
+    for (const id of plan.dropped ?? []) {
+      if (!this.#parked.has(id)) throw new PlanViolation(plan, `there is no saved cache ${id} to drop`)
+      if ([...this.#running.values()].some(({ work }) => work.some(({ restore }) => restore === id))) {
+        throw new PlanViolation(plan, `saved cache ${id} is dropped while it is being restored`)
+      }
+    }
+    for (const { slot, park, restore, copyFrom } of plan.work) {
+      if (park !== undefined) {
+        if (park <= this.#lastParkId) throw new PlanViolation(plan, `cache ${park} is saved after cache ${this.#lastParkId}`)
+        this.#lastParkId = park
+        if (!this.cache(slot).isKnown || this.cache(slot).length === 0) throw new PlanViolation(plan, `slot ${slot} holds nothing to save`)
+      }
+      if (restore === undefined) continue
+      if (copyFrom !== undefined) throw new PlanViolation(plan, `slot ${slot} is copied and restored at once`)
+      const saved = this.#parked.get(restore)
+      if (saved === undefined || plan.dropped?.includes(restore) === true) throw new PlanViolation(plan, `there is no saved cache ${restore}`)
+      if (this.#running.get(saved.savedBy.lane) === saved.savedBy) throw new PlanViolation(plan, `cache ${restore} is still being saved`)
     }
   }
 
@@ -226,7 +258,7 @@ export class PlanChecker {
     for (const work of plan.work) {
       if (work.keep === 0) continue
       const slot = work.copyFrom ?? work.slot
-      const cache = this.cache(slot)
+      const cache = work.restore === undefined ? this.cache(slot) : this.#parked.get(work.restore)!.cache
       if (!cache.isKnown) throw new PlanViolation(plan, `slot ${slot} lost its content, ${work.keep} tokens of it are kept`)
       if (work.keep > cache.length) {
         throw new PlanViolation(plan, `slot ${slot} holds ${cache.length} tokens, ${work.keep} are to be kept`)
@@ -261,8 +293,8 @@ export class PlanChecker {
     if (record.adapters !== plan.adapters.key) throw new PlanViolation(plan, `${sequence} changed its adapter set`)
     if (sample === undefined) {
       // What it drew before it was preempted is computed again.
-      const isComplete = this.cache(slot).length > record.verifiedLength
-      if (record.promptLength !== null && isComplete) throw new PlanViolation(plan, `nothing is drawn for the decoding ${sequence}`)
+      const knownLength = (record.promptLength ?? Infinity) + record.drawnIndex + 1
+      if (this.cache(slot).length >= knownLength) throw new PlanViolation(plan, `nothing is drawn for the decoding ${sequence}`)
       return
     }
     const { history, index, promptLength } = sample

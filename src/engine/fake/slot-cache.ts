@@ -53,6 +53,13 @@ export class SlotCache {
     }
   }
 
+  /** An equal one that does not change with this one. */
+  clone (): SlotCache {
+    const clone = new SlotCache()
+    clone.copy(this, this.length)
+    return clone
+  }
+
   append (tokens: readonly Token[]): void {
     let hash = this.hash
     for (const token of tokens) {

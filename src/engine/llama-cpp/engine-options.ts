@@ -25,10 +25,28 @@ export interface LlamaCppEngineOptions {
   /** Path of a GGUF file on this machine. */
   readonly modelPath: string
   readonly gpu: 'auto' | 'off' | 'cuda' | 'vulkan' | 'metal'
+  /**
+   * Which llama.cpp: what npm installed (the default), one that was compiled on this machine, or with `auto` the latter if
+   * there is one and a trial shows that it works.
+   */
+  readonly build?: 'prebuilt' | 'local' | 'auto' | undefined
+  /** A small GGUF model for that trial; `auto` without one is as `prebuilt`. */
+  readonly trialModelPath?: string | undefined
+  /** Where the engine may remember what it found out about this machine; null or absent remembers nothing. */
+  readonly cacheFolder?: string | null | undefined
   /** Layers that go to the GPU; `auto` is as many as fit. Without effect on the CPU. */
   readonly gpuLayers: 'auto' | 'max' | number
   /** Threads to share out among the lanes; `auto` is the cores that this process may use. */
   readonly threads: 'auto' | number
+  /**
+   * What may be chosen anew on a CPU by a measurement after loading: `attention`, or `all`, which is also the number of
+   * threads of a single lane. Absent is `off`.
+   */
+  readonly calibrate?: 'off' | 'attention' | 'all' | undefined
+  /** Most threads that a calibration may choose where they wait for each other without spinning (OpenMP); `threads` elsewhere. */
+  readonly openMpThreads?: number | undefined
+  /** Whether attention is computed in one pass over the cache where llama.cpp can; true unless given. */
+  readonly flashAttention?: boolean | undefined
   readonly laneCount: number
   /** At most 256, which is what llama.cpp allows in a context. */
   readonly slotsPerLane: number
@@ -36,6 +54,11 @@ export interface LlamaCppEngineOptions {
   readonly contextSize: number
   /** Most tokens in one step of one lane. */
   readonly maxStepTokens: number
+  /**
+   * Folder in which caches are saved, of this engine alone: it is made, emptied of what an earlier one left, and removed. By default one
+   * in the system's folder for temporary files.
+   */
+  readonly parkDirectory?: string | undefined
   /** Called with 0 to 1 while the weights are read. */
   readonly onProgress?: ((progress: number) => void) | undefined
   readonly logger?: EngineLogger | undefined

@@ -4,6 +4,7 @@ import { ServerError } from '../../domain/errors.ts'
 import type { LaneId, SequenceId, SlotId } from '../../domain/ids.ts'
 import type { DrawnToken, SlotWork, StepPlan, WorkOutcome } from '../../scheduler/plan.ts'
 import type { Adapters } from './adapters.ts'
+import type { CachePark } from './cache-park.ts'
 import { AnswerState } from './answer-state.ts'
 import { drawAlong } from './draw-along.ts'
 import type { GrammarDrawLimits } from './engine-options.ts'
@@ -32,6 +33,9 @@ function logitsFor ({ sample, tokens, guessCount = 0 }: SlotWork): Uint32Array {
 
 const hasGrammar = ({ sample }: SlotWork): boolean => sample !== undefined && sample.sampling.grammar !== null
 
+/** What saving and restoring took. */
+type CacheCosts = Pick<Extract<WorkOutcome, { readonly token: unknown }>, 'parked' | 'restoredInMs'>
+
 /** A piece of work that is in the batch, and the draw that waits for its logits. */
 interface QueuedWork {
   readonly work: SlotWork
@@ -44,6 +48,7 @@ export class Lane {
   readonly #context: NativeContext
   readonly #parts: SamplingParts
   readonly #adapters: Adapters
+  readonly #park: CachePark
   readonly #samplers: SlotSampler[]
   /** Tokens in each slot's cache. */
   readonly #cachedTokens: number[]
@@ -53,11 +58,12 @@ export class Lane {
   #running: Promise<unknown> | null = null
 
   /** Owns the context from now on. */
-  constructor (options: LaneOptions, context: NativeContext, parts: SamplingParts, adapters: Adapters) {
+  constructor (options: LaneOptions, context: NativeContext, parts: SamplingParts, adapters: Adapters, park: CachePark) {
     this.#options = options
     this.#context = context
     this.#parts = parts
     this.#adapters = adapters
+    this.#park = park
     this.#threads = options.threads
     this.#cachedTokens = new Array<number>(options.slotsPerLane).fill(0)
     this.#samplers = Array.from({ length: options.slotsPerLane }, () => new SlotSampler(parts, context))
@@ -102,7 +108,7 @@ export class Lane {
     await this.#context.dispose()
   }
 
-  /** Everything up to the start of the decode happens before the first `await`, unless the plan copies caches. */
+  /** Everything up to the start of the decode happens before the first `await`, unless the plan copies, saves or restores caches. */
   async #carryOut (plan: StepPlan): Promise<readonly WorkOutcome[]> {
     const { maxStepTokens } = this.#options
     for (const sequence of [...plan.released, ...plan.preempted ?? []]) this.#answers.delete(sequence)
@@ -122,6 +128,10 @@ export class Lane {
     }
     // llama.cpp decodes neighbouring slots together and starts another pass at every gap or step back.
     let work = [...plan.work].sort((a, b) => a.slot - b.slot)
+    const costs = new Map<SlotId, CacheCosts>()
+    if (plan.dropped !== undefined) await this.#park.drop(plan.dropped)
+    if (work.some(({ park }) => park !== undefined)) await this.#parkCaches(work, costs)
+    if (work.some(({ restore }) => restore !== undefined)) work = await this.#restoreCaches(work, costs, outcomes)
     if (work.some(({ copyFrom }) => copyFrom !== undefined)) work = await this.#copyCaches(work, fail)
     work = work.filter((item) => this.#admit(item, fail))
     if (work.length === 0) return outcomes
@@ -144,7 +154,7 @@ export class Lane {
     const take = async (item: typeof drawn[number]): Promise<void> => {
       if ('error' in item) return fail(item.work, item.error)
       try {
-        outcomes.push({ slot: item.work.slot, ...await this.#draw(item) })
+        outcomes.push({ slot: item.work.slot, ...await this.#draw(item), ...costs.get(item.work.slot) })
       } catch (error) {
         fail(item.work, error)
       }
@@ -160,6 +170,38 @@ export class Lane {
     const loras = set.adapters.map((adapter) => this.#adapters.get(adapter))
     this.#context.setLoras(loras, set.adapters.map(({ scale }) => scale))
     this.#adapterSet = set
+  }
+
+  /** A cache that cannot be saved is only computed again later. */
+  async #parkCaches (work: readonly SlotWork[], costs: Map<SlotId, CacheCosts>): Promise<void> {
+    for (const { slot, park } of work) {
+      if (park === undefined) continue
+      const sequence = this.#sequenceOf(slot)
+      const startedAt = performance.now()
+      const bytes = await this.#park.save(park, this.#context, sequence, this.#cachedTokens[sequence] as number).catch(() => null)
+      if (bytes !== null) costs.set(slot, { parked: { bytes, durationMs: performance.now() - startedAt } })
+    }
+  }
+
+  async #restoreCaches (work: readonly SlotWork[], costs: Map<SlotId, CacheCosts>, outcomes: WorkOutcome[]): Promise<SlotWork[]> {
+    const going: SlotWork[] = []
+    for (const item of work) {
+      const { slot, restore } = item
+      if (restore !== undefined) {
+        const sequence = this.#sequenceOf(slot)
+        const startedAt = performance.now()
+        try {
+          this.#cachedTokens[sequence] = await this.#park.load(restore, this.#context, sequence)
+          costs.set(slot, { ...costs.get(slot), restoredInMs: performance.now() - startedAt })
+        } catch {
+          this.#clear(sequence)
+          outcomes.push({ slot, isCacheLost: true })
+          continue
+        }
+      }
+      going.push(item)
+    }
+    return going
   }
 
   /** llama.cpp notes a copy between slots at once and moves the data at the start of the next decode. */

@@ -1,4 +1,5 @@
-import { availableParallelism } from 'node:os'
+import { statSync } from 'node:fs'
+import { availableParallelism, cpus } from 'node:os'
 import type { LlamaModel } from 'node-llama-cpp'
 import type { AdapterKey } from '../../domain/adapter-set.ts'
 import { ServerError } from '../../domain/errors.ts'
@@ -6,8 +7,13 @@ import { asLaneId } from '../../domain/ids.ts'
 import type { StepPlan, WorkOutcome } from '../../scheduler/plan.ts'
 import type { AdapterFile, Engine, EngineInfo, Tokenizer } from '../engine.ts'
 import { Adapters } from './adapters.ts'
+import { CachePark } from './cache-park.ts'
+import { calibrate } from './calibrate.ts'
+import { chooseBuild } from './choose-build.ts'
+import { createContext } from './create-context.ts'
 import { silentLogger } from './engine-options.ts'
 import type { EngineLogger, LlamaCppEngineOptions } from './engine-options.ts'
+import { FactMemory } from './fact-memory.ts'
 import { defaultGrammarDrawLimits } from './grammar-draw.ts'
 import { Grammars } from './grammars.ts'
 import { Lane } from './lane.ts'
@@ -18,6 +24,7 @@ import { loadNativeBackend, nativeModelOf, readModelFile } from './native.ts'
 import type { NativeBackend, NativeModel } from './native.ts'
 import { SequenceBreakers } from './sequence-breakers.ts'
 import type { SamplingParts } from './slot-sampler.ts'
+import { cellsPerSlot, SpeedGauge } from './speed-gauge.ts'
 import { LlamaCppTokenizer } from './tokenizer.ts'
 
 /** llama.cpp's `LLAMA_MAX_SEQ`. */
@@ -91,7 +98,8 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
   try {
     signal?.throwIfAborted()
     const complaints: string[] = []
-    const backend = await loadNativeBackend(options.gpu, noteComplaints(options.logger ?? silentLogger, complaints))
+    const logger = options.logger ?? silentLogger
+    const backend = await loadNativeBackend(options.gpu, await chooseBuild(options, logger), noteComplaints(logger, complaints))
     disposers.push(async () => { backend.release() })
     const file = await readModelFile(options.modelPath, signal)
     assertGenerativeModel(file, backend.bindings)
@@ -118,12 +126,14 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
       endTokens: endTokensOf(native, vocabularySize),
       vocabularySize
     }
-    const threads = options.threads === 'auto' ? Math.min(availableParallelism(), backend.llama.cpuMathCores) : options.threads
+    const { threads, flashAttention } = await settle(backend, native, model, parts.endTokens[0] ?? 0, options)
+    const park = new CachePark(options.parkDirectory ?? null)
+    disposers.push(() => park.dispose())
     const lanes: Lane[] = []
     for (let lane = 0; lane < laneCount; lane++) {
       signal?.throwIfAborted()
       const laneThreads = Math.max(1, Math.floor(threads / laneCount))
-      const context = await createContext(backend, native, model, options, laneThreads)
+      const context = await createContext(backend.bindings, native, options, { threads: laneThreads, flashAttention })
       const created = new Lane({
         id: asLaneId(lane),
         slotsPerLane,
@@ -132,7 +142,7 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
         threads: laneThreads,
         grammarDrawLimits: options.grammarDrawLimits ?? defaultGrammarDrawLimits,
         onStuck: options.onStuck ?? (() => {})
-      }, context, parts, adapters)
+      }, context, parts, adapters, park)
       disposers.push(() => created.dispose())
       await created.warmUp()
       lanes.push(created)
@@ -147,6 +157,7 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
       contextSize,
       maxStepTokens,
       threads,
+      flashAttention,
       endTokens: parts.endTokens
     }
     return new LlamaCppEngine({ info, tokenizer, lanes, adapters, grammars, dispose })
@@ -179,31 +190,58 @@ async function loadModel (backend: NativeBackend, options: LlamaCppEngineOptions
   })
 }
 
-async function createContext (
-  { bindings }: NativeBackend, native: NativeModel, model: LlamaModel, options: LlamaCppEngineOptions, threads: number
-): ReturnType<typeof initContext> {
-  const { contextSize, slotsPerLane, maxStepTokens } = options
-  const context = new bindings.AddonContext(native, {
-    // Divided by llama.cpp among the slots, each share rounded up to a multiple of 256.
-    contextSize: contextSize * slotsPerLane,
-    batchSize: Math.max(maxStepTokens, slotsPerLane),
-    sequences: slotsPerLane,
-    threads,
-    flashAttention: model.flashAttentionSupported ? 'auto' : false,
-    // Models with a sliding window would drop what a kept prefix needs.
-    swaFullCache: true
+/** Threads of all lanes, and the attention: as told, or by measurement. */
+async function settle (
+  backend: NativeBackend, native: NativeModel, model: LlamaModel, token: number, options: LlamaCppEngineOptions
+): Promise<{ readonly threads: number, readonly flashAttention: boolean }> {
+  const { laneCount, slotsPerLane, calibrate: wanted = 'off', logger = silentLogger, signal } = options
+  const threads = options.threads === 'auto' ? Math.min(availableParallelism(), backend.llama.cpuMathCores) : options.threads
+  const flashAttention = model.flashAttentionSupported && options.flashAttention !== false
+  // A GPU has no use for threads, and always for attention in one pass.
+  if (wanted === 'off' || backend.llama.gpu !== false) return { threads, flashAttention }
+
+  const standard = { threads: Math.max(1, Math.floor(threads / laneCount)), flashAttention }
+  const threadLimit = wanted === 'attention' || laneCount > 1
+    ? null
+    : backend.hasOpenMp ? options.openMpThreads ?? threads : threads
+  await using gauge = new SpeedGauge({
+    createContext: async (setting) =>
+      await createContext(backend.bindings, native, { slotsPerLane, contextSize: cellsPerSlot, maxStepTokens: cellsPerSlot }, setting),
+    slotsPerLane,
+    token,
+    now: () => performance.now()
   })
-  return await initContext(context, options)
+  const chosen = await calibrate({
+    standard,
+    threadLimit,
+    slotsPerLane,
+    key: calibrationKey(backend, options, standard, threadLimit),
+    memory: new FactMemory(options.cacheFolder ?? null),
+    measure: async (setting) => await gauge.measure(setting),
+    logger,
+    now: () => performance.now(),
+    signal
+  })
+  return { threads: laneCount === 1 ? chosen.threads : threads, flashAttention: chosen.flashAttention }
 }
 
-async function initContext (
-  context: InstanceType<NativeBackend['bindings']['AddonContext']>, { contextSize, slotsPerLane }: LlamaCppEngineOptions
-): Promise<typeof context> {
-  if (!await context.init()) {
-    await context.dispose()
-    throw new ServerError('engine_error', `There is not enough memory for ${slotsPerLane} slots of ${contextSize} tokens`)
+/** What speeds depend on. The model by what shows that its file is another one. */
+function calibrationKey (
+  { build }: NativeBackend, { modelPath, laneCount, slotsPerLane }: LlamaCppEngineOptions, standard: object, threadLimit: number | null
+): object {
+  const { size, mtimeMs } = statSync(modelPath)
+  return {
+    // Of the measuring and the choosing.
+    version: 1,
+    model: { path: modelPath, size, mtimeMs },
+    machine: { processor: cpus()[0]?.model ?? '', cores: availableParallelism(), architecture: process.arch },
+    build,
+    waitPolicy: process.env['OMP_WAIT_POLICY'] ?? null,
+    standard,
+    threadLimit,
+    laneCount,
+    slotsPerLane
   }
-  return context
 }
 
 async function placementOf ({ llama }: NativeBackend, model: LlamaModel): Promise<string> {

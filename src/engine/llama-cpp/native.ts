@@ -72,7 +72,7 @@ export type DetailedDraw = readonly [
   number, number[] | undefined, number | undefined, number[] | undefined, number | undefined
 ]
 
-/** One llama.cpp context. Nothing of it may be called while `decodeBatch` or a copy runs. */
+/** One llama.cpp context. Nothing of it may be called while `decodeBatch`, a copy, a save or a load runs. */
 export interface NativeContext {
   init (): Promise<boolean>
   dispose (): Promise<void>
@@ -90,6 +90,13 @@ export interface NativeContext {
   /** Removes the cells of positions `start` to `end`, -1 being the end; false where the architecture cannot. */
   removeTokenCellsFromSequence (sequence: number, start: number, end: number): boolean
   copySequenceStateFromOtherSequence (target: number, source: number): Promise<number>
+  /**
+   * Writes what a sequence holds to a file; bytes written. The tokens are a note for whoever loads it: at least one, or what is loaded
+   * is garbage.
+   */
+  saveSequenceStateToFile (path: string, sequence: number, tokens: Uint32Array): Promise<number>
+  /** Replaces what a sequence holds; the tokens of the note, at most so many. Rejects when the file does not fit, or is none. */
+  loadSequenceStateFromFile (path: string, sequence: number, mostTokens: number): Promise<Uint32Array>
   setLoras (loras: readonly NativeLora[], scales: readonly number[]): void
   setThreads (threads: number): void
 }
@@ -129,12 +136,20 @@ interface LlamaModelInternals { readonly _model: NativeModel }
 
 export type GpuChoice = 'auto' | 'off' | 'cuda' | 'vulkan' | 'metal'
 
+/**
+ * Which llama.cpp is loaded: what npm installed, what was compiled on this machine, or whichever of them the bindings come upon
+ * first (the best device, and for a device the local one).
+ */
+export type BuildSource = 'prebuilt' | 'local' | 'either'
+
 /** llama.cpp's library, loaded for a device. */
 export interface NativeBackend {
   readonly llama: Llama
   readonly bindings: NativeBindings
-  /** For example `node-llama-cpp 3.22.1, llama.cpp v0.5.0, cpu`. */
+  /** For example `node-llama-cpp 3.22.1, llama.cpp v0.5.0, cpu, prebuilt`. */
   readonly build: string
+  /** Whether threads that wait for each other may sleep. llama.cpp's own threads spin. */
+  readonly hasOpenMp: boolean
   /** The logger hears no more. */
   release (): void
 }
@@ -159,9 +174,15 @@ interface LoadedLibrary {
  * the bindings set its log callback a second time, the first one's finalizer switches logging over to stdout, and disposing
  * of one instance frees the backend under the others.
  */
-const libraries = new Map<GpuChoice, Promise<LoadedLibrary>>()
+const libraries = new Map<string, Promise<LoadedLibrary>>()
 
-async function loadLibrary (gpu: GpuChoice): Promise<LoadedLibrary> {
+/**
+ * node-llama-cpp looks for builds with options of their own in a folder that is named after them; of the prebuilt ones there is
+ * only one. So with an option that no build has, it finds nothing but what npm installed.
+ */
+const noLocalBuild = { DRAWBRIDGE_PREBUILT: 'ON' }
+
+async function loadLibrary (gpu: GpuChoice, source: BuildSource): Promise<LoadedLibrary> {
   // The bindings would take the CPU without a word.
   if (gpu === 'metal' && process.platform !== 'darwin') throw unusableGpu(gpu)
   const loggers = new Set<EngineLogger>()
@@ -170,6 +191,8 @@ async function loadLibrary (gpu: GpuChoice): Promise<LoadedLibrary> {
     // Nothing is compiled or downloaded: what is installed either runs or does not.
     build: 'never',
     skipDownload: true,
+    usePrebuiltBinaries: source !== 'local',
+    ...(source === 'prebuilt' ? { cmakeOptions: noLocalBuild } : {}),
     progressLogs: false,
     // Threads are the scheduler's to share out; 0 keeps the bindings from doing it too.
     maxThreads: 0,
@@ -179,7 +202,10 @@ async function loadLibrary (gpu: GpuChoice): Promise<LoadedLibrary> {
       if (text !== '') for (const logger of loggers) logger[levels[level]]({ backend: 'llama.cpp' }, text)
     }
   }).catch((error: unknown) => {
-    throw error instanceof NoBinaryFoundError ? unusableGpu(gpu, error) : error
+    if (!(error instanceof NoBinaryFoundError)) throw error
+    throw source === 'local'
+      ? new ServerError('engine_error', 'there is no llama.cpp that was built on this machine, or it cannot be loaded', { cause: error })
+      : unusableGpu(gpu, error)
   })
   if (gpu !== 'auto' && gpu !== 'off' && llama.gpu !== gpu) throw unusableGpu(gpu)
   return { llama, loggers }
@@ -196,22 +222,25 @@ function unusableGpu (gpu: GpuChoice, cause?: unknown): ServerError {
 const gpuNames = { cuda: 'CUDA', vulkan: 'Vulkan', metal: 'Metal' } as const
 
 /**
- * Loads llama.cpp's prebuilt library. Its messages go to the logger of every backend that is not released.
+ * Loads llama.cpp's library. Its messages go to the logger of every backend that is not released.
  * @throws ServerError `engine_error` when it does not run here, or not on the kind of GPU that was asked for
  */
-export async function loadNativeBackend (gpu: GpuChoice, logger: EngineLogger): Promise<NativeBackend> {
-  let library = libraries.get(gpu)
+export async function loadNativeBackend (gpu: GpuChoice, source: BuildSource, logger: EngineLogger): Promise<NativeBackend> {
+  const name = `${gpu} ${source}`
+  let library = libraries.get(name)
   if (library === undefined) {
-    library = loadLibrary(gpu)
-    libraries.set(gpu, library)
-    library.catch(() => libraries.delete(gpu))
+    library = loadLibrary(gpu, source)
+    libraries.set(name, library)
+    library.catch(() => libraries.delete(name))
   }
   const { llama, loggers } = await library
   loggers.add(logger)
   const { _bindings: bindings } = llama as unknown as LlamaInternals
   const device = llama.gpu === false ? 'cpu' : llama.gpu
-  const build = `node-llama-cpp ${await getModuleVersion()}, llama.cpp ${llama.llamaCppRelease.release}, ${device}`
-  return { llama, bindings, build, release: () => { loggers.delete(logger) } }
+  const origin = llama.buildType === 'prebuilt' ? 'prebuilt' : 'native build'
+  const build = `node-llama-cpp ${await getModuleVersion()}, llama.cpp ${llama.llamaCppRelease.release}, ${device}, ${origin}`
+  const hasOpenMp = /\bOPENMP = 1\b/.test(llama.systemInfo)
+  return { llama, bindings, build, hasOpenMp, release: () => { loggers.delete(logger) } }
 }
 
 export const nativeModelOf = (model: LlamaModel): NativeModel => (model as unknown as LlamaModelInternals)._model

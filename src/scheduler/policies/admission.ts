@@ -16,6 +16,8 @@ export interface AdmissionPolicy {
   next (passed: ReadonlySet<Sequence>, now: Millis): Sequence | null
   /** It was given a slot, with so many prompt tokens to pay for. Called after `leave`. */
   admit (sequence: Sequence, promptTokens: number, now: Millis): void
+  /** So many more prompt tokens than `admit` was told are computed for it; fewer, if negative. */
+  adjust (sequence: Sequence, promptTokens: number): void
   /** A token was drawn for it. */
   charge (sequence: Sequence): void
   /** It gave its slot back, or lost it. */
@@ -28,11 +30,14 @@ export interface AdmissionPolicy {
   /** Whose prompt is read first, of two in slots: negative when it is the first one's, 0 when it is that of whoever came first. */
   comparePrompts (a: Sequence, b: Sequence): number
   /**
-   * Whom to turn away so that the newcomers, of one tenant, can wait although the line is full: at least `places` of those
+   * Whom to turn away so that the newcomers, of one tenant, can wait although the line is full: as many as are needed of those
    * that wait and never had a slot, or nobody when the newcomers are to be turned away instead.
    */
-  makeRoom (newcomers: readonly Sequence[], places: number): readonly Sequence[]
+  makeRoom (newcomers: readonly Sequence[], isEnough: IsEnough): readonly Sequence[]
 }
+
+/** Whether there is room when these are turned away. */
+export type IsEnough = (turnedAway: readonly Sequence[]) => boolean
 
 export interface Takeover {
   readonly sequence: Sequence

@@ -1,6 +1,6 @@
 import type { TenantId } from '../../domain/ids.ts'
 import type { Sequence } from '../sequence.ts'
-import type { Takeover } from './admission.ts'
+import type { IsEnough, Takeover } from './admission.ts'
 
 /** What a token costs. Drawing one takes a forward pass of its own; prompt tokens share one. The weights are those of the paper. */
 const promptTokenCost = 1
@@ -30,7 +30,7 @@ interface Tenant {
  * two tenants that wait all the time differs by no more than what their slots hold at once can cost.
  *
  * A tenant that has no slot at all need not wait for a free one: it takes that of the youngest sequence of the tenant that is furthest
- * over its share of them. No sequence loses its slot twice for this.
+ * over its share of them, unless that has had less service. No sequence loses its slot twice for this.
  *
  * A full line is shared out too: who has fewer waiting may push out the newest of who has most.
  */
@@ -86,6 +86,10 @@ export class FairShare {
     if (this.#waiting === 0) this.#floor = Math.max(this.#floor, tenant.counter)
   }
 
+  adjust (sequence: Sequence, promptTokens: number): void {
+    this.#tenantOf(sequence).counter += promptTokens * promptTokenCost / sequence.weight
+  }
+
   charge (sequence: Sequence): void {
     this.#tenantOf(sequence).counter += drawnTokenCost / sequence.weight
   }
@@ -115,7 +119,7 @@ export class FairShare {
     for (const sequence of running) {
       const tenant = this.#tenantOf(sequence)
       // Its last slot is nobody's to take, and no stream stops twice for this.
-      if (sequence.preemptions > 0 || tenant.running < 2 || tenant.running * totalWeight <= this.#running * tenant.weight) continue
+      if (tenant.counter < best.tenant.counter || sequence.preemptions > 0 || tenant.running < 2 || tenant.running * totalWeight <= this.#running * tenant.weight) continue
       if (furthest !== null && furthest !== tenant && tenant.running / tenant.weight <= furthest.running / furthest.weight) continue
       furthest = tenant
       victim = sequence
@@ -128,27 +132,27 @@ export class FairShare {
     return this.#tenantOf(a).running / a.weight - this.#tenantOf(b).running / b.weight
   }
 
-  /** The newest of the longest lines, as many as there are up to a number. */
-  newest (most: number): readonly Sequence[] { return this.#newest(most, null, 0) }
+  /** The newest of the longest lines: as many as are enough, or all there are. */
+  newest (isEnough: IsEnough): readonly Sequence[] { return this.#newest(isEnough, null, 0) }
 
   /** The newest of the longest lines, as long as those stay longer than the newcomers' own will be. */
-  makeRoom (newcomers: readonly Sequence[], places: number): readonly Sequence[] {
+  makeRoom (newcomers: readonly Sequence[], isEnough: IsEnough): readonly Sequence[] {
     const [first] = newcomers
     if (first === undefined) return []
     const own = this.#tenants.get(first.request.tenant) ?? null
-    const found = this.#newest(places, own, ((own?.line.size ?? 0) + newcomers.length) / first.weight)
-    return found.length < places ? [] : found
+    const found = this.#newest(isEnough, own, ((own?.line.size ?? 0) + newcomers.length) / first.weight)
+    return isEnough(found) ? found : []
   }
 
   /** Of those that never had a slot. */
-  #newest (most: number, spared: Tenant | null, leastShare: number): readonly Sequence[] {
+  #newest (isEnough: IsEnough, spared: Tenant | null, leastShare: number): readonly Sequence[] {
     const lines: Sequence[][] = []
     for (const tenant of this.#tenants.values()) {
       const line = tenant === spared ? [] : [...tenant.line].filter(({ wasAdmitted }) => !wasAdmitted)
       if (line.length > 0) lines.push(line)
     }
     const found: Sequence[] = []
-    while (found.length < most) {
+    while (!isEnough(found)) {
       const longest = lines.reduce<Sequence[] | null>((longer, line) => longer === null || shareOf(line) > shareOf(longer) ? line : longer, null)
       if (longest === null || shareOf(longest) <= leastShare) break
       found.push(longest.pop()!)

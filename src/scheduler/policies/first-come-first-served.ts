@@ -16,6 +16,8 @@ export class FirstComeFirstServed implements AdmissionPolicy {
 
   admit (): void {}
 
+  adjust (): void {}
+
   charge (): void {}
 
   release (): void {}

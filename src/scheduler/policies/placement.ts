@@ -1,6 +1,8 @@
-import { asLaneId, type LaneId, type Token } from '../../domain/ids.ts'
+import { asLaneId } from '../../domain/ids.ts'
 import type { Sequence } from '../sequence.ts'
+import type { ParkedCache } from '../parked-caches.ts'
 import type { Slot, SlotTable } from '../slot-table.ts'
+import { findPrefix, isMostlyKept, matchLength, MIN_COPIED_TOKENS, type SharedPrefill } from './prefix-search.ts'
 
 /** Where a sequence goes, and how much of its prompt is in a cache already. */
 export interface Placement {
@@ -8,36 +10,40 @@ export interface Placement {
   /** Tokens of the slot's own cache, or of `copyFrom`'s, that are the start of the sequence. */
   readonly keep: number
   readonly copyFrom: Slot | null
+  /** The saved cache whose first `keep` tokens it begins with. */
+  readonly restore: ParkedCache | null
+  /** What it waits for in its slot, to copy it. */
+  readonly awaits: SharedPrefill | null
 }
 
-/**
- * A copy moves the whole cache of a slot (llama.cpp copies between streams by buffer), so a handful of shared tokens,
- * such as the opening of every chat template, is cheaper computed again.
- */
-const MIN_COPIED_TOKENS = 32
+/** Restoring a saved cache evicts another one and takes a moment, so it must spare this many tokens more than a copy or a wait. */
+const MIN_RESTORED_TOKENS = 96
 
 /** A lane with one more busy slot is worth it only if its caches spare computing this many more tokens. */
 const TOKENS_PER_BUSY_SLOT = 64
 
 /**
- * Longest-prefix placement: the lane whose caches (idle and running slots) spare the most prompt tokens, less what its
- * load costs; in it the matching slot itself when it is idle and most of its cache stays in use, else the idle slot whose
- * cache is missed least, with a copy of the match.
+ * Longest-prefix placement: the lane whose caches (of idle and running slots, with what running ones compute now) spare the most
+ * prompt tokens, less what its load costs; in it the matching slot itself when it is idle and most of its cache stays in use,
+ * else the idle slot whose cache is missed least, with a copy of the match.
  *
  * Busy slots are kept next to each other where that costs no more than a copy: llama.cpp decodes neighbouring slots in one
  * pass and starts another at every gap (4 slots with gaps took 1.5 to 2 times as long as 4 neighbours).
  *
- * The last token is never taken from a cache: its logits are needed. Null when no slot is free.
+ * Null when no slot is free.
+ * @param parked the saved cache that holds most of the sequence
  */
-export function place (sequence: Sequence, table: SlotTable): Placement | null {
+export function place (
+  sequence: Sequence, table: SlotTable, parked: { readonly cache: ParkedCache, readonly keep: number } | null = null
+): Placement | null {
   let best: Placement | null = null
   let bestScore = -Infinity
   for (let index = 0; index < table.laneCount; index++) {
-    const lane = asLaneId(index)
-    const placement = placeInLane(sequence, table, lane)
+    const slots = table.ofLane(asLaneId(index))
+    const placement = placeInLane(sequence, slots, parked)
     if (placement === null) continue
-    const busySlots = table.ofLane(lane).reduce((count, slot) => count + (slot.holder === null ? 0 : 1), 0)
-    const score = placement.keep - busySlots * TOKENS_PER_BUSY_SLOT
+    const busySlots = slots.reduce((count, slot) => count + (slot.holder === null ? 0 : 1), 0)
+    const score = (placement.awaits?.length ?? placement.keep) - busySlots * TOKENS_PER_BUSY_SLOT
     if (score > bestScore) {
       best = placement
       bestScore = score
@@ -46,59 +52,44 @@ export function place (sequence: Sequence, table: SlotTable): Placement | null {
   return best
 }
 
-function placeInLane (sequence: Sequence, table: SlotTable, lane: LaneId): Placement | null {
-  const slots = table.ofLane(lane)
-  const limit = sequence.tokens.length - 1
-  let victim: Slot | null = null
-  let victimRuns = Infinity
-  let idleMatch: Slot | null = null
-  let idleKeep = 0
-  let idleRuns = Infinity
-  let source: Slot | null = null
-  let sourceKeep = 0
-  for (const [index, slot] of slots.entries()) {
-    const keep = matchLength(sequence, slot, limit)
-    if (keep > sourceKeep) {
-      source = slot
-      sourceKeep = keep
-    }
-    if (slot.holder !== null) continue
-    const runs = addedRuns(slots, index)
-    if (keep > idleKeep) {
-      idleMatch = slot
-      idleKeep = keep
-      idleRuns = runs
-    }
-    if (victim === null || runs < victimRuns || (runs === victimRuns && isMissedLess(slot, victim))) {
-      victim = slot
-      victimRuns = runs
-    }
-  }
+function placeInLane (sequence: Sequence, slots: readonly Slot[], parked: Parameters<typeof place>[2]): Placement | null {
+  const victim = chooseVictim(slots)
   if (victim === null) return null
-
-  const isCopyWorthIt = source !== null && source !== victim && sourceKeep >= MIN_COPIED_TOKENS
-  const isMostlyKept = idleMatch !== null && idleKeep * 2 >= idleMatch.residentLength
-  const isCopyBetter = isCopyWorthIt && (sourceKeep - idleKeep >= MIN_COPIED_TOKENS || victimRuns < idleRuns)
-  if (idleMatch !== null && isMostlyKept && !isCopyBetter) {
-    return { slot: idleMatch, keep: idleKeep, copyFrom: null }
+  const { source, keep, idleSource, idleKeep, awaits } = findPrefix(sequence, slots)
+  if (parked != null && parked.keep - Math.max(keep, awaits?.length ?? 0) >= MIN_RESTORED_TOKENS) {
+    return { slot: victim, keep: parked.keep, copyFrom: null, restore: parked.cache, awaits: null }
   }
-  if (isCopyWorthIt) return { slot: victim, keep: sourceKeep, copyFrom: source }
-  return { slot: victim, keep: matchLength(sequence, victim, limit), copyFrom: null }
+  if (awaits === null) {
+    const isCopyWorthIt = source !== null && source !== victim && keep >= MIN_COPIED_TOKENS
+    if (idleSource !== null && isMostlyKept(idleSource, idleKeep)) {
+      const isCopyBetter = keep - idleKeep >= MIN_COPIED_TOKENS || addedRuns(slots, victim) < addedRuns(slots, idleSource)
+      if (!isCopyWorthIt || !isCopyBetter) return { slot: idleSource, keep: idleKeep, copyFrom: null, restore: null, awaits }
+    }
+    if (isCopyWorthIt) return { slot: victim, keep, copyFrom: source, restore: null, awaits }
+  }
+  return { slot: victim, keep: matchLength(sequence, victim, sequence.tokens.length - 1), copyFrom: null, restore: null, awaits }
 }
 
-/** How many of the slot's cached tokens are the start of the sequence, computed under the same adapters. */
-function matchLength (sequence: Sequence, slot: Slot, limit: number): number {
-  if (slot.adaptersKey !== sequence.request.adapters.key) return 0
-  return commonPrefix(sequence.tokens, slot.resident, Math.min(limit, slot.residentLength))
-}
-
-/** Whether a slot still holds what a copy from it was planned for. */
-export function holdsPrefix (slot: Slot, sequence: Sequence, length: number): boolean {
-  return matchLength(sequence, slot, length) === length
+/** The idle slot that makes the fewest runs of busy neighbours; among equals the one whose cache is missed least. */
+function chooseVictim (slots: readonly Slot[]): Slot | null {
+  const copied = new Set(slots.map(({ holder }) => holder?.copyFrom))
+  let victim: Slot | null = null
+  for (const slot of slots) {
+    if (slot.holder !== null) continue
+    if (victim === null) {
+      victim = slot
+      continue
+    }
+    // Whoever is about to copy a cache would lose it.
+    const order = Number(copied.has(slot)) - Number(copied.has(victim)) || addedRuns(slots, slot) - addedRuns(slots, victim)
+    if (order < 0 || (order === 0 && isMissedLess(slot, victim))) victim = slot
+  }
+  return victim
 }
 
 /** How many more runs of neighbouring busy slots there are with this one busy too: 1, 0, or -1 when it fills a gap. */
-function addedRuns (slots: readonly Slot[], index: number): number {
+function addedRuns (slots: readonly Slot[], slot: Slot): number {
+  const index = slot.id - slots[0]!.id
   const isBusy = (neighbour: Slot | undefined): number => neighbour !== undefined && neighbour.holder !== null ? 1 : 0
   return 1 - isBusy(slots[index - 1]) - isBusy(slots[index + 1])
 }
@@ -109,12 +100,4 @@ function isMissedLess (slot: Slot, than: Slot): boolean {
   const isThanEmpty = than.residentLength === 0
   if (isEmpty !== isThanEmpty) return isEmpty
   return slot.lastUsed < than.lastUsed
-}
-
-/** How many of the first `limit` tokens are equal. */
-export function commonPrefix (a: readonly Token[], b: readonly Token[], limit: number): number {
-  const end = Math.min(limit, a.length, b.length)
-  let length = 0
-  while (length < end && a[length] === b[length]) length++
-  return length
 }

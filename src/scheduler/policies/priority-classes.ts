@@ -1,7 +1,7 @@
 import type { Millis } from '../../domain/ids.ts'
 import { priorities, rankOf } from '../../domain/priority.ts'
 import type { Sequence } from '../sequence.ts'
-import type { AdmissionPolicy, Takeover } from './admission.ts'
+import type { AdmissionPolicy, IsEnough, Takeover } from './admission.ts'
 import { FairShare } from './fair-share.ts'
 
 /** A class that waits this long without being given a slot is given the next one. */
@@ -53,6 +53,8 @@ export class PriorityClasses implements AdmissionPolicy {
     its.shares.admit(sequence, promptTokens)
   }
 
+  adjust (sequence: Sequence, promptTokens: number): void { this.#classOf(sequence).shares.adjust(sequence, promptTokens) }
+
   charge (sequence: Sequence): void { this.#classOf(sequence).shares.charge(sequence) }
 
   release (sequence: Sequence): void {
@@ -83,16 +85,17 @@ export class PriorityClasses implements AdmissionPolicy {
   }
 
   /** Less urgent ones are turned away for the newcomers' sake, the least urgent first; then the fair share of their own class decides. */
-  makeRoom (newcomers: readonly Sequence[], places: number): readonly Sequence[] {
+  makeRoom (newcomers: readonly Sequence[], isEnough: IsEnough): readonly Sequence[] {
     const [first] = newcomers
     if (first === undefined) return []
     const rank = rankOf(first.priority)
     const pushedOut: Sequence[] = []
-    for (let lower = this.#classes.length - 1; lower > rank && pushedOut.length < places; lower--) {
-      pushedOut.push(...this.#classes[lower]!.shares.newest(places - pushedOut.length))
+    const isEnoughWith = (others: readonly Sequence[]): boolean => isEnough([...pushedOut, ...others])
+    for (let lower = this.#classes.length - 1; lower > rank && !isEnough(pushedOut); lower--) {
+      pushedOut.push(...this.#classes[lower]!.shares.newest(isEnoughWith))
     }
-    if (pushedOut.length >= places) return pushedOut
-    const rest = this.#classes[rank]!.shares.makeRoom(newcomers, places - pushedOut.length)
+    if (isEnough(pushedOut)) return pushedOut
+    const rest = this.#classes[rank]!.shares.makeRoom(newcomers, isEnoughWith)
     return rest.length === 0 ? [] : [...pushedOut, ...rest]
   }
 

@@ -38,17 +38,23 @@ export class Rhythm {
     this.#targetMs = targetMs
   }
 
+  /** What a step may take for prompts and the like beside flowing streams. */
+  get spareMs (): Millis {
+    const decodeMs = this.#decodeMs ?? 0
+    return this.#targetMs === 'auto' ? Math.max(defaultTargetMs - decodeMs, leastTimesDecode * decodeMs) : this.#targetMs - decodeMs
+  }
+
+  /** What a prompt token takes; 0 before the first. */
+  get promptTokenMs (): Millis { return this.#wholePieceTokenMs ?? this.#smallPieceTokenMs ?? 0 }
+
   /** Prompt tokens for the next step; at least `smallestPiece`, and Infinity when they cost nothing. */
   get promptBudget (): number {
     const tokenMs = this.#wholePieceTokenMs
     if (tokenMs === null) return wholePiece
-    const decodeMs = this.#decodeMs ?? 0
-    const roomMs = this.#targetMs === 'auto'
-      ? Math.max(defaultTargetMs - decodeMs, leastTimesDecode * decodeMs)
-      : this.#targetMs - decodeMs
+    const roomMs = this.spareMs
     const wholeRoomMs = this.#targetMs === 'auto' ? Math.max(roomMs, longestForWholePieceMs) : roomMs
-    if (wholePiece * tokenMs <= wholeRoomMs) return Math.max(wholePiece, Math.floor(roomMs / tokenMs))
-    return Math.min(wholePiece - 1, Math.max(smallestPiece, Math.floor(roomMs / (this.#smallPieceTokenMs ?? tokenMs))))
+    if (wholePiece * tokenMs <= wholeRoomMs) return Math.max(wholePiece, tokensIn(roomMs, tokenMs))
+    return Math.min(wholePiece - 1, Math.max(smallestPiece, tokensIn(roomMs, this.#smallPieceTokenMs ?? tokenMs)))
   }
 
   /** A step took so long. */
@@ -72,3 +78,6 @@ export class Rhythm {
 }
 
 const mix = (known: number | null, latest: number): number => known === null ? latest : known + newest * (latest - known)
+
+/** There may be neither time nor cost. */
+const tokensIn = (roomMs: Millis, tokenMs: Millis): number => tokenMs === 0 ? Infinity : Math.floor(roomMs / tokenMs)

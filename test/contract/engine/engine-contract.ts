@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { adapterKey, createAdapterSet, type AdapterRef } from '../../../src/domain/adapter-set.ts'
-import { asToken, type Token } from '../../../src/domain/ids.ts'
+import { asToken, type ParkId, type Token } from '../../../src/domain/ids.ts'
 import { defaultSampling, greedySampling } from '../../../src/domain/sampling.ts'
 import type { Engine } from '../../../src/engine/engine.ts'
 import { type DrivenSequence, EngineDriver, greedyWithRunnerUp } from './engine-driver.ts'
@@ -71,6 +71,13 @@ export function describeEngine (
     const prompt = (index: number): readonly Token[] => prompts[index]!
     const alone = async (index: number, slot = 0): Promise<DrivenSequence> =>
       await driver.alone(prompt(index), answerTokens, { slot })
+
+    /** Drops a saved cache, with whatever there is to do. */
+    const forget = async (park: ParkId): Promise<void> => {
+      const sequence = driver.sequence(prompt(0), { slot: 3 })
+      await driver.step([[sequence]], [park])
+      driver.end(sequence)
+    }
 
     /** Greedy answers are the same, near ties aside. */
     const expectSame = (actual: DrivenSequence, expected: DrivenSequence): void => {
@@ -261,6 +268,53 @@ export function describeEngine (
         driver.end(copy, successor)
         expectSame(copy, expected)
         expectSame(successor, await alone(1, 3))
+      })
+
+      it('restores a saved cache, in any slot and lane, as if it were computed again', async () => {
+        const expected = await alone(0, 3)
+        const source = await alone(0)
+        const park = driver.nextParkId()
+        // Its slot starts over with another prompt in the very step that saves what it held.
+        const successor = driver.sequence(prompt(1), { slot: 0 })
+        const [outcome] = await driver.step([[successor, { park, keep: 0 }]])
+        expect(outcome).toMatchObject({ parked: { bytes: expect.any(Number), durationMs: expect.any(Number) } })
+        expect((outcome as { parked: { bytes: number } }).parked.bytes).toBeGreaterThan(source.computed)
+        for (const where of [{ slot: 2 }, { lane: 1, slot: 0 }]) {
+          const again = driver.sequence(prompt(0), where)
+          const [restored] = await driver.step([[again, { restore: park, keep: prompt(0).length - 1 }]])
+          expect(restored).toMatchObject({ restoredInMs: expect.any(Number) })
+          await driver.run([again], answerTokens)
+          driver.end(again)
+          expectSame(again, expected)
+        }
+        await driver.run([successor], answerTokens)
+        driver.end(successor)
+        expectSame(successor, await alone(1, 3))
+        await forget(park)
+      })
+
+      it('saves and restores beside sequences that go on, and saves nothing anew', async () => {
+        const expected = [await alone(0, 3), await alone(1, 3), await alone(2, 3)]
+        const runner = driver.sequence(prompt(2), { slot: 1 })
+        await driver.run([runner], 2)
+        await alone(0)
+        const [first, second] = [driver.nextParkId(), driver.nextParkId()]
+        const other = driver.sequence(prompt(1), { slot: 0 })
+        const outcomes = await driver.step([[runner], [other, { park: first, keep: 0 }]])
+        expect(outcomes.filter((outcome) => 'parked' in outcome).map(({ slot }) => slot)).toEqual([other.slot])
+        await driver.run([other], answerTokens)
+        driver.end(other)
+        // The slot's own cache is saved, then another one takes its place.
+        const again = driver.sequence(prompt(0), { slot: 0 })
+        await driver.step([[runner], [again, { park: second, restore: first, keep: prompt(0).length - 1 }]])
+        await driver.run([again, runner], answerTokens)
+        driver.end(again, runner)
+        const third = driver.sequence(prompt(1), { slot: 2 })
+        await driver.step([[third, { restore: second, keep: prompt(1).length - 1 }]], [first])
+        await driver.run([third], answerTokens)
+        driver.end(third)
+        for (const [index, sequence] of [again, third, runner].entries()) expectSame(sequence, expected[index]!)
+        await forget(second)
       })
 
       it('gives several sequences in one step what each gets alone', async () => {

@@ -1,8 +1,8 @@
 import { baseAdapterSet, type AdapterSet } from '../../../src/domain/adapter-set.ts'
-import { asLaneId, asSequenceId, asSlotId, type LaneId, type SequenceId, type SlotId, type Token } from '../../../src/domain/ids.ts'
+import { asLaneId, asSequenceId, asParkId, asSlotId, type LaneId, type ParkId, type SequenceId, type SlotId, type Token } from '../../../src/domain/ids.ts'
 import { greedySampling, type Sampling, type TokenLogprob } from '../../../src/domain/sampling.ts'
 import type { Engine } from '../../../src/engine/engine.ts'
-import type { SlotWork } from '../../../src/scheduler/plan.ts'
+import type { SlotWork, WorkOutcome } from '../../../src/scheduler/plan.ts'
 
 /** Greedy, with the runner-up's log-probability, so that near ties can be told from mistakes. */
 export const greedyWithRunnerUp: Sampling = { ...greedySampling, logprobs: 2 }
@@ -51,12 +51,16 @@ export interface WorkOptions {
   readonly keep?: number
   /** What the sequence is thought to draw next. */
   readonly guesses?: readonly Token[]
+  /** Saves what the slot holds first. */
+  readonly park?: ParkId
+  readonly restore?: ParkId
 }
 
 /** A hand on the engine's lever: builds correct plans, one at a time, and keeps the books that a scheduler keeps. */
 export class EngineDriver {
   readonly engine: Engine
   #planCount = 0
+  #parkCount = 0
   #sequenceCount = 0
   /** Ended sequences that no plan of their lane has released yet. */
   readonly #ended: DrivenSequence[] = []
@@ -73,13 +77,15 @@ export class EngineDriver {
   end (...sequences: readonly DrivenSequence[]): void { this.#ended.push(...sequences) }
 
   work (sequence: DrivenSequence, options: WorkOptions = {}): SlotWork {
-    const { chunk = Infinity, copyFrom, keep = sequence.computed, guesses = [] } = options
+    const { chunk = Infinity, copyFrom, park, restore, keep = sequence.computed, guesses = [] } = options
     const known = sequence.history.slice(keep, keep + chunk)
     const isComplete = keep + known.length === sequence.history.length
     return {
       slot: sequence.slot,
       sequence: sequence.id,
       ...(copyFrom === undefined ? {} : { copyFrom: copyFrom.slot }),
+      ...(park === undefined ? {} : { park }),
+      ...(restore === undefined ? {} : { restore }),
       keep,
       tokens: [...known, ...guesses],
       ...(guesses.length === 0 ? {} : { guessCount: guesses.length }),
@@ -96,8 +102,12 @@ export class EngineDriver {
     }
   }
 
+  nextParkId (): ParkId { return asParkId(++this.#parkCount) }
+
   /** One step of the lane of these sequences. They share one adapter set. */
-  async step (parts: readonly (readonly [DrivenSequence, WorkOptions?])[]): Promise<void> {
+  async step (
+    parts: readonly (readonly [DrivenSequence, WorkOptions?])[], dropped: readonly ParkId[] = []
+  ): Promise<readonly WorkOutcome[]> {
     const first = parts[0]![0]
     const sequences = new Map(parts.map(([sequence]) => [sequence.slot, sequence]))
     const released = this.#ended.filter((sequence) => sequence.lane === first.lane)
@@ -109,7 +119,8 @@ export class EngineDriver {
       threads: 1,
       adapters: first.adapters,
       work,
-      released: released.map((sequence) => sequence.id)
+      released: released.map((sequence) => sequence.id),
+      ...(dropped.length === 0 ? {} : { dropped })
     })
     if (outcomes.length !== work.length) throw new Error(`${outcomes.length} outcomes for ${work.length} works`)
     for (const part of work) {
@@ -117,6 +128,10 @@ export class EngineDriver {
       const outcome = outcomes.find((candidate) => candidate.slot === part.slot)
       if (outcome === undefined) throw new Error(`no outcome for slot ${part.slot}`)
       if ('error' in outcome) throw outcome.error
+      if ('isCacheLost' in outcome) {
+        sequence.computed = 0
+        continue
+      }
       const { further = [] } = outcome
       sequence.computed = part.keep + part.tokens.length - (part.guessCount ?? 0) + further.length
       if ((outcome.token === null) === (part.sample !== undefined)) throw new Error('a draw without a token, or the other way')
@@ -126,6 +141,7 @@ export class EngineDriver {
         sequence.logprobs.push(logprobs)
       }
     }
+    return outcomes
   }
 
   /** Steps all sequences (of one lane and adapter set) together until each drew `count` tokens or an end token. */

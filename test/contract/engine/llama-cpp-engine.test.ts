@@ -45,7 +45,7 @@ describe('llama.cpp engine', () => {
     expect(engine.info.model.controlTexts.toSorted()).toEqual(['<|endoftext|>', '<|im_end|>', '<|im_start|>'])
     expect(engine.info.endTokens.map((token) => engine.tokenizer.tokenText(token)).toSorted()).toEqual(['<|endoftext|>', '<|im_end|>'])
     expect(engine.info.placement).toBe('cpu')
-    expect(engine.info.build).toMatch(/^node-llama-cpp [\d.]+, llama\.cpp \S+, cpu$/)
+    expect(engine.info.build).toMatch(/^node-llama-cpp [\d.]+, llama\.cpp \S+, cpu, prebuilt$/)
   })
 
   it('gives the bytes of any text back', () => {

@@ -146,6 +146,22 @@ export function describeInference (name: string, create: Create, { prompts }: In
         }
       })
 
+      it('of many requests at once whose prompts begin alike come from one prefill of what they share', async () => {
+        const tokens = await inference.tokenize(text(first), { addBos: true })
+        const repeated = (length: number, from: number): Token[] => Array.from({ length }, (_, index) => tokens[(index + from) % tokens.length]!)
+        // It begins as no other prompt here does.
+        const shared = repeated(1000, 3)
+        await settled(inference)
+        const { promptTokens: before } = inference.snapshot()
+        const questions = Array.from({ length: 32 }, (_, index) => ({ tokens: [...shared, ...repeated(16, index)] }))
+        const ends = await Promise.all(questions.map(async (prompt) => (await run(inference, request({ prompt, maxTokens: 4 }))).at(-1)))
+        expect(ends.every((event) => event?.type === 'finished')).toBe(true)
+        await settled(inference)
+        const { promptTokens: after } = inference.snapshot()
+        expect(after - before).toBeGreaterThanOrEqual(1000)
+        expect(after - before).toBeLessThanOrEqual(1.2 * 1000 + 32 * 16)
+      })
+
       it('stop before a stop text, wherever tokens end', async () => {
         const whole = textOf(await run(inference, request()))
         const middle = Math.floor(whole.length / 2)

@@ -14,7 +14,7 @@ async function bench (...argv: readonly string[]): Promise<readonly BenchRun[]> 
   using target = await BenchServer.connect(command.options.servers[0]!, command.options, signal)
   const workload = createWorkload(command.options, { tokensPerWord: 1, overheadTokens: 0 })
   const observer = { onRunStart: () => {}, onProgress: () => {}, onRunEnd: () => {} }
-  return await new BenchRunner([target], command.options, workload, observer, signal).run()
+  return await new BenchRunner([target], command.options, workload, 0, observer, signal).run()
 }
 
 /** When requests were meant to be sent, in microseconds since the run began. */

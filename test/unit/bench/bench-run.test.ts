@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { quantile, summarizeLatencies } from '../../../src/bench/measure/latency-summary.ts'
-import { e2elOf, itlsOf, tpotOf, ttftOf } from '../../../src/bench/measure/request-record.ts'
+import { e2elOf, itlsOf, tpotOf, ttftOf, type RequestRecord } from '../../../src/bench/measure/request-record.ts'
 import { jainIndex } from '../../../src/bench/measure/fairness.ts'
 import { isGood, parseObjectives } from '../../../src/bench/measure/objectives.ts'
 import { starvationWarnings } from '../../../src/bench/measure/generator-watch.ts'
 import { parseMetrics, serverMetricsBetween } from '../../../src/bench/measure/server-metrics.ts'
+import { spreadOf } from '../../../src/bench/measure/spread.ts'
+import { unaskedWarnings } from '../../../src/bench/report/verdict.ts'
 import { recordOf, runOf } from './records.ts'
 
 const failure = { kind: 'stalled', message: 'Nothing came' }
@@ -43,6 +45,13 @@ describe('quantile', () => {
   })
 })
 
+describe('spreadOf', () => {
+  it('has the median, the least and the most', () => {
+    expect(spreadOf([3, 10, 1, 2])).toEqual({ median: 2.5, min: 1, max: 10 })
+    expect(spreadOf([100, 20, 3])).toEqual({ median: 20, min: 3, max: 100 })
+  })
+})
+
 describe('summarizeRun', () => {
   /** A request every 100 ms, with a TTFT of 100, 110, … ms. */
   const records = Array.from({ length: 10 }, (_, index) => recordOf({ sentAt: index * 100, ttftMs: 100 + index * 10, tokens: 6 }))
@@ -68,6 +77,12 @@ describe('summarizeRun', () => {
     expect(run.itls[0]).toHaveLength(5)
     expect(run.errors).toEqual(Array(10).fill(''))
     expect(run.date).toBe('20261125-213804')
+  })
+
+  it('has lists of whole microseconds', () => {
+    const run = runOf([recordOf({ sentAt: 1.000_123_4, scheduledAt: 0.5, outputTimes: [101.234_567_8, 121.1], endedAt: 130.7 / 3 + 100 })])
+    expect([run.start_times, run.queue_times, run.ttfts, run.itls, run.latencies]).toEqual([[0.001], [0.0005], [0.100234], [[0.019865]], [0.142567]])
+    expect(run.mean_ttft_ms).toBeCloseTo(100.234_444_4, 6)
   })
 
   it('does not average failures away', () => {
@@ -98,12 +113,19 @@ describe('summarizeRun', () => {
 
   it('divides by model, tenant and kind, and says how fair it was', () => {
     const run = runOf([recordOf({ tenant: 'a', tokens: 30 }), recordOf({ tenant: 'b', tokens: 10 })], {
-      tenants: [{ name: 'a', weight: 0.75 }, { name: 'b', weight: 0.25 }, { name: 'c', weight: 0 }].slice(0, 2)
+      tenants: [{ name: 'a', users: 3 }, { name: 'b', users: 1 }]
     })
     expect(run.drawbridge.per_tenant.map(({ name, output_tokens: tokens }) => [name, tokens])).toEqual([['a', 30], ['b', 10]])
     expect(run.drawbridge.fairness.tenants.output_tokens).toBeCloseTo(1)
     expect(run.drawbridge.fairness.models.output_tokens).toBeNull()
     expect(run.drawbridge.per_kind.map(({ name }) => name)).toEqual(['chat'])
+  })
+
+  it('takes no latency of failed requests into the shares', () => {
+    const run = runOf([recordOf({ tenant: 'a' }), recordOf({ tenant: 'a', ttftMs: 900, tokens: 9, failure })], { tenants: [{ name: 'a', users: 1 }] })
+    expect(run.drawbridge.per_tenant).toMatchObject([{
+      requests: 2, completed: 1, failed: 1, output_tokens: 3, latencies: { ttft: { count: 1, max: 100 }, itl: { count: 2 }, tpot: { count: 1 }, e2el: { count: 1, max: 140 } }
+    }])
   })
 
   it('has a timeline whose tokens are all of the run\'s', () => {
@@ -120,6 +142,22 @@ describe('summarizeRun', () => {
     const run = runOf(steady, { maxRunning: 2, lastSentAt: 3000 })
     expect(run.drawbridge.steady).toEqual({ seconds: 3, output_throughput: 20, request_throughput: 2 })
     expect(runOf(steady.slice(0, 2), { maxRunning: 2, lastSentAt: 0 }).drawbridge.steady).toBeNull()
+  })
+
+  it('counts the steady part of a closed loop from when all users wait, not from the first request', () => {
+    // One request of 1 s after the other; at 2 s a second user comes.
+    const first = Array.from({ length: 6 }, (_, index) => recordOf({ sentAt: index * 1000, ttftMs: 100, gapMs: 100, tokens: 10 }))
+    const second = Array.from({ length: 4 }, (_, index) => recordOf({ sentAt: 2000 + index * 1000, ttftMs: 100, gapMs: 100, tokens: 10 }))
+    const run = runOf([...first, ...second], { maxRunning: 2, lastSentAt: 5000 })
+    expect(run.drawbridge.steady).toEqual({ seconds: 3, output_throughput: 20, request_throughput: 2 })
+    expect(run.max_concurrent_requests).toBe(2)
+  })
+
+  it('counts the steady part of an open loop from when the first answers come', () => {
+    // A request each 500 ms, each taking 2 s: from 2 s on as many end as come.
+    const records = Array.from({ length: 13 }, (_, index) => recordOf({ sentAt: index * 500, ttftMs: 2000, tokens: 1 }))
+    expect(runOf(records, { maxRunning: 4, lastSentAt: 6000, load: { type: 'open', description: '2/s' } }).drawbridge.steady)
+      .toEqual({ seconds: 4, output_throughput: 2, request_throughput: 2 })
   })
 
   it('is not upset by nothing', () => {
@@ -155,6 +193,35 @@ describe('Jain\'s index', () => {
     expect(jainIndex([5, 0, 0, 0])).toBe(0.25)
     expect(jainIndex([5])).toBeNull()
     expect(jainIndex([0, 0])).toBeNull()
+  })
+
+  /** Requests of tenants and models, by name; those in capitals fail. */
+  const askedBy = (names: string): RequestRecord[] => [...names].map((name) => recordOf({
+    tenant: name.toLowerCase(), model: name.toLowerCase(), ...(name === name.toLowerCase() ? {} : { failure })
+  }))
+
+  it('is of tokens per user where tenants have users', () => {
+    const tenants = [{ name: 'a', users: 4 }, { name: 'b', users: 1 }]
+    const { per_tenant: shares, fairness } = runOf(askedBy('aaaab'), { tenants }).drawbridge
+    expect(shares.map(({ weight }) => weight)).toEqual([0.8, 0.2])
+    expect(fairness.tenants).toEqual({ output_tokens: 1, completed: 1, ttft: 1 })
+    expect(runOf(askedBy('aaaa'.repeat(3) + 'b'), { tenants }).drawbridge.fairness.tenants.output_tokens).toBeCloseTo(0.8)
+  })
+
+  it('does not measure how the bench draws models, and tenants of an open loop', () => {
+    const facts = { models: ['a', 'b'], tenants: [{ name: 'a', users: null }, { name: 'b', users: null }], load: { type: 'open', description: '1/s' } } as const
+    const { per_model: shares, fairness } = runOf(askedBy('aaaaaaab'), facts).drawbridge
+    expect(shares.map(({ weight }) => weight)).toEqual([0.875, 0.125])
+    expect(fairness).toEqual({ models: { output_tokens: null, completed: 1, ttft: 1 }, tenants: { output_tokens: null, completed: 1, ttft: 1 } })
+    // Of a's requests all were completed, of b's a third.
+    expect(runOf(askedBy('aabBB'), facts).drawbridge.fairness.tenants.completed).toBeCloseTo(0.8)
+  })
+
+  it('leaves out a tenant without users', () => {
+    const run = runOf(askedBy('aaab'), { tenants: [{ name: 'a', users: 3 }, { name: 'b', users: 1 }, { name: 'c', users: 0 }], models: ['a'], maxConcurrency: 2 })
+    expect(run.drawbridge.fairness.tenants).toEqual({ output_tokens: 1, completed: 1, ttft: 1 })
+    expect(unaskedWarnings(run)).toEqual(['Nothing was sent for tenant c: with concurrency 2 not each of the 3 has a user'])
+    expect(unaskedWarnings(runOf(askedBy('a'), { models: ['a', 'b', 'c'] }))).toEqual(['Nothing was sent for models b, c'])
   })
 })
 

@@ -79,6 +79,7 @@ describe('parseOptions', () => {
     ['--rate fast', '--rate is "fast", but must be a number from 0.001 to 100000'],
     ['--rate 3 --concurrency 2', '--rate and --concurrency exclude each other'],
     ['--burstiness 2', '--burstiness needs --rate'],
+    ['--rate 1,inf --duration 3s', '--rate inf sends everything at once'],
     ['--rate 1,2 --ramp linear:1', '--ramp needs one --rate to end at, not 1,2'],
     ['--rate 2 --ramp linear', '--ramp is "linear", but must be like linear:1'],
     ['--requests 5 --duration 3s', '--requests and --duration exclude each other'],
@@ -121,6 +122,8 @@ describe('parseOptions', () => {
 
 describe('the command line in a report', () => {
   it('has no secrets', () => {
+    expect(commandLine(['http://a/v1?key=k-5&x=1', '--vs=http://b/v1?k-6', '--compare', 'what?.json']))
+      .toBe("drawbridge bench 'http://a/v1?key=…&x=…' '--vs=http://b/v1?…' --compare 'what?.json'")
     const line = commandLine(['http://a', '--api-key', 'sk-1', '--tenant=a=sk-2', '--header', 'x-key: sk-3', '--vs-api-key=sk-4', '--extra-body', '{"a": 1}'])
     expect(line).toBe('drawbridge bench http://a --api-key … --tenant=… --header … --vs-api-key=… --extra-body \'{"a": 1}\'')
   })

@@ -121,6 +121,10 @@ export function syntheticRun (options: SyntheticOptions = {}): BenchRun {
       seed: 42,
       text_seed: 42,
       asks_anew: false,
+      template_tokens: 0,
+      was_interrupted: false,
+      never_sent: 0,
+      cut_short: 0,
       is_streaming: isStreaming,
       objectives: options.hasObjectives ? { ttft: 200, tpot: 30 } : {},
       good_share: options.hasObjectives ? good.length * 0.9 / requests : null,
@@ -136,8 +140,8 @@ export function syntheticRun (options: SyntheticOptions = {}): BenchRun {
       per_tenant: shares(options.tenants ?? ['default']),
       per_kind: shares(options.kinds ?? ['chat']),
       fairness: {
-        models: { output_tokens: models.length > 1 ? 0.973 : null, ttft: models.length > 1 ? 0.912 : null },
-        tenants: { output_tokens: options.tenants ? 0.99 : null, ttft: options.tenants ? 0.85 : null }
+        models: { output_tokens: null, completed: models.length > 1 ? 0.973 : null, ttft: models.length > 1 ? 0.912 : null },
+        tenants: { output_tokens: options.tenants ? 0.99 : null, completed: options.tenants ? 1 : null, ttft: options.tenants ? 0.85 : null }
       },
       timeline: timelineOf(made, duration),
       generator: {
@@ -181,6 +185,7 @@ export function syntheticComparison (a: string, b: string, runs: readonly BenchR
   return {
     a,
     b,
+    differences: [],
     loads: descriptions.map((description) => {
       const of = (server: string) => runs.filter(({ drawbridge }) => drawbridge.server === server && drawbridge.load.description === description)
       const ratio = (measure: string, isHigherBetter: boolean, value: (run: BenchRun) => number): Ratio => {

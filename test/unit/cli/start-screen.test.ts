@@ -20,6 +20,7 @@ const info: EngineInfo = {
   },
   backend: 'llama-cpp',
   build: 'x',
+  flashAttention: false,
   placement: 'cpu',
   laneCount: 1,
   slotsPerLane: 8,

@@ -1,8 +1,12 @@
-import { beforeEach, describe, expect, it } from 'vitest'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { adapterKey, baseAdapterSet, createAdapterSet } from '../../../src/domain/adapter-set.ts'
-import { asLaneId, asSequenceId, asSlotId, asToken } from '../../../src/domain/ids.ts'
+import { asLaneId, asParkId, asSequenceId, asSlotId, asToken } from '../../../src/domain/ids.ts'
 import { defaultSampling, type Sampling } from '../../../src/domain/sampling.ts'
 import type { Adapters } from '../../../src/engine/llama-cpp/adapters.ts'
+import { CachePark } from '../../../src/engine/llama-cpp/cache-park.ts'
 import { Lane } from '../../../src/engine/llama-cpp/lane.ts'
 import type { NativeContext, NativeLora, NativeSamplerConfig } from '../../../src/engine/llama-cpp/native.ts'
 import type { SamplingParts } from '../../../src/engine/llama-cpp/slot-sampler.ts'
@@ -17,9 +21,15 @@ describe('llama.cpp lane', () => {
   let plans: number
   /** What the next draws are; 1 when there is nothing left. */
   let draws: number[]
+  let folder: string
+  let park: CachePark
   const pirate = createAdapterSet([{ name: 'pirate', generation: 1, scale: 0.5 }])
 
+  beforeAll(async () => { folder = await mkdtemp(join(tmpdir(), 'drawbridge-lane-')) })
+  afterAll(async () => { await rm(folder, { recursive: true }) })
+
   beforeEach(() => {
+    park = new CachePark(join(folder, 'engine'))
     calls = []
     failing = null
     configs = []
@@ -44,6 +54,16 @@ describe('llama.cpp lane', () => {
         calls.push(['copy', ...parameters])
         return 0
       },
+      saveSequenceStateToFile: async (path: string, sequence: number, note: Uint32Array) => {
+        calls.push(['save', sequence, ...note])
+        await writeFile(path, String(note[0]))
+        if (failing !== null) throw failing
+        return 5
+      },
+      loadSequenceStateFromFile: async (path: string, ...parameters: unknown[]) => {
+        calls.push(['load', ...parameters])
+        return Uint32Array.of(Number(await readFile(path, 'utf8')))
+      },
       setLoras: (...parameters: unknown[]) => { calls.push(['setLoras', ...parameters]) },
       setThreads: (threads: number) => { calls.push(['setThreads', threads]) },
       dispose: async () => {}
@@ -56,7 +76,7 @@ describe('llama.cpp lane', () => {
     const adapters = { get: ({ name }: { name: string }) => name as unknown as NativeLora } as unknown as Adapters
     lane = new Lane({
       id: asLaneId(0), slotsPerLane: 3, contextSize: 100, maxStepTokens: 50, threads: 1, grammarDrawLimits: { slowMs: 1, stuckMs: 1 }, onStuck: () => {}
-    }, context, parts, adapters)
+    }, context, parts, adapters, park)
   })
 
   const step = async (work: readonly SlotWork[], changes: Partial<StepPlan> = {}) => await lane.step({
@@ -144,5 +164,69 @@ describe('llama.cpp lane', () => {
       { slot: 0, error: expect.objectContaining({ code: 'invalid_value', param: 'logit_bias' }) }
     ])
     expect(await step([work(0, 0, [1], sample({ logitBias: logitBias.slice(1) }, [1], 1))])).toEqual([{ slot: 0, token: 1 }])
+  })
+
+  describe('with saved caches', () => {
+    const files = async (): Promise<string[]> => {
+      const found: string[] = []
+      for (const entry of await readdir(folder)) found.push(...await readdir(join(folder, entry)))
+      return found
+    }
+
+    it('saves before it cuts, and loads before it computes', async () => {
+      await step([work(0, 0, [1, 2, 3])])
+      calls = []
+      expect(await step([work(0, 0, [4], { park: asParkId(1) })])).toEqual([
+        { slot: 0, token: null, parked: { bytes: 5, durationMs: expect.any(Number) } }
+      ])
+      expect(calls.slice(0, 2)).toEqual([['save', 0, 3], ['remove', 0, 0, -1]])
+      calls = []
+      expect(await step([work(2, 2, [3], { restore: asParkId(1) })])).toEqual([{ slot: 2, token: null, restoredInMs: expect.any(Number) }])
+      expect(calls).toEqual([['load', 2, 1], ['remove', 2, 2, -1], ['addToBatch', 2, 2]])
+      await park.dispose()
+    })
+
+    it('begins with an empty folder that nobody else can read', async () => {
+      await mkdir(join(folder, 'engine'))
+      await writeFile(join(folder, 'engine', 'left-over'), 'of an engine that was killed')
+      await step([work(0, 0, [1, 2, 3])])
+      await step([work(0, 0, [4], { park: asParkId(1) })])
+      expect(await files()).toEqual(['1.kv'])
+      expect((await stat(join(folder, 'engine'))).mode & 0o777).toBe(0o700)
+      await park.dispose()
+    })
+
+    it('deletes what is dropped, and all of it in the end', async () => {
+      await step([work(0, 0, [1, 2, 3])])
+      await step([work(0, 0, [4], { park: asParkId(1) })])
+      await step([work(0, 0, [5], { park: asParkId(2) })])
+      expect((await files()).toSorted()).toEqual(['1.kv', '2.kv'])
+      await step([work(0, 1, [6])], { dropped: [asParkId(1)] })
+      expect(await files()).toEqual(['2.kv'])
+      await park.dispose()
+      expect(await readdir(folder)).toEqual([])
+    })
+
+    it('goes on when a cache cannot be saved, and leaves nothing of it', async () => {
+      await step([work(0, 0, [1, 2, 3]), work(1, 0, [1])])
+      failing = new Error('no space left on device')
+      const decoding = step([work(0, 0, [4], { park: asParkId(1) })])
+      // The decode fails too here; what matters is that it was reached.
+      await expect(decoding).rejects.toThrow('The decode of 1 tokens')
+      expect(await files()).toEqual([])
+      await park.dispose()
+    })
+
+    it('says that a cache is lost which it does not find, and computes for the others', async () => {
+      await step([work(0, 0, [1, 2, 3])])
+      await step([work(0, 0, [4], { park: asParkId(1) })])
+      await rm(folder, { recursive: true })
+      expect(await step([work(1, 2, [3], { restore: asParkId(1) }), work(0, 1, [5])])).toEqual([
+        { slot: 1, isCacheLost: true }, { slot: 0, token: null }
+      ])
+      folder = await mkdtemp(join(tmpdir(), 'drawbridge-lane-'))
+      // The slot is empty, and serves.
+      expect(await step([work(1, 0, [1])])).toEqual([{ slot: 1, token: null }])
+    })
   })
 })

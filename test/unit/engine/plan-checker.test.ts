@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { baseAdapterSet, createAdapterSet } from '../../../src/domain/adapter-set.ts'
-import { asLaneId, asSequenceId, asSlotId, asToken, type Token } from '../../../src/domain/ids.ts'
+import { asLaneId, asParkId, asSequenceId, asSlotId, asToken, type Token } from '../../../src/domain/ids.ts'
 import { greedySampling } from '../../../src/domain/sampling.ts'
 import { PlanChecker, PlanViolation } from '../../../src/engine/fake/plan-checker.ts'
 import type { SlotWork, StepPlan } from '../../../src/scheduler/plan.ts'
@@ -83,6 +83,8 @@ describe('PlanChecker', () => {
   const before = [plan([read('a', 0, 0, [1, 2, 3])])]
   const released = { released: [asSequenceId('a')] }
 
+  const parked = [...before, plan([read('b', 0, 0, [5], { park: asParkId(1) })], released)]
+
   it.each<[string, RegExp, StepPlan, (readonly StepPlan[])?]>([
     ['has a lane that does not exist', /only 2 lanes/, plan([read('a', 0, 0, [1])], { lane: asLaneId(2) })],
     ['comes out of order', /came before it/, plan([read('b', 1, 0, [1])], { id: 0 }), before],
@@ -110,6 +112,20 @@ describe('PlanChecker', () => {
     ['copies from a slot that is copied', /source of slot/, plan([
       read('b', 1, 2, [1], { copyFrom: asSlotId(0) }), read('c', 2, 2, [1], { copyFrom: asSlotId(1) })
     ]), before],
+    ['saves a slot that holds nothing', /holds nothing to save/, plan([read('a', 0, 0, [1], { park: asParkId(1) })])],
+    ['saves two caches as one', /saved after cache 1/, plan([read('b', 0, 0, [1], { park: asParkId(1) })]), parked],
+    ['restores what was not saved', /no saved cache 2/, plan([read('b', 0, 0, [1], { restore: asParkId(2) })]), parked],
+    ['restores what was dropped', /no saved cache 1/, plan([read('c', 1, 1, [1], { restore: asParkId(1) })], { dropped: [asParkId(1)] }), parked],
+    ['drops what was not saved', /no saved cache 2 to drop/, plan([read('b', 0, 1, [1])], { dropped: [asParkId(2)] }), parked],
+    ['keeps more than was saved', /3 tokens, 4 are/, plan([read('c', 1, 4, [1], { restore: asParkId(1) })]), parked],
+    ['restores what another adapter set computed', /computed under ''/,
+      plan([read('c', 1, 2, [1], { restore: asParkId(1) })], { adapters: poet }), parked],
+    ['copies and restores at once', /copied and restored/, plan([
+      read('c', 1, 1, [1], { restore: asParkId(1), copyFrom: asSlotId(0) })
+    ]), parked],
+    ['copies from a slot that is restored', /source of slot/, plan([
+      read('c', 1, 1, [1], { restore: asParkId(1) }), read('d', 2, 1, [1], { copyFrom: asSlotId(1) })
+    ]), parked],
     ['gives a slot away that is held', /but a holds it/, plan([read('b', 0, 0, [1])]), before],
     ['uses what was released', /a was released/, plan([read('a', 0, 0, [1])]), [...before, plan([read('b', 1, 0, [1])], released)]],
     ['releases twice', /released twice/, plan([read('b', 1, 1, [1])], released), [...before, plan([read('b', 1, 0, [1])], released)]],
@@ -171,6 +187,15 @@ describe('PlanChecker', () => {
       expect(() => { createGuessed().begin(plan([copy], { id: ++planCount })) }).toThrow(/does not hold the history/)
     })
 
+    it('lets all that was drawn be computed again in pieces after a preemption, and draws when it is', () => {
+      const preempted = { preempted: [asSequenceId('a')] }
+      const resume = (keep: number, length: number, rest: Partial<StepPlan> = {}): StepPlan =>
+        plan([read('a', 1, keep, [1, 2, 3, 4, 5, 7].slice(keep, length))], { id: ++planCount, ...rest })
+      const checker = createGuessed()
+      carryOut(checker, resume(0, 3, preempted), resume(3, 5), plan([draw('a', 1, 5, [1, 2, 3, 4, 5, 7], 3)], { id: ++planCount }))
+      expect(() => { createGuessed().begin(resume(0, 6, preempted)) }).toThrow(/nothing is drawn for the decoding a/)
+    })
+
     it('notices any of the drawn tokens that was not the one drawn', () => {
       expect(() => { createGuessed().begin(next(4, [1, 2, 3, 4, 8, 7])) }).toThrow(/drew 5, its history says 8/)
       expect(() => { createGuessed().begin(next(4, [1, 2, 3, 4, 5])) }).toThrow(/draws number 2 after number 2/)
@@ -183,6 +208,24 @@ describe('PlanChecker', () => {
     checker.forget(asSlotId(0))
     expect(() => { checker.begin(plan([read('a', 0, 1, [1])])) }).toThrow(/lost its content/)
     carryOut(checker, plan([read('a', 0, 0, [1])]), plan([read('a', 0, 1, [2])]))
+  })
+
+  it('knows a saved cache in every lane, once its save has ended, until it is dropped', () => {
+    const checker = create()
+    carryOut(checker, plan([read('a', 0, 0, [1, 2, 3])]))
+    const saving = plan([read('b', 0, 0, [5], { park: asParkId(1) })], released)
+    const restoring = () => plan([read('c', 4, 2, [7], { restore: asParkId(1) })], { lane: asLaneId(1) })
+    checker.begin(saving)
+    expect(() => { checker.begin(restoring()) }).toThrow(/still being saved/)
+    checker.end(saving)
+    const running = restoring()
+    checker.begin(running)
+    expect(checker.cache(asSlotId(4)).tokens).toEqual([1, 2, 7])
+    expect(checker.parkedLength(asParkId(1))).toBe(3)
+    expect(() => { checker.begin(plan([read('b', 0, 1, [6])], { dropped: [asParkId(1)] })) }).toThrow(/while it is being restored/)
+    checker.end(running)
+    carryOut(checker, plan([read('b', 0, 1, [6])], { dropped: [asParkId(1)] }))
+    expect(checker.parkedLength(asParkId(1))).toBe(0)
   })
 
   it('counts the threads of all running plans', () => {

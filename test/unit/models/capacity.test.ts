@@ -29,7 +29,7 @@ const automatic: CapacityRequest = {
 }
 
 const machineWith = (gibibytes: number, machine: Partial<Machine> = {}): Machine =>
-  ({ availableBytes: gibibytes * gibibyte, memoryLimit: 'machine', gpu: null, computeThreads: 4, ...machine })
+  ({ availableBytes: gibibytes * gibibyte, memoryLimit: 'machine', gpu: null, computeThreads: 4, openMpThreads: 4, ...machine })
 
 const chosen = (request: Partial<CapacityRequest>, machine: Machine, model = llama8B): readonly [slots: number, contextSize: number] => {
   const { laneCount, slotsPerLane, contextSize } = chooseCapacity(model, { ...automatic, ...request }, machine)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { availableMemory } from '../../../src/models/available-memory.ts'
-import { countComputeThreads } from '../../../src/models/compute-threads.ts'
+import { countComputeThreads, countOpenMpThreads } from '../../../src/models/compute-threads.ts'
 import { inspectMachine, parseNvidiaMemory } from '../../../src/models/machine.ts'
 
 const gibibyte = 1024 ** 3
@@ -66,6 +66,14 @@ describe('compute threads', () => {
     expect(countComputeThreads(filesOf({ ...siblings(['0', '1']), ...status('0-1') }), 2, 'x64')).toBe(1)
   })
 
+  it('are all physical cores where none needs to be left over', () => {
+    expect(countOpenMpThreads(filesOf({ ...siblings(['0', '1']), ...status('0-1') }), 2, 'x64')).toBe(2)
+    expect(countOpenMpThreads(filesOf({ ...fourCores, ...status('0-7') }), 8, 'x64')).toBe(4)
+    const quota = { ...fourCores, ...status('0-7'), '/proc/self/cgroup': '0::/\n' }
+    expect(countOpenMpThreads(filesOf({ ...quota, '/sys/fs/cgroup/cpu.max': '250000 100000\n' }), 8, 'x64')).toBe(2)
+    expect(countOpenMpThreads(filesOf({ ...quota, '/sys/fs/cgroup/cpu.max': '50000 100000\n' }), 8, 'x64')).toBe(1)
+  })
+
   it('are those that the process may run on', () => {
     expect(countComputeThreads(filesOf({ ...fourCores, ...status('0,4,1') }), 3, 'x64')).toBe(2)
   })
@@ -98,6 +106,7 @@ describe('this machine', () => {
     const machine = await inspectMachine({ withGpu: false })
     expect(machine.availableBytes).toBeGreaterThan(0)
     expect(machine.computeThreads).toBeGreaterThanOrEqual(1)
+    expect(machine.openMpThreads).toBeGreaterThanOrEqual(machine.computeThreads)
     expect(machine.gpu).toBeNull()
   })
 })

@@ -38,6 +38,8 @@ function order (policy: AdmissionPolicy, sequences: readonly Sequence[], promptT
   return admitted
 }
 
+const atLeast = (places: number) => ({ length }: readonly Sequence[]): boolean => length >= places
+
 const sequences = (...ids: readonly string[]): Sequence[] => ids.map((id) => sequence(id))
 
 describe.each(Object.entries(admissionPolicies))('the policy %s', (_, create) => {
@@ -71,7 +73,7 @@ describe('first come, first served', () => {
     const policy: AdmissionPolicy = admissionPolicies['first-come-first-served']()
     expect(order(policy, sequences('a-1', 'a-2', 'b-1', 'a-3'))).toEqual(['a-1', 'a-2', 'b-1', 'a-3'])
     for (const one of sequences('a-1', 'a-2')) policy.join(one, 0)
-    expect(policy.makeRoom(sequences('b-1'), 1)).toEqual([])
+    expect(policy.makeRoom(sequences('b-1'), atLeast(1))).toEqual([])
     expect(policy.takeover(nobody, sequences('a-3', 'a-4'))).toBeNull()
   })
 })
@@ -157,7 +159,7 @@ describe('fair share', () => {
       return policy
     }
     const pushedOut = (policy: AdmissionPolicy, newcomers: readonly string[], places: number): string[] =>
-      policy.makeRoom(sequences(...newcomers), places).map(({ id }) => id)
+      policy.makeRoom(sequences(...newcomers), atLeast(places)).map(({ id }) => id)
 
     it('pushes out the newest of the longest line', () => {
       expect(pushedOut(full('a-1', 'a-2', 'a-3', 'b-1'), ['c-1'], 1)).toEqual(['a-3'])
@@ -206,6 +208,15 @@ describe('fair share', () => {
       expect(takeover(policy, slots)).toEqual(['c-1', 'b-3'])
     })
 
+    it('takes nothing from who has had less service', () => {
+      const policy = create()
+      const slots = running(policy, ...sequences('a-1', 'b-1', 'b-2'))
+      policy.join(sequence('c-1'), 0)
+      expect(takeover(policy, slots)).toEqual(['c-1', 'b-2'])
+      for (const one of sequences('a-1', 'c-2')) policy.charge(one)
+      expect(takeover(policy, slots)).toBeNull()
+    })
+
     it('leaves everybody a slot, and what is within a share', () => {
       const policy = create()
       const slots = running(policy, ...sequences('a-1', 'b-1'))
@@ -238,7 +249,7 @@ describe('fair share', () => {
       expect(order(policy, [])).toEqual(['a-1', 'a-2', 'a-3'])
       // And it is not turned away.
       policy.join(first!, 0)
-      expect(policy.makeRoom(sequences('b-1'), 1)).toEqual([])
+      expect(policy.makeRoom(sequences('b-1'), atLeast(1))).toEqual([])
     })
 
     it('lets who is not batch work take the youngest batch slot, whosever it is', () => {
@@ -271,7 +282,7 @@ describe('fair share', () => {
       const policy = create()
       for (const one of classes()) policy.join(one, 0)
       const makeRoom = (places: number, priority: Priority, ...ids: readonly string[]): string[] =>
-        policy.makeRoom(ids.map((id) => sequence(id, 1, priority)), places).map(({ id }) => id)
+        policy.makeRoom(ids.map((id) => sequence(id, 1, priority)), atLeast(places)).map(({ id }) => id)
       expect(makeRoom(1, 'normal', 'd-1')).toEqual(['a-1'])
       expect(makeRoom(2, 'interactive', 'd-1')).toEqual(['a-1', 'a-2'])
       expect(makeRoom(1, 'batch', 'd-1')).toEqual([])

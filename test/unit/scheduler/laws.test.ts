@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { LaneId, SequenceId, SlotId, Token } from '../../../src/domain/ids.ts'
+import { asLaneId, asToken, type LaneId, type ParkId, type SequenceId, type SlotId, type Token } from '../../../src/domain/ids.ts'
 import { rankOf } from '../../../src/domain/priority.ts'
 import type { StepPlan } from '../../../src/scheduler/plan.ts'
 import type { SequenceEvent } from '../../../src/scheduler/scheduler-types.ts'
+import { id, Rig, text } from './rig.ts'
 import { scenarios } from './scenario.ts'
 import { play, playAlone, type Trace, type TraceEntry } from './trace.ts'
 
@@ -98,6 +99,7 @@ describe('the scheduler’s laws', () => {
     await holds((trace) => {
       interface Content { readonly adapters: string, readonly tokens: readonly Token[] }
       const contents = new Map<SlotId, Content>()
+      const parked = new Map<ParkId, Content>()
       const lost: Content = { adapters: 'lost', tokens: [] }
       const drawn = new Map<SequenceId, Token[]>()
       for (const entry of trace.entries) {
@@ -110,10 +112,12 @@ describe('the scheduler’s laws', () => {
         if (entry.kind !== 'plan') continue
         const { plan } = entry
         const before = new Map(contents)
-        for (const { slot, copyFrom, keep, tokens, sequence } of plan.work) {
-          const kept = keep === 0 ? [] : before.get(copyFrom ?? slot)!.tokens.slice(0, keep)
+        for (const { slot, park } of plan.work) if (park !== undefined) parked.set(park, before.get(slot)!)
+        for (const { slot, copyFrom, restore, keep, tokens, sequence } of plan.work) {
+          const source = restore === undefined ? before.get(copyFrom ?? slot) : parked.get(restore)
+          const kept = keep === 0 ? [] : source!.tokens.slice(0, keep)
           if (keep > 0) {
-            expect(before.get(copyFrom ?? slot)!.adapters).toBe(plan.adapters.key)
+            expect(source!.adapters).toBe(plan.adapters.key)
             expect(kept).toHaveLength(keep)
             const known = [...request(trace, sequence).prompt, ...(drawn.get(sequence) ?? [])]
             expect(kept).toEqual(known.slice(0, keep))
@@ -222,9 +226,47 @@ describe('the scenarios', () => {
     }
     expect([...seen].toSorted()).toEqual([
       'abort during a step', 'abort while waiting', 'chunked prefill', 'copied prefix', 'copy of a running sequence',
-      'end of an answer behind a right guess', 'failed slot', 'finish during a step', 'finished by length', 'finished by stop', 'generation timeout', 'kept prefix',
-      'lost step', 'mixed step', 'preempted', 'preempted and resumed in another lane', 'preempted before its first token', 'pushed out of the queue', 'queue full', 'queue timeout', 'right guess', 'right guess of an answer that was ended meanwhile', 'two adapter sets in one lane', 'two lanes at once', 'wrong guess'
+      'dropped cache', 'end of an answer behind a right guess', 'failed slot', 'finish during a step', 'finished by length',
+      'finished by stop', 'generation timeout', 'kept prefix', 'lost step', 'mixed step', 'preempted',
+      'preempted and resumed in another lane', 'preempted before its first token', 'pushed out of the queue', 'queue full',
+      'queue timeout', 'restored cache', 'right guess', 'right guess of an answer that was ended meanwhile', 'saved cache',
+      'two adapter sets in one lane', 'two lanes at once', 'waited for another’s prefill', 'wrong guess'
     ])
+  })
+})
+
+/** A crowd on one lane whose prompts begin alike; some leave early. Some share more than all do. */
+const crowds = fc.record({
+  slots: fc.integer({ min: 1, max: 6 }),
+  stepTokens: fc.integer({ min: 8, max: 120 }),
+  sharedLength: fc.integer({ min: 128, max: 300 }),
+  tails: fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 16 }),
+  /** Comes before so many steps were made. */
+  delays: fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 16, maxLength: 16 }),
+  leavers: fc.array(fc.record({ number: fc.nat(15), afterSteps: fc.nat(8) }), { maxLength: 4 })
+})
+
+describe('the scheduler’s economy', () => {
+  it('reads what prompts of a crowd share once, however they come and go', async () => {
+    await fc.assert(fc.asyncProperty(crowds, async ({ slots, stepTokens, sharedLength, tails, delays, leavers }) => {
+      const rig = new Rig({ slotsPerLane: slots, stepTokens, contextSize: 512 })
+      const coming = tails.map((tail, number) => ({
+        at: delays[number]!, name: `s${number}`, prompt: [...text(1, sharedLength), ...text(number % 3, tail), asToken(100 + number)]
+      }))
+      for (let step = 0; ; step++) {
+        for (const { at, name, prompt } of coming) if (at === step) rig.add(name, prompt, { maxTokens: 3 })
+        for (const { number, afterSteps } of leavers) if (afterSteps === step) rig.scheduler.abort(id(`s${number}`))
+        const plan = rig.scheduler.schedule(asLaneId(0), rig.now)
+        if (plan !== null) await rig.carryOut(plan)
+        else if (step > 8) break
+      }
+      expect(rig.engine.violations).toEqual([])
+      const { promptTokens, waiting, running } = rig.scheduler.snapshot()
+      expect({ waiting, running }).toEqual({ waiting: 0, running: 0 })
+      // Whoever comes when less than is worth a wait is missing reads that for itself.
+      const ownTokens = tails.reduce((sum, tail) => sum + tail + 1, 0)
+      expect(promptTokens).toBeLessThanOrEqual(sharedLength + ownTokens + 32 * tails.length)
+    }), { numRuns: 300 })
   })
 })
 
@@ -283,7 +325,8 @@ describe('the scheduler’s manners', () => {
     await holds((trace) => {
       for (const { work } of plansOf(trace)) {
         const firstPrompt = work.findIndex(({ sample, tokens }) => tokens.length > 1 && (sample?.index ?? 0) === 0)
-        const lastDecode = work.findLastIndex(({ sample }) => sample !== undefined && sample.index > 0)
+        // What was preempted reads its answer again, and is no stream until it has.
+        const lastDecode = work.findLastIndex(({ sample, tokens }) => tokens.length === 1 && sample !== undefined && sample.index > 0)
         if (firstPrompt !== -1) expect(lastDecode).toBeLessThan(firstPrompt)
       }
     })
@@ -317,7 +360,7 @@ describe('the scheduler’s manners', () => {
         if (entry.kind !== 'commit') continue
         for (const { slot, guessCount = 0 } of entry.plan.work) {
           const outcome = entry.outcomes.find((candidate) => candidate.slot === slot)!
-          if ('error' in outcome) continue
+          if (!('token' in outcome)) continue
           guessed += guessCount
           right += outcome.further?.length ?? 0
         }
@@ -379,7 +422,11 @@ function sightsOf (trace: Trace): Set<string> {
   const drawn = new Set<SequenceId>()
   const preemptedIn = new Map<SequenceId, LaneId>()
   const ended = new Set<SequenceId>()
-  for (const entry of trace.entries) {
+  /** Tokens in each slot after each plan of its lane, and those that came while a slot was free, with the number of entries before. */
+  const lengths = new Map<SlotId, { readonly at: number, readonly length: number }[]>()
+  const arrivals = new Map<SequenceId, number>()
+  for (const [at, entry] of trace.entries.entries()) {
+    if (entry.kind === 'add' && entry.refusal === null && entry.waiting < 0) arrivals.set(entry.sequence.id, at)
     if (entry.kind === 'add' && entry.refusal === 'queue_full') sights.add('queue full')
     if (entry.kind === 'add' && entry.events.length > 0) sights.add('pushed out of the queue')
     if (entry.kind === 'abort' || entry.kind === 'finish') {
@@ -391,6 +438,7 @@ function sightsOf (trace: Trace): Set<string> {
     if (entry.kind === 'plan') {
       const { plan } = entry
       running.set(plan.lane, plan)
+      if (plan.dropped !== undefined) sights.add('dropped cache')
       for (const id of plan.preempted ?? []) {
         sights.add(drawn.has(id) ? 'preempted' : 'preempted before its first token')
         preemptedIn.set(id, plan.lane)
@@ -402,12 +450,22 @@ function sightsOf (trace: Trace): Set<string> {
       if (running.size > 1) sights.add('two lanes at once')
       if ((adaptersOf.get(plan.lane) ?? plan.adapters.key) !== plan.adapters.key) sights.add('two adapter sets in one lane')
       adaptersOf.set(plan.lane, plan.adapters.key)
-      for (const { sequence, keep, copyFrom, sample, slot } of plan.work) {
+      for (const { sequence, keep, copyFrom, park, restore, sample, slot } of plan.work) {
+        if (park !== undefined) sights.add('saved cache')
+        if (restore !== undefined) sights.add('restored cache')
         if (copyFrom !== undefined) sights.add('copied prefix')
         else if (keep > 0 && !planned.has(sequence)) sights.add('kept prefix')
         if (plan.work.some((other) => other.copyFrom === slot)) sights.add('copy of a running sequence')
         if (sample === undefined) sights.add('chunked prefill')
+        if (copyFrom !== undefined && !planned.has(sequence)) {
+          // Plans of its lane went without it, and only then was there what it copies.
+          const since = (lengths.get(copyFrom) ?? []).filter((length) => length.at > (arrivals.get(sequence) ?? Infinity))
+          if (since.length > 1 && since[0]!.length < keep) sights.add('waited for another’s prefill')
+        }
         planned.add(sequence)
+      }
+      for (const { slot, keep, tokens } of plan.work) {
+        lengths.set(slot, [...lengths.get(slot) ?? [], { at, length: keep + tokens.length }])
       }
       const kinds = new Set(plan.work.map(({ sample }) => (sample?.index ?? 0) > 0))
       if (kinds.size === 2) sights.add('mixed step')
@@ -417,7 +475,7 @@ function sightsOf (trace: Trace): Set<string> {
       const errors = entry.outcomes.filter((outcome) => 'error' in outcome).length
       for (const { slot, sequence, guessCount = 0 } of entry.plan.work) {
         const outcome = entry.outcomes.find((candidate) => candidate.slot === slot)!
-        if ('error' in outcome) continue
+        if (!('token' in outcome)) continue
         const further = outcome.further ?? []
         if (further.length > 0) sights.add('right guess')
         if (further.length > 0 && ended.has(sequence)) sights.add('right guess of an answer that was ended meanwhile')

@@ -41,6 +41,9 @@ describe('Rhythm', () => {
 
   it('does not hold back prompts that cost nothing', () => {
     expect(learned('auto', 0, 0).promptBudget).toBe(Infinity)
+    // Nor when decodes leave them no time at all.
+    expect(learned(10, 10, 0).promptBudget).toBe(Infinity)
+    expect(learned(10, 10, 1, 0).promptBudget).toBe(64)
   })
 
   it('learns from prompts alone, and from mixed steps once it knows what decodes take', () => {

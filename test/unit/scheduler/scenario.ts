@@ -56,6 +56,7 @@ const configs = ({ laneCount, slotsPerLane, contextSize, spareStepTokens }: Rang
   turnSteps: fc.integer({ min: 1, max: 4 }),
   mostGuesses: fc.constantFrom(0, 1, 4, 15),
   targetItlMs: fc.constantFrom<number | 'auto'>('auto', 1, 10),
+  parkBytes: fc.constantFrom(0, 300_000, 10_000_000),
   policy: fc.constantFrom<AdmissionPolicyName>('fair', 'fair', 'first-come-first-served')
 }).map(({ spareStepTokens: spare, spareThreads, ...rest }) => ({
   ...rest,
@@ -66,7 +67,7 @@ const configs = ({ laneCount, slotsPerLane, contextSize, spareStepTokens }: Rang
 /** Mostly generous, so that most sequences get to run. */
 const timeout = fc.oneof({ weight: 4, arbitrary: fc.constant(1_000_000) }, { weight: 1, arbitrary: fc.integer({ min: 0, max: 50 }) })
 
-const request: fc.Arbitrary<RequestShape> = fc.record({
+export const crowdedRequest: fc.Arbitrary<RequestShape> = fc.record({
   tenant: fc.constantFrom(0, 0, 0, 1, 2),
   priority: fc.constantFrom<Priority>('interactive', 'normal', 'normal', 'normal', 'batch', 'batch'),
   weight: fc.constantFrom(1, 1, 3),
@@ -102,17 +103,44 @@ const alike: fc.Arbitrary<RequestShape> = fc.record({
 })
 
 /** Few long answers that can be guessed. */
-const repetitive: fc.Arbitrary<RequestShape> = request.map((shape) =>
-  ({ ...shape, sharedLength: shape.sharedLength % 10, choices: 1, maxTokens: null, isRepetitive: true, adapters: shape.adapters % 2 }))
+const repetitive: fc.Arbitrary<RequestShape> = crowdedRequest.map((shape) => ({
+  ...shape,
+  sharedLength: shape.sharedLength % 10,
+  choices: 1,
+  maxTokens: null,
+  isRepetitive: true,
+  adapters: shape.adapters % 2,
+  seed: shape.family === 0 ? null : shape.seed,
+  queueTimeoutMs: 1_000_000,
+  timeoutMs: 1_000_000
+}))
+
+/** Long prompts that begin alike and come close together: sequences wait for each other's prefill, and lose whom they wait for. */
+const crowd: fc.Arbitrary<RequestShape> = fc.record({
+  tenant: fc.constantFrom(0, 0, 1),
+  priority: fc.constantFrom<Priority>('normal', 'normal', 'normal', 'batch'),
+  weight: fc.constant(1),
+  family: fc.constantFrom(0, 0, 0, 1),
+  sharedLength: fc.constantFrom(100, 130, 130, 200, 230),
+  ownTokens: fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 1, maxLength: 3 }),
+  adapters: fc.constantFrom(0, 0, 0, 1),
+  choices: fc.constantFrom(1, 1, 1, 2),
+  maxTokens: fc.integer({ min: 1, max: 3 }),
+  ignoresEos: fc.constant(true),
+  isRepetitive: fc.constant(false),
+  seed: fc.constant(null),
+  queueTimeoutMs: timeout,
+  timeoutMs: timeout
+})
 
 const lane = fc.integer({ min: 0, max: 2 })
 const back = fc.integer({ min: 0, max: 7 })
 
-const actions = (requests: fc.Arbitrary<RequestShape>, requestWeight = 6): fc.Arbitrary<Action> => fc.oneof(
+export const actions = (requests: fc.Arbitrary<RequestShape>, requestWeight = 6, endWeight = 2): fc.Arbitrary<Action> => fc.oneof(
   { weight: requestWeight, arbitrary: fc.record({ type: fc.constant('request' as const), request: requests }) },
   { weight: 9, arbitrary: fc.record({ type: fc.constant('begin' as const), lane }) },
   { weight: 8, arbitrary: fc.record({ type: fc.constant('end' as const), lane }) },
-  { weight: 2, arbitrary: fc.record({ type: fc.constantFrom('abort' as const, 'finish' as const), back }) },
+  { weight: endWeight, arbitrary: fc.record({ type: fc.constantFrom('abort' as const, 'finish' as const), back }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('wait' as const), durationMs: fc.oneof({ weight: 9, arbitrary: fc.integer({ min: 0, max: 30 }) }, { weight: 1, arbitrary: fc.constant(10_000) }) }) }
 )
 
@@ -126,7 +154,7 @@ const faults = fc.oneof(
 export const scenarios: fc.Arbitrary<Scenario> = fc.oneof(
   fc.record({
     config: configs({ laneCount: 3, slotsPerLane: [1, 4], contextSize: [2, 160], spareStepTokens: 60 }),
-    actions: fc.array(actions(request), { minLength: 5, maxLength: 120 }),
+    actions: fc.array(actions(crowdedRequest), { minLength: 5, maxLength: 120 }),
     faults
   }),
   fc.record({
@@ -135,8 +163,14 @@ export const scenarios: fc.Arbitrary<Scenario> = fc.oneof(
     faults
   }),
   fc.record({
-    config: configs({ laneCount: 2, slotsPerLane: [1, 3], contextSize: [20, 120], spareStepTokens: 40 }),
-    actions: fc.array(actions(repetitive, 1), { minLength: 20, maxLength: 150 }),
+    config: configs({ laneCount: 1, slotsPerLane: [1, 2], contextSize: [40, 160], spareStepTokens: 40 })
+      .map((config) => ({ ...config, mostGuesses: 15 })),
+    actions: fc.array(actions(repetitive, 1, 1), { minLength: 60, maxLength: 200 }),
+    faults
+  }),
+  fc.record({
+    config: configs({ laneCount: 2, slotsPerLane: [2, 6], contextSize: [236, 300], spareStepTokens: 100 }),
+    actions: fc.array(actions(crowd), { minLength: 20, maxLength: 80 }),
     faults
   })
 )

@@ -180,6 +180,23 @@ describe('guesses', () => {
     expect(rig.scheduler.snapshot().guessedTokens).toBe(guessedTokens)
   })
 
+  it('wait while another number of threads is tried', async () => {
+    const rig = new Rig({ mostGuesses: 1, contextSize: 1200, threads: 2 })
+    rig.add('a', text(1, 20), { ...repetitive, maxTokens: 600 })
+    const tried = new Set<number | undefined>()
+    const usual = new Set<number | undefined>()
+    while (rig.scheduler.snapshot().running + rig.scheduler.waitingCount > 0) {
+      const plan = rig.plan()
+      const [work] = plan.work
+      if (plan.threads === 1) tried.add(work!.guessCount)
+      else usual.add(work!.guessCount)
+      rig.now += 10 + (work!.guessCount ?? 0)
+      await rig.carryOut(plan)
+    }
+    expect([...tried]).toEqual([undefined])
+    expect(usual).toContain(1)
+  })
+
   it('are not made under a grammar', () => {
     const rig = new Rig({ mostGuesses: 7 })
     rig.add('a', text(1, 20), { ...repetitive, sampling: { ...repetitive.sampling!, grammar: 'root ::= "a"' } })

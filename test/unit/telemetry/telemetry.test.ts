@@ -32,7 +32,7 @@ const samplesOf = (text: string, name: string): string[] => text.split('\n').fil
 
 describe('/metrics', () => {
   it('reads gauges and counters from the snapshot', async () => {
-    const { app, scrape } = await setUp()
+    const { app, host, scrape } = await setUp()
     expect((await app.inject('/metrics')).headers['content-type']).toContain('text/plain; version=0.0.4')
     const text = await scrape()
     const model = 'model_name="test-model"'
@@ -51,7 +51,8 @@ describe('/metrics', () => {
       `drawbridge_slots_total{${model}} 4`,
       `drawbridge_slots_busy{${model},lane="0"} 1`,
       `drawbridge_engine_up{${model}} 1`,
-      `drawbridge_engine_restarts_total{${model}} 0`
+      `drawbridge_engine_restarts_total{${model}} 0`,
+      `drawbridge_engine_info{${model},build="test",placement="${host.info?.placement}",threads="${host.info?.threads}",flash_attention="off"} 1`
     ]) expect(text.split('\n')).toContain(line)
     expect(text).toContain('process_cpu_seconds_total')
   })

@@ -16,7 +16,7 @@ export function headSection (report: BenchReport, series: readonly Series[]): Ma
     ['Requests', requests(runs)],
     ['Objectives', objectives(runs)],
     ['Seed', unique(runs.map((run) => String(run.drawbridge.seed))).join(', ')],
-    ['Label', names(unique(runs.flatMap((run) => run.label === null ? [] : [run.label])))],
+    ['Label', names(unique(runs.flatMap(({ label, drawbridge }) => label === null || label === drawbridge.server ? [] : [label])))],
     ['When', dateText(machine.date)],
     ['Machine', `${machine.cpu}, ${machine.cores} ${machine.cores === 1 ? 'core' : 'cores'}, ` +
       `${fixedText(machine.memoryBytes / 2 ** 30, 1)} GiB, ${machine.platform}; load average ${plainText(machine.loadAverage)} at the start`],

@@ -25,7 +25,7 @@ export function htmlReport (report: BenchReport): string {
   const drawn = chooseSeries(series, curveLimit)
   return page(`${titleOf(report)} – load benchmark`, [
     headSection(report, series),
-    warningSection(series),
+    warningSection(series, report.comparison),
     series.length === 0 ? html`<p>There are no runs in this report.</p>` : keyNumberSection(series),
     comparisonSection(report.comparison),
     sweepSection(series, report.saturation),

@@ -108,6 +108,5 @@ const columns: readonly Column<Series>[] = [
     heading: `${latencyTexts[name].name} ${statistic}`, unit: 'ms', value: ofRuns(latencyOf(name, statistic))
   }))),
   { heading: 'Goodput', unit: 'requests/s', value: ofRuns((run) => run.request_goodput) },
-  { heading: 'Good', unit: '%', value: ofRuns(({ drawbridge: { good_share: share } }) => share === null ? null : share * 100), decimals: 1 },
-  { heading: 'Generator', unit: 'cores', value: ofRuns(({ drawbridge }) => drawbridge.generator.cores), decimals: 2 }
+  { heading: 'Good', unit: '%', value: ofRuns(({ drawbridge: { good_share: share } }) => share === null ? null : share * 100), decimals: 1 }
 ]

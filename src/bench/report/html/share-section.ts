@@ -1,8 +1,9 @@
 import type { Fairness, Share } from '../bench-run.ts'
+import { fairnessTexts } from '../fairness-texts.ts'
 import { barCell } from './bar-plot.ts'
 import { html, type Content, type Markup } from './markup.ts'
 import { nameOf } from './marks.ts'
-import { fixedText, columnDecimals, durationText, noNumber, numberText, percentText, shortText } from './number-text.ts'
+import { fixedText, columnDecimals, durationText, numberText, percentText, shortText } from './number-text.ts'
 import type { Series } from './series.ts'
 import { medianOf } from './spread.ts'
 
@@ -10,7 +11,7 @@ import { medianOf } from './spread.ts'
 interface Row {
   readonly series: Series
   readonly shares: readonly Share[]
-  /** Tokens per second that its weight would give it. */
+  /** Tokens per second that its share of the load would give it. */
   readonly target: number | undefined
 }
 
@@ -39,7 +40,7 @@ function shareSection ({ key, fairness, heading, noun }: typeof groupings[number
   const isWeighted = key !== 'per_kind' && rows.some(({ target }) => target !== undefined)
   return html`<section><h2>${heading}</h2>${fairness !== null && fairnessNote(series, (run) => run.drawbridge.fairness[fairness])}
 ${shareTable(noun, heading, groups, isWeighted, series.length > 1)}
-<p class="note">${isWeighted && 'The tick across a bar of throughput is what its weight would give it. '}Bars of TTFT end at the median, their lines
+<p class="note">${isWeighted && 'The tick across a bar of throughput is what its share of the users or requests would give it. '}Bars of TTFT end at the median, their lines
 at the 99th percentile.${names.length > nameLimit && ` The ${nameLimit} with most requests of ${names.length} are shown.`}</p></section>`
 }
 
@@ -70,7 +71,7 @@ function shareTable (
     const failed = shares.reduce((sum, share) => sum + share.failed, 0)
     const p50 = ttft(row, 'p50')
     const p99 = ttft(row, 'p99')
-    const targetText = isWeighted && target !== undefined ? `, ${numberText(target)} by its weight` : ''
+    const targetText = isWeighted && target !== undefined ? `, ${numberText(target)} by its share of the load` : ''
     const who = isCompared ? `${name}, ${label}` : name
     return html`${isCompared && html`<td>${nameOf(row.series)}</td>`}
 <td class="number">${requests.toLocaleString('en-US')}</td>
@@ -101,13 +102,12 @@ ${groups.map(({ name, rows }) => html`<tbody>${rows.map((row, index) => html`<tr
 
 function fairnessNote (series: readonly Series[], fairnessOf: (run: Series['runs'][number]) => Fairness): Content {
   const lines = series.flatMap(({ runs, label }) => {
-    const tokens = medianOf(runs, (run) => fairnessOf(run).output_tokens)
-    const ttft = medianOf(runs, (run) => fairnessOf(run).ttft)
-    if (tokens === null && ttft === null) return []
-    return [html`<li>${series.length > 1 && html`<bdi>${label}</bdi>: `}<b>${indexText(tokens)}</b> of output tokens by weight,
-<b>${indexText(ttft)}</b> of mean TTFT</li>`]
+    const parts = fairnessTexts.flatMap(({ key, text }) => {
+      const index = medianOf(runs, (run) => fairnessOf(run)[key])
+      return index === null ? [] : [html`<b>${fixedText(index, 3)}</b> of ${text}`]
+    })
+    if (parts.length === 0) return []
+    return [html`<li>${series.length > 1 && html`<bdi>${label}</bdi>: `}${parts.map((part, index) => [index > 0 && ', ', part])}</li>`]
   })
   return lines.length > 0 && html`<div class="fairness"><p>Jain’s index, 1 when all fare alike:</p><ul>${lines}</ul></div>`
 }
-
-function indexText (index: number | null): string { return index === null ? noNumber : fixedText(index, 3) }

@@ -20,7 +20,7 @@ export const style = `
 }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
-main { max-width: 1080px; margin: 0 auto; padding: 36px 20px 64px; }
+main { max-width: 1160px; margin: 0 auto; padding: 36px 20px 64px; }
 h1 { font-size: 27px; line-height: 1.2; margin: 0 0 20px; letter-spacing: -0.01em; overflow-wrap: anywhere; }
 h2 { font-size: 18px; line-height: 1.3; margin: 0 0 8px; overflow-wrap: anywhere; }
 h3 { font-size: 14px; margin: 16px 0 4px; }
@@ -83,14 +83,14 @@ svg { font-size: 10.5px; font-weight: 400; font-variant-numeric: tabular-nums; }
 .legend li { display: flex; align-items: center; gap: 7px; }
 .better { color: var(--better); } .worse { color: var(--worse); } .unclear { color: var(--quiet); }
 .findings { margin-top: 14px; }
-.fairness { display: flex; flex-wrap: wrap; gap: 2px 10px; margin-bottom: 10px; }
+.fairness { margin-bottom: 10px; }
 .fairness p { margin: 0; }
 .scroll { overflow-x: auto; margin: 10px 0 14px; }
 .scroll:focus-visible { outline: 2px solid var(--hue-0); outline-offset: 2px; }
 table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; min-width: 50%; }
 caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .captioned caption { position: static; width: auto; height: auto; clip-path: none; text-align: left; font-weight: 600; padding: 8px 0 2px; white-space: nowrap; }
-th, td { padding: 5px 14px 5px 0; text-align: left; vertical-align: baseline; font-weight: 400; }
+th, td { padding: 5px 12px 5px 0; text-align: left; vertical-align: baseline; font-weight: 400; }
 th:last-child, td:last-child { padding-right: 0; }
 thead th { color: var(--ink); font-weight: 600; font-size: 13px; border-bottom: 1px solid var(--axis); vertical-align: bottom; white-space: nowrap; }
 thead span { display: block; font-weight: 400; color: var(--quiet); }
@@ -129,6 +129,7 @@ tbody .swatch { margin-right: 4px; }
   .definitions div { grid-template-columns: 1fr; }
   tbody .short { white-space: normal; }
   tbody th, .shares tbody th { min-width: 80px; }
+  tbody th:has(.swatch) { min-width: 146px; }
   tbody bdi { max-width: 140px; }
   .long { display: none; }
   .plot { font-size: 12px; }

@@ -1,5 +1,6 @@
 import type { BenchReport, BenchRun, LatencyName } from '../bench-run.ts'
 import { linePlot, type Curve, type LinePlot } from './line-plot.ts'
+import { throughputMeasure, throughputUnits } from '../throughput.ts'
 import { html, type Content, type Markup } from './markup.ts'
 import { legend } from './marks.ts'
 import { latencyTexts } from './measure-text.ts'
@@ -44,18 +45,21 @@ function sweepPlots (sweeps: readonly Sweep[], type: 'closed' | 'open', saturati
     return [{ x: at, label: sweeps.length > 1 ? `${shortText(server, 24)}: ${plainText(at)}` : 'saturated', style: sweep.style, tooltip: explanation }]
   })
   const unit = type === 'closed' ? 'at a time' : 'requests/s'
-  const hasGoodput = sweeps.some(({ series }) => series.some(({ runs }) => runs.some((run) => run.request_goodput !== null)))
+  const runs = sweeps.flatMap(({ series }) => series.flatMap((one) => one.runs))
+  const hasGoodput = runs.some((run) => run.request_goodput !== null)
   const plots = [
-    ratePlot('Output', 'tokens/s', sweeps, x, rules, (run) => run.output_throughput),
+    throughputMeasure(runs) === 'output_throughput'
+      ? ratePlot('Output', 'tokens/s', sweeps, x, rules, (run) => run.output_throughput)
+      : ratePlot('Requests', 'completed requests/s', sweeps, x, rules, (run) => run.request_throughput),
     ...(hasGoodput ? [ratePlot('Goodput', 'good requests/s', sweeps, x, rules, (run) => run.request_goodput)] : []),
     ...(['ttft', 'itl', ...(hasGoodput ? [] : ['e2el'] as const)] as const).map((name) => latencyPlot(name, sweeps, x, rules))
   ]
   const servers = sweeps.flatMap(({ series, style, server }) => series[0] ? [{ ...series[0], label: shortText(server, 40), style }] : [])
   return html`<section><h2>Against the load</h2>${legend(servers)}<div class="plots">${plots}</div>
-<ul class="findings">${saturation.map(({ server, at, best_output_throughput: best, explanation }) => html`<li>
+<ul class="findings">${saturation.map(({ server, at, best, measure, explanation }) => html`<li>
 ${sweeps.length > 1 && html`<b><bdi>${shortText(server, 40)}</bdi></b>: `}${at === null
     ? 'Not saturated within the sweep'
-    : html`Saturated at <b>${plainText(at)}</b> ${unit}`}; at best ${numberText(best)} output tokens/s. ${explanation}</li>`)}</ul></section>`
+    : html`Saturated at <b>${plainText(at)}</b> ${unit}`}; at best ${numberText(best)} ${throughputUnits[measure]}. ${explanation}.</li>`)}</ul></section>`
 }
 
 function ratePlot (

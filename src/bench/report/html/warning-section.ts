@@ -1,5 +1,5 @@
-import type { BenchRun } from '../bench-run.ts'
-import { suspiciousCacheShare } from '../verdict.ts'
+import type { BenchRun, Comparison } from '../bench-run.ts'
+import { suspiciousCacheShare, unaskedWarnings, unsentWarnings } from '../verdict.ts'
 import { html, type Content } from './markup.ts'
 import { countText, durationText, percentText, shortText } from './number-text.ts'
 import { runLabel, type Series } from './series.ts'
@@ -13,10 +13,10 @@ interface Warning {
 }
 
 /** What makes the numbers below it less than they seem; nothing when all is well. */
-export function warningSection (series: readonly Series[]): Content {
+export function warningSection (series: readonly Series[], comparison: Comparison | null): Content {
   const runs = series.flatMap((one) => one.runs.map((run) => ({ run, label: runLabel(one, run) })))
   const warnings = [
-    generatorWarning(runs), failureWarning(runs), missingWarning(runs), cacheWarning(runs), stallWarning(runs)
+    differenceWarning(comparison), interruptionWarning(runs), generatorWarning(runs), failureWarning(runs), unaskedWarning(runs), unsentWarning(runs), missingWarning(runs), cacheWarning(runs), stallWarning(runs)
   ].filter((warning) => warning.details.length > 0)
   if (warnings.length === 0) return null
   return html`<section class="warnings" aria-label="Warnings">${warnings.map(({ title, meaning, details }) =>
@@ -25,6 +25,18 @@ ${details.length > 6 && html`<li>and ${details.length - 6} more</li>`}</ul></div
 }
 
 type Labelled = readonly { readonly run: BenchRun, readonly label: string }[]
+
+function differenceWarning (comparison: Comparison | null): Warning {
+  return { title: 'More than the server differs.', meaning: 'Ratios may come from that.', details: comparison?.differences ?? [] }
+}
+
+function interruptionWarning (runs: Labelled): Warning {
+  return {
+    title: 'Interrupted.',
+    meaning: 'Requests that were under way when a run was ended do not count; it is neither compared nor used to find saturation.',
+    details: named(runs, ({ num_prompts: count, drawbridge }) => drawbridge.was_interrupted ? [`ended after ${countText(count, 'request')}`] : [])
+  }
+}
 
 function generatorWarning (runs: Labelled): Warning {
   return {
@@ -44,9 +56,17 @@ function failureWarning (runs: Labelled): Warning {
       const kind = run.drawbridge.errors.reduce<{ kind: string, count: number } | null>(
         (most, error) => most === null || error.count > most.count ? error : most, null)
       const share = percentText(run.failed / Math.max(1, run.completed + run.failed))
-      return [`${run.failed} of ${run.completed + run.failed} (${share})${kind ? `, most often ${shortText(kind.kind, 100)}` : ''}`]
+      return [`${run.failed.toLocaleString('en-US')} of ${(run.completed + run.failed).toLocaleString('en-US')} (${share})${kind ? `, most often ${shortText(kind.kind, 100)}` : ''}`]
     })
   }
+}
+
+function unaskedWarning (runs: Labelled): Warning {
+  return { title: 'Not everybody asked.', meaning: 'Of these nothing is known, and the fairness is that of the others.', details: named(runs, unaskedWarnings) }
+}
+
+function unsentWarning (runs: Labelled): Warning {
+  return { title: 'Not all was sent.', meaning: 'The server had less to do than the rate says.', details: named(runs, unsentWarnings) }
 }
 
 function missingWarning (runs: Labelled): Warning {

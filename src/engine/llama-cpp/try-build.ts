@@ -1,0 +1,73 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { dirname, extname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { threadPoolSize } from './thread-pool-size.ts'
+import { waitPolicy } from './wait-policy.ts'
+
+/** Which llama.cpp to try, and on what. Plain data: it goes to another process. */
+export interface BuildTrial {
+  readonly source: 'local' | 'prebuilt'
+  readonly gpu: 'off' | 'cuda' | 'vulkan' | 'metal'
+  /** A small model; the trial reads a question and decodes an answer. */
+  readonly modelPath: string
+  readonly threads: number
+}
+
+export interface BuildTrialResult {
+  /** As `EngineInfo.build`. */
+  readonly build: string
+  /** What the model said. */
+  readonly text: string
+  readonly tokensPerSecond: number
+}
+
+export interface TryBuildOptions {
+  /** The module that the process runs. */
+  readonly entry?: string
+  /** A trial that takes longer has failed. */
+  readonly timeoutMs?: number
+}
+
+/**
+ * Loads a build of llama.cpp and lets it decode, in a process of its own: code that a processor cannot run kills the
+ * process that tries.
+ * @throws Error whose message is the end of a sentence: why it does not work.
+ */
+export async function tryBuild (trial: BuildTrial, { entry = trialEntry(), timeoutMs = 60_000 }: TryBuildOptions = {}): Promise<BuildTrialResult> {
+  const child = fork(entry, [JSON.stringify(trial)], {
+    serialization: 'json',
+    execArgv: [],
+    env: { ...process.env, UV_THREADPOOL_SIZE: String(threadPoolSize(1)), ...waitPolicy(process.env) },
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc']
+  })
+  let result: BuildTrialResult | null = null
+  let complaint: string | null = null
+  child.on('message', (message: BuildTrialResult | { readonly error: string }) => {
+    if ('error' in message) complaint = message.error
+    else result = message
+  })
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    // The dynamic linker names the library that is missing, in one line.
+    complaint ??= text.split('\n').find((line) => /error|fail|cannot/i.test(line))?.trim().slice(0, 200) ?? null
+  })
+  const signal = AbortSignal.timeout(timeoutMs)
+  try {
+    const [code, killedBy] = await once(child, 'close', { signal }) as [number | null, NodeJS.Signals | null]
+    if (result !== null && code === 0) return result
+    throw new Error(complaint ?? (killedBy === null ? `its trial ended with exit code ${code}` : `its trial was ended by ${killedBy}`))
+  } catch (error) {
+    if (signal.aborted) throw new Error(`its trial took longer than ${timeoutMs / 1000} s`, { cause: error })
+    throw error
+  } finally {
+    child.kill('SIGKILL')
+  }
+}
+
+/** The compiled main module of trials: beside this one when this one is compiled, in `dist/` when it runs from its source. */
+function trialEntry (): string {
+  const here = fileURLToPath(import.meta.url)
+  return extname(here) === '.js'
+    ? join(dirname(here), 'trial-process.js')
+    : join(dirname(here), '../../../dist/src/engine/llama-cpp/trial-process.js')
+}

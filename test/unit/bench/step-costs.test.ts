@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest'
+import { fitCosts, measureSteps, type StepSample } from '../../../bench/engine/step-costs.ts'
+import { createFakeEngine } from '../../../src/engine/fake/fake-engine.ts'
+
+const steps = (duration: (decodes: number, promptTokens: number) => number): readonly StepSample[] =>
+  [0, 1, 4, 8].flatMap((decodes) => [0, 16, 65, 257].flatMap((promptTokens) =>
+    decodes + promptTokens === 0 ? [] : [{ decodes, promptTokens, durationMs: duration(decodes, promptTokens) }]))
+
+describe('fitCosts', () => {
+  it('finds the costs that the steps were made with', () => {
+    const fit = fitCosts(steps((decodes, promptTokens) => 3 + 0.5 * decodes + 0.04 * promptTokens))
+    expect(fit.stepMs).toBeCloseTo(3)
+    expect(fit.decodeTokenMs).toBeCloseTo(0.5)
+    expect(fit.prefillTokenMs).toBeCloseTo(0.04)
+    expect(fit.worstError).toBeCloseTo(0)
+  })
+
+  it('makes no cost negative, and says how wrong it is', () => {
+    const fit = fitCosts(steps((decodes, promptTokens) => Math.max(0.1, 0.2 * promptTokens - 1 + decodes * 0.01)))
+    expect(Math.min(fit.stepMs, fit.decodeTokenMs, fit.prefillTokenMs)).toBeGreaterThanOrEqual(0)
+    expect(fit.meanError).toBeGreaterThan(0.1)
+    expect(fit.worstError).toBeGreaterThanOrEqual(fit.meanError)
+  })
+
+  it('wants steps that differ', () => {
+    expect(() => fitCosts([{ decodes: 1, promptTokens: 0, durationMs: 1 }])).toThrow('too much alike')
+  })
+})
+
+describe('measureSteps', () => {
+  it('makes plans that the engine carries out, of every kind', async () => {
+    const engine = createFakeEngine({ slotsPerLane: 5, maxStepTokens: 128, contextSize: 512 })
+    const planIds = (function * () { for (let id = 1; ; id++) yield id })()
+    const samples = await measureSteps(engine, { batchSize: 4, contextTokens: 200, threads: 1, repetitions: 2 }, planIds, new AbortController().signal)
+    expect(engine.violations).toEqual([])
+    const kinds = new Set(samples.map(({ decodes, promptTokens }) => `${decodes}+${promptTokens}`))
+    expect(samples).toHaveLength(2 * kinds.size)
+    expect([...kinds]).toEqual(expect.arrayContaining(['0+65', '1+0', '4+0', '4+65']))
+  })
+})

@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest'
+import { asTenantId } from '../../../src/domain/ids.ts'
+import type { NewSequence, SequenceEvent } from '../../../src/scheduler/scheduler-types.ts'
+import { id, Rig, text } from './rig.ts'
+
+/** One slot, which is taken. */
+async function busyRig (limits: ConstructorParameters<typeof Rig>[0]): Promise<Rig> {
+  const rig = new Rig({ slotsPerLane: 1, contextSize: 1000, ...limits })
+  rig.add('running', text(1, 4), { tenant: asTenantId('somebody'), maxTokens: 50 })
+  await rig.step()
+  return rig
+}
+
+function add (rig: Rig, name: string, promptTokens: number, rest: Partial<NewSequence> = {}): readonly SequenceEvent[] {
+  return rig.scheduler.add(rig.sequence(name, text(2, promptTokens), rest), rig.now)
+}
+
+const message = (text: string): unknown => expect.objectContaining({ code: 'queue_full', message: text })
+
+describe('a limit for each tenant', () => {
+  it('turns away what is beyond it, and nobody else', async () => {
+    const rig = await busyRig({ maxQueuePerTenant: 2 })
+    add(rig, 'a', 4)
+    add(rig, 'b', 4)
+    expect(() => add(rig, 'c', 4)).toThrow(message('2 of your requests are waiting; the limit is 2 for each user'))
+    expect(add(rig, 'd', 4, { tenant: asTenantId('other') })).toEqual([])
+    rig.scheduler.abort(id('a'))
+    expect(add(rig, 'c', 4)).toEqual([])
+  })
+
+  it('does not keep one request with many choices from waiting alone', async () => {
+    const rig = await busyRig({ maxQueuePerTenant: 2 })
+    const choices = ['a', 'b', 'c'].map((name) => rig.sequence(name, text(2, 4)))
+    expect(rig.scheduler.addAll(choices, 0)).toEqual([])
+    expect(() => add(rig, 'd', 4)).toThrow(message('3 of your requests are waiting; the limit is 2 for each user'))
+  })
+})
+
+describe('a limit for tokens', () => {
+  it('turns away prompts beyond it, and lets others push out who has most waiting', async () => {
+    const rig = await busyRig({ maxQueueTokens: 100 })
+    add(rig, 'a', 40)
+    add(rig, 'b', 40)
+    expect(() => add(rig, 'c', 40)).toThrow(message('2 requests are waiting; the limit is 100 tokens, and their prompts have 80'))
+    const [event, ...more] = add(rig, 'd', 40, { tenant: asTenantId('other') })
+    expect(event).toMatchObject({ type: 'sequence-failed', id: id('b'), error: { code: 'queue_full' } })
+    expect(more).toEqual([])
+    expect(add(rig, 'e', 20)).toEqual([])
+  })
+
+  it('lets a prompt that is longer than it wait alone', async () => {
+    const rig = await busyRig({ maxQueueTokens: 100 })
+    expect(add(rig, 'a', 500)).toEqual([])
+    expect(() => add(rig, 'b', 1)).toThrow(message('1 request is waiting; the limit is 100 tokens, and their prompts have 500'))
+    rig.scheduler.abort(id('a'))
+    expect(add(rig, 'b', 1)).toEqual([])
+  })
+
+  it('counts no prompt that has a slot, and none twice that lost it', async () => {
+    const rig = await busyRig({ maxQueueTokens: 100, slotsPerLane: 2 })
+    add(rig, 'a', 90, { tenant: asTenantId('somebody'), priority: 'batch', maxTokens: 20 })
+    await rig.step()
+    add(rig, 'b', 60)
+    await rig.step()
+    expect(rig.scheduler.snapshot()).toMatchObject({ preempted: 1, displaced: 1 })
+    expect(add(rig, 'c', 100)).toEqual([])
+    expect(() => add(rig, 'd', 1)).toThrow(message('1 request is waiting; the limit is 100 tokens, and their prompts have 100'))
+  })
+})
