@@ -1,12 +1,19 @@
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import { asLaneId, type LaneId, type Millis } from '../domain/ids.ts'
 import type { Engine } from '../engine/engine.ts'
-import type { StepPlan, WorkOutcome } from '../scheduler/plan.ts'
+import { planSize, type StepPlan, type WorkOutcome } from '../scheduler/plan.ts'
 import type { SequenceEvent } from '../scheduler/scheduler-types.ts'
 import type { Scheduler } from '../scheduler/scheduler.ts'
 
 /** How often deadlines are looked at while no step ends. */
 const EXPIRY_INTERVAL_MS = 100
+
+/**
+ * Where a step takes less than a millisecond, telling of each token by itself takes longer than drawing it, here, in the server and in the
+ * client. Nobody reads a thousand tokens per second one by one: they are gathered for so long.
+ */
+const DEFAULT_GATHER_MS = 2
+const FAST_STEP_MS = 1
 
 export interface StepLoopParts {
   readonly scheduler: Scheduler
@@ -15,6 +22,8 @@ export interface StepLoopParts {
   readonly now: () => Millis
   /** Takes events in the order in which they happened. Must not throw. */
   readonly onEvents: (events: readonly SequenceEvent[]) => void
+  /** How long tokens of steps that take less than a millisecond are gathered; 0 tells of each as soon as it is there. */
+  readonly gatherMs?: Millis
   /** A step that was lost as a whole; its sequences have failed. */
   readonly onStepLost: (plan: StepPlan, error: Error) => void
 }
@@ -33,6 +42,9 @@ export class StepLoop {
   #wakes = 0
   /** Of all lanes, in the order in which they happened. */
   #undelivered: SequenceEvent[] = []
+  #deliveredAt: Millis = -Infinity
+  /** Of the latest step that ended. */
+  #lastStepMs: Millis = Infinity
   #isClosed = false
   #stepSeconds = 0
 
@@ -81,10 +93,11 @@ export class StepLoop {
       }
       const startedAt = now()
       const stepping = this.#step(plan)
-      this.#deliver()
+      if (!this.#mayGather(plan, startedAt)) this.#deliver()
       const outcomes = await stepping
       const endedAt = now()
-      this.#stepSeconds += (endedAt - startedAt) / 1000
+      this.#lastStepMs = endedAt - startedAt
+      this.#stepSeconds += this.#lastStepMs / 1000
       this.#undelivered.push(...scheduler.commit(plan, outcomes, endedAt))
       // Slots that became free here may be given to sequences in any lane.
       if (scheduler.waitingCount > 0) this.wake()
@@ -109,8 +122,16 @@ export class StepLoop {
     this.wake()
   }
 
+  /** Whether what there is to tell can wait for what the step brings that has begun. */
+  #mayGather (plan: StepPlan, now: Millis): boolean {
+    const { gatherMs = DEFAULT_GATHER_MS } = this.#parts
+    return this.#lastStepMs < FAST_STEP_MS && now - this.#deliveredAt < gatherMs && planSize(plan).promptTokens === 0 &&
+      this.#undelivered.every(({ type }) => type === 'token-drawn')
+  }
+
   #deliver (): void {
     if (this.#undelivered.length === 0) return
+    this.#deliveredAt = this.#parts.now()
     const events = this.#undelivered
     this.#undelivered = []
     this.#parts.onEvents(events)

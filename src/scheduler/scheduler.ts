@@ -16,6 +16,9 @@ import { ServiceRate } from './service-rate.ts'
 import { mendBrokenPromises, readerFor, settleSharedPrefills } from './shared-prefill.ts'
 import { SlotTable } from './slot-table.ts'
 
+/** A prompt is read to its end when it is not longer than its piece by more than this. */
+const nearlyAll = 1.25
+
 /** Of so many steps, one reads prompts in order of admission. */
 const arrivalEvery = 4
 
@@ -228,16 +231,21 @@ export class Scheduler {
     const guesses = mayGuess ? lane.speculation?.guess(turn) ?? noneAtAll : noneAtAll
     const work: SlotWork[] = []
     let budget = this.#config.stepTokens
+    /** Of the budget, for prompts. */
+    let room = Infinity
     const include = (sequence: Sequence): void => {
-      if (budget === 0) return
-      const item = this.#workFor(sequence, budget, guesses.get(sequence) ?? noGuesses, now)
+      if (budget === 0 || room <= 0) return
+      // A rest that takes hardly longer is not left for a step of its own.
+      const isNearlyAll = sequence.pending <= room * nearlyAll
+      const item = this.#workFor(sequence, Math.min(budget, isNearlyAll ? Infinity : room), guesses.get(sequence) ?? noGuesses, now)
       budget -= item.tokens.length
+      room -= item.tokens.length
       work.push(item)
     }
     // Decode first: streams that flow keep flowing. Then prompts, as far as the budget goes; and no further than streams, those of
     // other adapter sets too, can wait for their next token.
     turn.filter(isDecoding).forEach(include)
-    if (sequences.some(isFlowing)) budget = Math.min(budget, lane.rhythm.promptBudget)
+    room = sequences.some(isFlowing) ? lane.rhythm.promptBudget : Infinity
     const readers = new Set(this.#inOrder(turn.filter((sequence) => !isDecoding(sequence))).map(readerFor))
     for (const reader of readers) if (!isDecoding(reader)) include(reader)
     const dropped = this.#parked.takeDropped()

@@ -39,7 +39,7 @@ function createSteppedEngine (laneCount: number): { engine: Engine, nextStep: ()
 
 type OnEvents = (events: readonly SequenceEvent[], scheduler: Scheduler, loop: StepLoop) => void
 
-function createLoop ({ laneCount = 1, slotsPerLane = 2 } = {}, onEvents: OnEvents = () => {}): {
+function createLoop ({ laneCount = 1, slotsPerLane = 2, gatherMs = 0 } = {}, onEvents: OnEvents = () => {}): {
   scheduler: Scheduler,
   loop: StepLoop,
   events: SequenceEvent[],
@@ -62,7 +62,8 @@ function createLoop ({ laneCount = 1, slotsPerLane = 2 } = {}, onEvents: OnEvent
       events.push(...batch)
       onEvents(batch, scheduler, loop)
     },
-    onStepLost: (_, error) => lost.push(error)
+    onStepLost: (_, error) => lost.push(error),
+    gatherMs
   })
   return { scheduler, loop, events, nextStep, clock, lost }
 }
@@ -90,6 +91,35 @@ describe('StepLoop', () => {
     return made
   }
   afterEach(async () => { await Promise.all(loops.splice(0).map((loop) => loop.close())) })
+
+  it('gathers the tokens of steps that follow each other fast, and nothing else', async () => {
+    const { scheduler, loop, events, nextStep, clock } = create({ gatherMs: 2 })
+    scheduler.add(sequence('a', { maxTokens: 9 }), 0)
+    loop.wake()
+    const draw = async (token: number, tookMs: number): Promise<void> => {
+      const step = await nextStep()
+      clock.now += tookMs
+      step.succeed(token)
+    }
+    // The first step also tells that the sequence has begun.
+    await draw(1, 0.5)
+    await draw(2, 0.5)
+    expect(tokensOf(events)).toEqual([1])
+    await draw(3, 0.5)
+    await draw(4, 0.5)
+    expect(tokensOf(events)).toEqual([1])
+    // Two milliseconds after it told of the first one.
+    await draw(5, 0.5)
+    await draw(6, 0.5)
+    expect(tokensOf(events)).toEqual([1, 2, 3, 4, 5])
+    // After a slow step the next one may be slow too.
+    await draw(7, 5)
+    await draw(8, 0.5)
+    expect(tokensOf(events)).toEqual([1, 2, 3, 4, 5, 6, 7])
+    await draw(9, 0.5)
+    await vi.waitFor(() => expect(events.at(-1)).toMatchObject({ type: 'sequence-finished' }), patience)
+    expect(tokensOf(events)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9])
+  })
 
   it('hands on the events of a step while the next one is under way', async () => {
     const { scheduler, loop, events, nextStep } = create()
