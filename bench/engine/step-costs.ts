@@ -2,7 +2,6 @@ import { baseAdapterSet } from '../../src/domain/adapter-set.ts'
 import { asLaneId, asSequenceId, asSlotId, type Millis, type SequenceId, type Token } from '../../src/domain/ids.ts'
 import { greedySampling } from '../../src/domain/sampling.ts'
 import type { Engine } from '../../src/engine/engine.ts'
-import type { StepCosts } from '../../src/engine/fake/step-latency.ts'
 import type { SlotWork } from '../../src/scheduler/plan.ts'
 import { spreadOf } from '../../src/bench/measure/spread.ts'
 
@@ -16,7 +15,12 @@ export interface StepSample {
 }
 
 /** Costs, and how far the steps that they were made from are from what they say. */
-export interface CostFit extends StepCosts {
+export interface CostFit {
+  /** What steps take that only decode: so many sequences, so long. By number; the first is of one. */
+  readonly decodeSteps: readonly (readonly [decodes: number, durationMs: Millis])[]
+  /** A step without decodes, and what a prompt token adds to any step. */
+  readonly stepMs: Millis
+  readonly prefillTokenMs: Millis
   /** Mean and largest error of a step, as a share of its duration. */
   readonly meanError: number
   readonly worstError: number
@@ -97,46 +101,55 @@ function counts (most: number): readonly number[] {
   return [...found, most]
 }
 
-/** The costs, none below 0, that make the relative errors of the steps' durations smallest (in the least squares sense). */
+/**
+ * Steps that only decode are taken as they were measured (their cost does not go with their number: a second sequence may cost as much as
+ * the six after it). What a prompt token adds, and a step without decodes, are what makes the relative errors of all other steps
+ * smallest (least squares).
+ */
 export function fitCosts (samples: readonly StepSample[]): CostFit {
-  const names = ['stepMs', 'decodeTokenMs', 'prefillTokenMs'] as const
-  const rows = samples.map(({ decodes, promptTokens, durationMs }) => [1, decodes, promptTokens].map((value) => value / durationMs))
-  // What comes out negative is left out, and the others are fitted without it.
-  let kept = [0, 1, 2]
-  let solution = solve(rows, kept)
-  while (solution.some((value) => value < 0)) {
-    kept = kept.filter((_, index) => solution[index]! >= 0)
-    solution = solve(rows, kept)
+  const numbers = [...new Set(samples.filter(({ promptTokens }) => promptTokens === 0).map(({ decodes }) => decodes))].sort((a, b) => a - b)
+  const decodeSteps = numbers.map((decodes) => [
+    decodes, spreadOf(samples.filter((sample) => sample.decodes === decodes && sample.promptTokens === 0).map(({ durationMs }) => durationMs)).median
+  ] as const)
+  const mixed = samples.filter(({ promptTokens }) => promptTokens > 0)
+  if (decodeSteps.length === 0 || mixed.length === 0) throw new RangeError('The steps are too much alike to tell what costs what')
+  const decodeMs = (decodes: number): Millis => decodeDuration(decodeSteps, 0, decodes)
+  // durationMs = base + prefillTokenMs * promptTokens, where the base is known but for steps without decodes. Weighted by 1/durationMs.
+  let [aa, ab, bb, ar, br] = [0, 0, 0, 0, 0]
+  for (const { decodes, promptTokens, durationMs } of mixed) {
+    const a = decodes === 0 ? 1 / durationMs : 0
+    const b = promptTokens / durationMs
+    const rest = 1 - (decodes === 0 ? 0 : decodeMs(decodes) / durationMs)
+    aa += a * a
+    ab += a * b
+    bb += b * b
+    ar += a * rest
+    br += b * rest
   }
-  const costs = Object.fromEntries(names.map((name, index) => [name, solution[kept.indexOf(index)] ?? 0])) as unknown as StepCosts
-  const errors = rows.map((row) => Math.abs(kept.reduce((sum, column, index) => sum + row[column]! * solution[index]!, 0) - 1))
-  return { ...costs, meanError: errors.reduce((sum, error) => sum + error, 0) / errors.length, worstError: Math.max(...errors) }
+  const determinant = aa * bb - ab * ab
+  const stepMs = determinant > 0 ? Math.max(0, (ar * bb - br * ab) / determinant) : 0
+  const prefillTokenMs = Math.max(0, (br - ab * stepMs) / bb)
+  const errors = samples.map(({ decodes, promptTokens, durationMs }) =>
+    Math.abs((decodeDuration(decodeSteps, stepMs, decodes) + prefillTokenMs * promptTokens) / durationMs - 1))
+  return {
+    decodeSteps, stepMs, prefillTokenMs, meanError: errors.reduce((sum, error) => sum + error, 0) / errors.length, worstError: Math.max(...errors)
+  }
 }
 
-/** Least squares for a right side of ones: the normal equations, by Gauss's elimination. */
-function solve (rows: readonly (readonly number[])[], columns: readonly number[]): readonly number[] {
-  const matrix = columns.map((a) => [
-    ...columns.map((b) => rows.reduce((sum, row) => sum + row[a]! * row[b]!, 0)),
-    rows.reduce((sum, row) => sum + row[a]!, 0)
-  ])
-  const size = columns.length
-  for (let pivot = 0; pivot < size; pivot++) {
-    const best = matrix.slice(pivot).reduce((most, row, index) => Math.abs(row[pivot]!) > Math.abs(matrix[most]![pivot]!) ? pivot + index : most, pivot)
-    ;[matrix[pivot], matrix[best]] = [matrix[best]!, matrix[pivot]!]
-    if (matrix[pivot]![pivot] === 0) throw new RangeError('The steps are too much alike to tell what costs what')
-    for (let row = 0; row < size; row++) {
-      if (row === pivot) continue
-      const factor = matrix[row]![pivot]! / matrix[pivot]![pivot]!
-      for (let column = pivot; column <= size; column++) matrix[row]![column]! -= factor * matrix[pivot]![column]!
-    }
-  }
-  return matrix.map((row, index) => row[size]! / row[index]!)
+/** What the decodes of a step take, of numbers between those that were measured by interpolation, beyond them by the last slope. */
+export function decodeDuration (decodeSteps: CostFit['decodeSteps'], stepMs: Millis, decodes: number): Millis {
+  if (decodes === 0) return stepMs
+  const after = decodeSteps.findIndex(([number]) => number >= decodes)
+  const upper = after === -1 ? decodeSteps.length - 1 : after
+  const [toNumber, toMs] = decodeSteps[upper]!
+  const [fromNumber, fromMs] = decodeSteps[upper - 1] ?? [0, 0]
+  return toNumber === decodes ? toMs : fromMs + (toMs - fromMs) * (decodes - fromNumber) / (toNumber - fromNumber)
 }
 
 /** In one line. */
-export const describeCosts = ({ stepMs, decodeTokenMs, prefillTokenMs, meanError, worstError }: CostFit): string =>
-  `${round(stepMs)} ms per step, ${round(decodeTokenMs)} per decode, ${round(prefillTokenMs)} per prompt token; ` +
-  `steps are off by ${percent(meanError)} on average, ${percent(worstError)} at worst`
+export const describeCosts = ({ decodeSteps, stepMs, prefillTokenMs, meanError, worstError }: CostFit): string =>
+  `steps that decode ${decodeSteps.map(([decodes, durationMs]) => `${decodes}: ${round(durationMs)}`).join(', ')} ms; ${round(prefillTokenMs)} per prompt token, ` +
+  `${round(stepMs)} for a step of prompts alone; steps are off by ${percent(meanError)} on average, ${percent(worstError)} at worst`
 
 const round = (value: number): string => String(Number(value.toPrecision(3)))
 const percent = (share: number): string => `${Math.round(share * 100)} %`

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { admissionPolicyNames } from '../../src/scheduler/policies/admission.ts'
-import { describeCosts, type CostFit } from '../engine/step-costs.ts'
+import { decodeDuration, describeCosts, type CostFit } from '../engine/step-costs.ts'
 import type { SimulationOptions } from './simulation.ts'
 
 /** The command line is wrong; the message names the flag. */
@@ -149,8 +149,9 @@ export function parseCommandLine (parameters: readonly string[]): CommandLine | 
     choicesShare: number('choices-share'),
     abortShare: number('abort-share'),
     quoteShare: number('quote-share'),
+    decodeSteps: costs?.decodeSteps ?? null,
     stepMs: costs?.stepMs ?? number('step-ms'),
-    decodeTokenMs: costs?.decodeTokenMs ?? number('decode-ms'),
+    decodeTokenMs: number('decode-ms'),
     prefillTokenMs: costs?.prefillTokenMs ?? number('prefill-ms'),
     adapterSwitchMs: number('switch-ms')
   }
@@ -166,12 +167,12 @@ export function parseCommandLine (parameters: readonly string[]): CommandLine | 
 
 const costsSchema = z.object({
   drawbridge_costs: z.literal(1),
+  decodeSteps: z.array(z.tuple([z.int().min(1), z.number().min(0.0001)])).min(1),
   stepMs: z.number().min(0),
-  decodeTokenMs: z.number().min(0),
   prefillTokenMs: z.number().min(0),
   meanError: z.number(),
   worstError: z.number()
-}).refine(({ stepMs, decodeTokenMs }) => stepMs + decodeTokenMs > 0)
+})
 
 function readCosts (file: string | undefined): CostFit | null {
   if (file === undefined) return null
@@ -221,8 +222,9 @@ function parseNumber (name: string, given: string | undefined, flag: NumberFlag)
 
 /** Requests per second that keep all slots busy, if a system prompt is nearly always found in a cache. */
 function estimateCapacity (options: Omit<SimulationOptions, 'rate'>): number {
-  const { answerTokens, choicesShare, decodeTokenMs, laneCount, prefillTokenMs, promptTokens, slotsPerLane, stepMs } = options
+  const { answerTokens, choicesShare, decodeSteps, decodeTokenMs, laneCount, prefillTokenMs, promptTokens, slotsPerLane, stepMs } = options
   const choices = 1 + choicesShare * 2
-  const decodeMs = choices * answerTokens * (stepMs / slotsPerLane + decodeTokenMs)
+  const fullStepMs = decodeSteps === null ? stepMs + decodeTokenMs * slotsPerLane : decodeDuration(decodeSteps, stepMs, slotsPerLane)
+  const decodeMs = choices * answerTokens * fullStepMs / slotsPerLane
   return 1000 * laneCount / (decodeMs + promptTokens * prefillTokenMs)
 }

@@ -5,9 +5,10 @@ import { mixSeed } from '../../src/domain/seed.ts'
 import { PlanChecker } from '../../src/engine/fake/plan-checker.ts'
 import type { SlotCache } from '../../src/engine/fake/slot-cache.ts'
 import { stepDuration, type StepCosts } from '../../src/engine/fake/step-latency.ts'
-import { guessesOf, type SlotWork, type StepPlan, type WorkOutcome } from '../../src/scheduler/plan.ts'
+import { guessesOf, planSize, type SlotWork, type StepPlan, type WorkOutcome } from '../../src/scheduler/plan.ts'
 import { Scheduler } from '../../src/scheduler/scheduler.ts'
 import type { SchedulerConfig, SchedulerSnapshot, SequenceEvent } from '../../src/scheduler/scheduler-types.ts'
+import { decodeDuration, type CostFit } from '../engine/step-costs.ts'
 import { Departures } from './departures.ts'
 import type { EventLog } from './event-log.ts'
 import type { Histogram } from './histogram.ts'
@@ -15,6 +16,8 @@ import { Ledger, type Crowd } from './ledger.ts'
 import { adapterSets, createWorkload, endToken, floodTenant, textToken, vocabularySize, type SimulatedRequest, type WorkloadOptions } from './workload.ts'
 
 export interface SimulationOptions extends Omit<SchedulerConfig, 'endTokens'>, WorkloadOptions, StepCosts {
+  /** What steps that decode so many sequences take, where that was measured; it takes the place of `decodeTokenMs`. */
+  readonly decodeSteps: CostFit['decodeSteps'] | null
   /** What a step costs on top when its adapters are not those of the lane's last step. */
   readonly adapterSwitchMs: Millis
   /** Share of the answers' tokens that repeat what stood some tokens before, 0 to 1. */
@@ -184,11 +187,18 @@ class Simulation {
     const isSwitch = plan.adapters.key !== lane.adapters
     if (isSwitch) this.#adapterSwitches++
     lane.adapters = plan.adapters.key
-    const duration = stepDuration(plan, this.#options) + (isSwitch ? this.#options.adapterSwitchMs : 0)
+    const duration = this.#durationOf(plan) + (isSwitch ? this.#options.adapterSwitchMs : 0)
     lane.plan = plan
     lane.endsAt = this.#now + duration
     this.#busyLaneMs += duration
     this.#log.write(this.#describe(plan))
+  }
+
+  #durationOf (plan: StepPlan): Millis {
+    const { decodeSteps, stepMs, prefillTokenMs } = this.#options
+    if (decodeSteps === null) return stepDuration(plan, this.#options)
+    const { decodes, guesses, promptTokens } = planSize(plan)
+    return decodeDuration(decodeSteps, stepMs, decodes) + prefillTokenMs * (promptTokens + guesses)
   }
 
   #describe (plan: StepPlan): string {

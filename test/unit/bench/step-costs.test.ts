@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { fitCosts, measureSteps, type StepSample } from '../../../bench/engine/step-costs.ts'
+import { decodeDuration, fitCosts, measureSteps, type StepSample } from '../../../bench/engine/step-costs.ts'
 import { createFakeEngine } from '../../../src/engine/fake/fake-engine.ts'
 
 const steps = (duration: (decodes: number, promptTokens: number) => number): readonly StepSample[] =>
@@ -8,22 +8,26 @@ const steps = (duration: (decodes: number, promptTokens: number) => number): rea
 
 describe('fitCosts', () => {
   it('finds the costs that the steps were made with', () => {
-    const fit = fitCosts(steps((decodes, promptTokens) => 3 + 0.5 * decodes + 0.04 * promptTokens))
-    expect(fit.stepMs).toBeCloseTo(3)
-    expect(fit.decodeTokenMs).toBeCloseTo(0.5)
+    const fit = fitCosts(steps((decodes, promptTokens) => (decodes === 0 ? 2 : 20 + decodes) + 0.04 * promptTokens))
+    expect(fit.decodeSteps).toEqual([[1, 21], [4, 24], [8, 28]])
+    expect(fit.stepMs).toBeCloseTo(2)
     expect(fit.prefillTokenMs).toBeCloseTo(0.04)
     expect(fit.worstError).toBeCloseTo(0)
   })
 
   it('makes no cost negative, and says how wrong it is', () => {
-    const fit = fitCosts(steps((decodes, promptTokens) => Math.max(0.1, 0.2 * promptTokens - 1 + decodes * 0.01)))
-    expect(Math.min(fit.stepMs, fit.decodeTokenMs, fit.prefillTokenMs)).toBeGreaterThanOrEqual(0)
-    expect(fit.meanError).toBeGreaterThan(0.1)
+    const fit = fitCosts(steps((decodes, promptTokens) => Math.max(0.1, 0.2 * promptTokens - 3 + decodes * 0.01)))
+    expect(Math.min(fit.stepMs, fit.prefillTokenMs)).toBeGreaterThanOrEqual(0)
+    expect(fit.meanError).toBeGreaterThan(0.05)
     expect(fit.worstError).toBeGreaterThanOrEqual(fit.meanError)
   })
 
   it('wants steps that differ', () => {
     expect(() => fitCosts([{ decodes: 1, promptTokens: 0, durationMs: 1 }])).toThrow('too much alike')
+  })
+
+  it.each([[0, 3], [1, 10], [2, 20], [4, 24], [3, 22], [8, 32], [12, 40]])('takes %i decodes for %f ms', (decodes, durationMs) => {
+    expect(decodeDuration([[1, 10], [2, 20], [4, 24], [8, 32]], 3, decodes)).toBeCloseTo(durationMs)
   })
 })
 
