@@ -421,7 +421,8 @@ export class Scheduler {
   readonly #isWaitingForPrompt = (sequence: Sequence): boolean => {
     const leaderId = sequence.request.sharesPromptWith
     if (leaderId === undefined) return false
-    if (this.#waiting.has(leaderId)) return true
+    // Of those that come back, the one that lost its slot last goes first: it waits for none behind it.
+    if (this.#waiting.has(leaderId)) return !sequence.wasAdmitted
     const leader = this.#running.get(leaderId)
     return leader !== undefined && !leader.isPromptComputed
   }
