@@ -252,7 +252,7 @@ export class Scheduler {
     const plan: StepPlan = {
       id: ++this.#planCount,
       lane: laneId,
-      threads: lane.threadCount.threads,
+      threads: planSize({ work }).promptTokens === 0 ? lane.threadCount.threads : lane.threadCount.proven,
       adapters,
       work: this.#withSaves(work, lane, sequences),
       released: lane.released,
@@ -275,10 +275,11 @@ export class Scheduler {
     this.#lastStepAt = now
     this.#serviceRate.advance(now)
     const step = { ...planSize(plan), durationMs: now - lane.inFlightSince - cacheMs(outcomes) }
-    // A trial's steps do not tell what others take.
-    if (step.promptTokens === 0 && !lane.threadCount.isTrying) lane.speculation?.learn(step.decodes, step.guesses, step.durationMs)
+    // A trial's steps, which only decode, do not tell what others take.
+    const isOfTrial = step.promptTokens === 0 && lane.threadCount.isTrying
+    if (step.promptTokens === 0 && !isOfTrial) lane.speculation?.learn(step.decodes, step.guesses, step.durationMs)
     if (step.guesses === 0) {
-      lane.rhythm.learn(step)
+      if (!isOfTrial) lane.rhythm.learn(step)
       lane.threadCount.learn(step, now)
     }
     const outcomeOf = new Map(outcomes.map((outcome) => [outcome.slot, outcome]))
@@ -311,7 +312,7 @@ export class Scheduler {
           slotCount: slots.length,
           busySlots: slots.filter((slot) => slot.holder !== null).length,
           isStepping: lane.inFlight !== null,
-          threads: lane.threadCount.threads,
+          threads: lane.threadCount.proven,
           cachedTokens: slots.reduce((sum, slot) => sum + slot.residentLength, 0)
         }
       })
