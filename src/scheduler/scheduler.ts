@@ -137,20 +137,22 @@ export class Scheduler {
         `The prompt has ${prompt.length} tokens; this model takes 1 to ${contextSize - 1}`)
     }
     // Those that lost their slot are not turned away for it; they come back first. Those that the next plan gives a slot do not wait.
-    const waiting = this.#waiting.size - this.#displacedCount - Math.max(0, this.#table.freeCount - this.#displacedCount)
+    const freeSlots = Math.max(0, this.#table.freeCount - this.#displacedCount)
+    const waiting = this.#waiting.size - this.#displacedCount - freeSlots
     const sequences = requests.map((request) => new Sequence(request, now))
     const wanted = requests.length === 1 ? '' : ` and this one asks for ${requests.length} choices`
-    const ofTenant = waiting <= 0 ? 0 : this.#waitingOfTenant(requests)
+    const ofTenant = waiting <= 0 ? 0 : Math.min(waiting, this.#waitingOfTenant(requests))
     if (ofTenant > 0 && ofTenant + requests.length > maxQueuePerTenant) {
       throw this.#queueFull(`${ofTenant} of your requests are waiting${wanted}; the limit is ${maxQueuePerTenant} for each user`, ofTenant + requests.length - maxQueuePerTenant, now)
     }
     const tokens = tokensOf(sequences)
+    const waitingTokens = waiting <= 0 ? 0 : this.#tokensBeyond(freeSlots)
     // A prompt that is longer than the limit waits alone.
     const isRoom = (turnedAway: readonly Sequence[]): boolean => waiting + requests.length - turnedAway.length <= maxQueue &&
-      (waiting - turnedAway.length <= 0 || this.#waitingTokens + tokens - tokensOf(turnedAway) <= maxQueueTokens)
+      (waiting - turnedAway.length <= 0 || waitingTokens + tokens - tokensOf(turnedAway) <= maxQueueTokens)
     const pushedOut = isRoom([]) ? [] : this.#admission.makeRoom(sequences, isRoom)
     const missingPlaces = waiting + requests.length - maxQueue
-    const limit = missingPlaces > 0 ? `${maxQueue}` : `${maxQueueTokens} tokens, and their prompts have ${this.#waitingTokens}`
+    const limit = missingPlaces > 0 ? `${maxQueue}` : `${maxQueueTokens} tokens, and their prompts have ${waitingTokens}`
     if (!isRoom(pushedOut)) {
       throw this.#queueFull(`${areWaiting(waiting)}${wanted}; the limit is ${limit}`, Math.max(1, missingPlaces), now)
     }
@@ -317,6 +319,14 @@ export class Scheduler {
         }
       })
     }
+  }
+
+  /** Prompts of those that wait and never had a slot, but for so many that are given one: the longest, so that nobody is turned away for those. */
+  #tokensBeyond (freeSlots: number): number {
+    if (freeSlots === 0 || this.#config.maxQueueTokens === undefined) return this.#waitingTokens
+    const lengths: number[] = []
+    for (const { promptLength, wasAdmitted } of this.#waiting.values()) if (!wasAdmitted) lengths.push(promptLength)
+    return lengths.sort((a, b) => b - a).slice(freeSlots).reduce((sum, length) => sum + length, 0)
   }
 
   /** How many wait that never had a slot, of the tenant of a request; not counted where there is no limit to them. */

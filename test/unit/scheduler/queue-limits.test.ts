@@ -34,6 +34,12 @@ describe('a limit for each tenant', () => {
     expect(rig.scheduler.addAll(choices, 0)).toEqual([])
     expect(() => add(rig, 'd', 4)).toThrow(message('3 of your requests are waiting; the limit is 2 for each user'))
   })
+
+  it('counts none that the next plan gives a slot', async () => {
+    const rig = new Rig({ slotsPerLane: 4, maxQueuePerTenant: 2 })
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) expect(add(rig, name, 4)).toEqual([])
+    expect(() => add(rig, 'g', 4)).toThrow(message('2 of your requests are waiting; the limit is 2 for each user'))
+  })
 })
 
 describe('a limit for tokens', () => {
@@ -65,5 +71,13 @@ describe('a limit for tokens', () => {
     expect(rig.scheduler.snapshot()).toMatchObject({ preempted: 1, displaced: 1 })
     expect(add(rig, 'c', 100)).toEqual([])
     expect(() => add(rig, 'd', 1)).toThrow(message('1 request is waiting; the limit is 100 tokens, and their prompts have 100'))
+  })
+
+  it('counts no prompt that the next plan gives a slot, were it the longest', async () => {
+    const rig = new Rig({ slotsPerLane: 4, contextSize: 1000, maxQueueTokens: 100 })
+    for (const name of ['a', 'b', 'c', 'd', 'e']) expect(add(rig, name, 60)).toEqual([])
+    expect(add(rig, 'f', 30)).toEqual([])
+    expect(() => add(rig, 'g', 30)).toThrow(message('2 requests are waiting; the limit is 100 tokens, and their prompts have 90'))
+    expect(add(rig, 'h', 10)).toEqual([])
   })
 })
