@@ -506,7 +506,6 @@ export class Scheduler {
     sequence.startedAt = now
     this.#admission.adjust(sequence, sequence.pending - sequence.paidTokens)
     this.#counters.prefixQueriedTokens += sequence.promptLength
-    this.#counters.prefixHitTokens += sequence.cachedTokens
   }
 
   #take (sequence: Sequence, item: SlotWork, outcome: WorkOutcome, events: SequenceEvent[]): void {
@@ -527,6 +526,8 @@ export class Scheduler {
       if (sequence.isEnded) this.#free(sequence)
       return
     }
+    // By now it is known that a saved cache was there.
+    if (!sequence.isAnnounced) this.#counters.prefixHitTokens += sequence.cachedTokens
     const { guessCount = 0 } = item
     const { further = [] } = outcome
     // A right guess is a token like any other. Wrong ones stay in the cache beyond what is counted, until the slot's next plan cuts it.

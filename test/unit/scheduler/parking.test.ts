@@ -121,6 +121,8 @@ describe('a cache whose slot is given away', () => {
     expect(again.work[0]).toMatchObject({ sequence: 'c', keep: 0 })
     expect(again.work[0]!.tokens).toHaveLength(220)
     expect(again.dropped).toEqual([2, 1])
+    rig.scheduler.commit(again, [{ slot: again.work[0]!.slot, token: asToken(5) }], rig.now)
+    expect(rig.scheduler.snapshot()).toMatchObject({ promptTokens: 200 + 200 + 220, prefixHitTokens: 0, prefixQueriedTokens: 200 + 200 + 220 })
   })
 
   it('is not saved while it would hold up running streams for long', async () => {
