@@ -160,6 +160,9 @@ export class Scheduler {
       `${areWaiting(waiting)}, and others go first or have fewer of them; the limit is ${limit}`, 1, now)))
     for (const sequence of sequences) {
       const { request } = sequence
+      if (request.sharesPromptWith !== undefined) {
+        sequence.leader = this.#waiting.get(request.sharesPromptWith) ?? this.#running.get(request.sharesPromptWith) ?? null
+      }
       this.#waiting.set(sequence.id, sequence)
       this.#waitingTokens += sequence.promptLength
       this.#admission.join(sequence, now)

@@ -81,3 +81,24 @@ describe('a limit for tokens', () => {
     expect(add(rig, 'h', 10)).toEqual([])
   })
 })
+
+describe('a full queue', () => {
+  it('keeps the choices that wait of a request whose first one has begun', async () => {
+    const rig = new Rig({ slotsPerLane: 1, maxQueue: 3 })
+    const choices = ['a', 'b', 'c'].map((name, index) =>
+      rig.sequence(name, text(1, 4), { tenant: asTenantId('somebody'), ...(index === 0 ? {} : { sharesPromptWith: id('a') }) }))
+    rig.scheduler.addAll(choices, 0)
+    await rig.step()
+    add(rig, 'd', 4, { tenant: asTenantId('somebody') })
+    const other = { tenant: asTenantId('other') }
+    expect(add(rig, 'e', 4, other)).toMatchObject([{ type: 'sequence-failed', id: id('d') }])
+    const third = { tenant: asTenantId('third') }
+    expect(() => add(rig, 'f', 4, third)).toThrow(message('3 requests are waiting; the limit is 3'))
+  })
+
+  it('turns away choices of a request that has not begun', async () => {
+    const rig = await busyRig({ maxQueue: 2 })
+    rig.scheduler.addAll(['a', 'b'].map((name, index) => rig.sequence(name, text(2, 4), index === 0 ? {} : { sharesPromptWith: id('a') })), 0)
+    expect(add(rig, 'c', 4, { tenant: asTenantId('other') })).toMatchObject([{ type: 'sequence-failed', id: id('b') }])
+  })
+})
