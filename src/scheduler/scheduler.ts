@@ -19,7 +19,7 @@ import { SlotTable } from './slot-table.ts'
 /** A prompt is read to its end when it is not longer than its piece by more than this. */
 const nearlyAll = 1.25
 
-/** Of so many steps, one reads prompts in order of admission. */
+/** Of so many steps of a lane, one reads prompts in order of admission. */
 const arrivalEvery = 4
 
 const noGuesses: readonly Token[] = []
@@ -35,6 +35,7 @@ interface Lane {
   /** The plan that is being carried out. */
   inFlight: StepPlan | null
   inFlightSince: Millis
+  planCount: number
   /** Ended since the last plan; the engine is told with the next one. */
   released: SequenceId[]
   /** Lost their slot since the last plan; the engine is told with the next one. */
@@ -110,6 +111,7 @@ export class Scheduler {
       speculation: mostGuesses === 0 ? null : new Speculation({ ...config, mostGuesses, endTokens: this.#endTokens }),
       inFlight: null,
       inFlightSince: 0,
+      planCount: 0,
       released: [],
       preempted: []
     }))
@@ -251,7 +253,7 @@ export class Scheduler {
     // other adapter sets too, can wait for their next token.
     turn.filter(isDecoding).forEach(include)
     room = sequences.some(isFlowing) ? lane.rhythm.promptBudget : Infinity
-    const readers = new Set(this.#inOrder(turn.filter((sequence) => !isDecoding(sequence))).map(readerFor))
+    const readers = new Set(this.#inOrder(lane, turn.filter((sequence) => !isDecoding(sequence))).map(readerFor))
     for (const reader of readers) if (!isDecoding(reader)) include(reader)
     const dropped = this.#parked.takeDropped()
     const plan: StepPlan = {
@@ -266,6 +268,7 @@ export class Scheduler {
     }
     lane.released = []
     lane.preempted = []
+    lane.planCount++
     lane.inFlight = plan
     lane.inFlightSince = now
     return plan
@@ -419,8 +422,8 @@ export class Scheduler {
   }
 
   /** Prompts in the order in which they are read; but now and then the one that came first goes first, so that each comes to its end. */
-  #inOrder (prompts: Sequence[]): readonly Sequence[] {
-    if (prompts.length < 2 || this.#planCount % arrivalEvery === 0) return prompts
+  #inOrder ({ planCount }: Lane, prompts: Sequence[]): readonly Sequence[] {
+    if (prompts.length < 2 || planCount % arrivalEvery === 0) return prompts
     return prompts.sort((a, b) => this.#admission.comparePrompts(a, b))
   }
 

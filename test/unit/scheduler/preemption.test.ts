@@ -126,4 +126,24 @@ describe('preemption', () => {
     for (let step = 0; step < 8; step++) read.push(...summary((await rig.step()).plan).map((line) => line.split(' ', 1)[0]!))
     expect(read).toEqual(['chat', 'chat', 'chat', 'flood-1', 'flood-1', 'flood-1', 'flood-1', 'flood-1'])
   })
+
+  it.each([0, 1])('lets each prompt have its turn in each lane, whatever plans other lanes make meanwhile (%i more)', async (more) => {
+    const rig = new Rig({ laneCount: 2, slotsPerLane: 2, stepTokens: 16, contextSize: 512 })
+    const add = async (name: string, prompt: number, rest: Partial<NewSequence>): Promise<void> => {
+      rig.add(name, text(prompt, prompt), rest)
+      await rig.step(0)
+    }
+    await add('stream-1', 4, { maxTokens: 400 })
+    await add('batch', 200, of('night', { priority: 'batch' }))
+    await add('stream-2', 5, { maxTokens: 400 })
+    await add('chat', 300, of('somebody', { priority: 'interactive' }))
+    for (let step = 0; step < more; step++) await rig.step(0)
+    const read: string[] = []
+    for (let step = 0; step < 8; step++) {
+      await rig.step(0)
+      read.push(...summary((await rig.step(1)).plan).map((line) => line.split(' ', 1)[0]!))
+    }
+    expect(read.filter((name) => name === 'batch')).toHaveLength(2)
+    expect(read.filter((name) => name === 'chat')).toHaveLength(6)
+  })
 })
