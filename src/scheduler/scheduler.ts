@@ -198,7 +198,7 @@ export class Scheduler {
     this.#earliestDeadline = Infinity
     for (const sequence of this.#waiting.values()) {
       const { queueDeadline, deadline } = sequence.request
-      if (sequence.wasAdmitted) {
+      if (sequence.hasBegun) {
         if (deadline <= now) events.push(this.#outOfTime(sequence, now))
         else this.#earliestDeadline = Math.min(this.#earliestDeadline, deadline)
       } else if (queueDeadline <= now || deadline <= now) {
