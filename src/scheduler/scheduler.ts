@@ -282,14 +282,7 @@ export class Scheduler {
     this.#counters.steps++
     this.#lastStepAt = now
     this.#serviceRate.advance(now)
-    const step = { ...planSize(plan), durationMs: now - lane.inFlightSince - cacheMs(outcomes) }
-    // A trial's steps, which only decode, do not tell what others take.
-    const isOfTrial = step.promptTokens === 0 && lane.threadCount.isTrying
-    if (step.promptTokens === 0 && !isOfTrial) lane.speculation?.learn(step.decodes, step.guesses, step.durationMs)
-    if (step.guesses === 0) {
-      if (!isOfTrial) lane.rhythm.learn(step)
-      lane.threadCount.learn(step, now)
-    }
+    this.#learn(lane, plan, outcomes, now)
     const outcomeOf = new Map(outcomes.map((outcome) => [outcome.slot, outcome]))
     const events: SequenceEvent[] = []
     for (const item of plan.work) {
@@ -299,6 +292,18 @@ export class Scheduler {
       this.#take(sequence, item, outcome, events)
     }
     return events
+  }
+
+  /** What steps take. One that failed, or lost a cache, did not do all that was planned. */
+  #learn ({ inFlightSince, threadCount, rhythm, speculation }: Lane, plan: StepPlan, outcomes: readonly WorkOutcome[], now: Millis): void {
+    if (!outcomes.every((outcome) => 'token' in outcome)) return
+    const step = { ...planSize(plan), durationMs: now - inFlightSince - cacheMs(outcomes) }
+    // A trial's steps, which only decode, do not tell what others take.
+    const isOfTrial = step.promptTokens === 0 && threadCount.isTrying
+    if (step.promptTokens === 0 && !isOfTrial) speculation?.learn(step.decodes, step.guesses, step.durationMs)
+    if (step.guesses > 0) return
+    if (!isOfTrial) rhythm.learn(step)
+    threadCount.learn(step, now)
   }
 
   /** Sequences without a slot. */
