@@ -57,11 +57,13 @@ async function removeLeftovers (parent: string, prefix: string): Promise<void> {
   for (const name of await readdir(parent)) {
     const pid = name.startsWith(prefix) ? /^(\d+)-\d+$/.exec(name.slice(prefix.length))?.[1] : undefined
     // Another user's stay; they are not ours to remove.
-    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(parent, name), { recursive: true, force: true }).catch(() => {})
+    if (pid !== undefined && !isOfOther(Number(pid))) await rm(join(parent, name), { recursive: true, force: true }).catch(() => {})
   }
 }
 
-function isAlive (pid: number): boolean {
+/** Whether a server that runs has this process id. Nothing of this one's own is there yet: in a container the last one had the same. */
+function isOfOther (pid: number): boolean {
+  if (pid === process.pid) return false
   try {
     process.kill(pid, 0)
     return true

@@ -101,8 +101,9 @@ export class ParkedCaches {
     const { tokens, length, adaptersKey } = text
     if (this.#budgetBytes === 0 || length < MIN_PARKED_TOKENS) return null
     if (length * this.#bytesPerToken > this.#budgetBytes || this.saveMs(length) > longestMs) return null
+    const enough = length - MIN_PARKED_TOKENS + 1
     for (const cache of this.#caches.values()) {
-      if (cache.adaptersKey === adaptersKey && length - commonPrefix(cache.tokens, tokens, Math.min(cache.length, length)) < MIN_PARKED_TOKENS) return null
+      if (cache.adaptersKey === adaptersKey && cache.length >= enough && beginAlike(cache.tokens, tokens, enough)) return null
     }
     if (length - elsewhere() < MIN_PARKED_TOKENS) return null
     const cache = {
@@ -133,7 +134,7 @@ export class ParkedCaches {
     // Whatever it begins with is in it.
     for (const other of this.#caches.values()) {
       const isStart = other !== cache && other.adaptersKey === cache.adaptersKey && other.length <= cache.length &&
-        commonPrefix(other.tokens, cache.tokens, other.length) === other.length
+        beginAlike(other.tokens, cache.tokens, other.length)
       if (isStart && other.isReady && other.users === 0) this.#drop(other)
     }
     this.#makeRoom(cache)
@@ -185,5 +186,9 @@ export class ParkedCaches {
     this.#dropped.push(cache.id)
   }
 }
+
+/** Whether the first tokens are equal. Texts of a crowd that begin alike mostly differ at the last of so many, which is looked at first. */
+const beginAlike = (a: readonly Token[], b: readonly Token[], length: number): boolean =>
+  a[length - 1] === b[length - 1] && commonPrefix(a, b, length) === length
 
 const mix = (known: Millis, latest: Millis): Millis => known === 0 ? latest : known + newest * (latest - known)

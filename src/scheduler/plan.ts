@@ -111,7 +111,7 @@ export function guessesOf ({ tokens, guessCount = 0 }: SlotWork): readonly Token
 }
 
 /** What a plan makes the engine do: sequences that decode, their guesses, and tokens of prompts. */
-export function planSize ({ work }: StepPlan): PlanSize {
+export function planSize ({ work }: Pick<StepPlan, 'work'>): PlanSize {
   let decodes = 0
   let guesses = 0
   let promptTokens = 0

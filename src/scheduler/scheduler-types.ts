@@ -53,7 +53,7 @@ export interface NewSequence {
   readonly sampling: Sampling
   /** Another sequence with the same prompt that is prefilled first, so that this one can copy its cache. */
   readonly sharesPromptWith?: SequenceId
-  /** It ends with `queue_timeout` when it has had no slot by then. */
+  /** It ends with `queue_timeout` when neither it nor the one that it shares its prompt with has had a slot by then. */
   readonly queueDeadline: Millis
   /** It ends with `generation_timeout` when it has not ended by then. */
   readonly deadline: Millis

@@ -19,7 +19,7 @@ import { SlotTable } from './slot-table.ts'
 /** A prompt is read to its end when it is not longer than its piece by more than this. */
 const nearlyAll = 1.25
 
-/** Of so many steps, one reads prompts in order of admission. */
+/** Of so many steps of a lane, one reads prompts in order of admission. */
 const arrivalEvery = 4
 
 const noGuesses: readonly Token[] = []
@@ -35,6 +35,7 @@ interface Lane {
   /** The plan that is being carried out. */
   inFlight: StepPlan | null
   inFlightSince: Millis
+  planCount: number
   /** Ended since the last plan; the engine is told with the next one. */
   released: SequenceId[]
   /** Lost their slot since the last plan; the engine is told with the next one. */
@@ -110,6 +111,7 @@ export class Scheduler {
       speculation: mostGuesses === 0 ? null : new Speculation({ ...config, mostGuesses, endTokens: this.#endTokens }),
       inFlight: null,
       inFlightSince: 0,
+      planCount: 0,
       released: [],
       preempted: []
     }))
@@ -137,20 +139,22 @@ export class Scheduler {
         `The prompt has ${prompt.length} tokens; this model takes 1 to ${contextSize - 1}`)
     }
     // Those that lost their slot are not turned away for it; they come back first. Those that the next plan gives a slot do not wait.
-    const waiting = this.#waiting.size - this.#displacedCount - Math.max(0, this.#table.freeCount - this.#displacedCount)
+    const freeSlots = Math.max(0, this.#table.freeCount - this.#displacedCount)
+    const waiting = this.#waiting.size - this.#displacedCount - freeSlots
     const sequences = requests.map((request) => new Sequence(request, now))
     const wanted = requests.length === 1 ? '' : ` and this one asks for ${requests.length} choices`
-    const ofTenant = waiting <= 0 ? 0 : this.#waitingOfTenant(requests)
+    const ofTenant = waiting <= 0 ? 0 : Math.min(waiting, this.#waitingOfTenant(requests))
     if (ofTenant > 0 && ofTenant + requests.length > maxQueuePerTenant) {
       throw this.#queueFull(`${ofTenant} of your requests are waiting${wanted}; the limit is ${maxQueuePerTenant} for each user`, ofTenant + requests.length - maxQueuePerTenant, now)
     }
     const tokens = tokensOf(sequences)
+    const waitingTokens = waiting <= 0 ? 0 : this.#tokensBeyond(freeSlots)
     // A prompt that is longer than the limit waits alone.
     const isRoom = (turnedAway: readonly Sequence[]): boolean => waiting + requests.length - turnedAway.length <= maxQueue &&
-      (waiting - turnedAway.length <= 0 || this.#waitingTokens + tokens - tokensOf(turnedAway) <= maxQueueTokens)
+      (waiting - turnedAway.length <= 0 || waitingTokens + tokens - tokensOf(turnedAway) <= maxQueueTokens)
     const pushedOut = isRoom([]) ? [] : this.#admission.makeRoom(sequences, isRoom)
     const missingPlaces = waiting + requests.length - maxQueue
-    const limit = missingPlaces > 0 ? `${maxQueue}` : `${maxQueueTokens} tokens, and their prompts have ${this.#waitingTokens}`
+    const limit = missingPlaces > 0 ? `${maxQueue}` : `${maxQueueTokens} tokens, and their prompts have ${waitingTokens}`
     if (!isRoom(pushedOut)) {
       throw this.#queueFull(`${areWaiting(waiting)}${wanted}; the limit is ${limit}`, Math.max(1, missingPlaces), now)
     }
@@ -158,6 +162,9 @@ export class Scheduler {
       `${areWaiting(waiting)}, and others go first or have fewer of them; the limit is ${limit}`, 1, now)))
     for (const sequence of sequences) {
       const { request } = sequence
+      if (request.sharesPromptWith !== undefined) {
+        sequence.leader = this.#waiting.get(request.sharesPromptWith) ?? this.#running.get(request.sharesPromptWith) ?? null
+      }
       this.#waiting.set(sequence.id, sequence)
       this.#waitingTokens += sequence.promptLength
       this.#admission.join(sequence, now)
@@ -191,7 +198,7 @@ export class Scheduler {
     this.#earliestDeadline = Infinity
     for (const sequence of this.#waiting.values()) {
       const { queueDeadline, deadline } = sequence.request
-      if (sequence.wasAdmitted) {
+      if (sequence.hasBegun) {
         if (deadline <= now) events.push(this.#outOfTime(sequence, now))
         else this.#earliestDeadline = Math.min(this.#earliestDeadline, deadline)
       } else if (queueDeadline <= now || deadline <= now) {
@@ -246,13 +253,13 @@ export class Scheduler {
     // other adapter sets too, can wait for their next token.
     turn.filter(isDecoding).forEach(include)
     room = sequences.some(isFlowing) ? lane.rhythm.promptBudget : Infinity
-    const readers = new Set(this.#inOrder(turn.filter((sequence) => !isDecoding(sequence))).map(readerFor))
+    const readers = new Set(this.#inOrder(lane, turn.filter((sequence) => !isDecoding(sequence))).map(readerFor))
     for (const reader of readers) if (!isDecoding(reader)) include(reader)
     const dropped = this.#parked.takeDropped()
     const plan: StepPlan = {
       id: ++this.#planCount,
       lane: laneId,
-      threads: lane.threadCount.threads,
+      threads: planSize({ work }).promptTokens === 0 ? lane.threadCount.threads : lane.threadCount.proven,
       adapters,
       work: this.#withSaves(work, lane, sequences),
       released: lane.released,
@@ -261,6 +268,7 @@ export class Scheduler {
     }
     lane.released = []
     lane.preempted = []
+    lane.planCount++
     lane.inFlight = plan
     lane.inFlightSince = now
     return plan
@@ -274,13 +282,7 @@ export class Scheduler {
     this.#counters.steps++
     this.#lastStepAt = now
     this.#serviceRate.advance(now)
-    const step = { ...planSize(plan), durationMs: now - lane.inFlightSince - cacheMs(outcomes) }
-    // A trial's steps do not tell what others take.
-    if (step.promptTokens === 0 && !lane.threadCount.isTrying) lane.speculation?.learn(step.decodes, step.guesses, step.durationMs)
-    if (step.guesses === 0) {
-      lane.rhythm.learn(step)
-      lane.threadCount.learn(step, now)
-    }
+    this.#learn(lane, plan, outcomes, now)
     const outcomeOf = new Map(outcomes.map((outcome) => [outcome.slot, outcome]))
     const events: SequenceEvent[] = []
     for (const item of plan.work) {
@@ -290,6 +292,18 @@ export class Scheduler {
       this.#take(sequence, item, outcome, events)
     }
     return events
+  }
+
+  /** What steps take. One that failed, or lost a cache, did not do all that was planned. */
+  #learn ({ inFlightSince, threadCount, rhythm, speculation }: Lane, plan: StepPlan, outcomes: readonly WorkOutcome[], now: Millis): void {
+    if (!outcomes.every((outcome) => 'token' in outcome)) return
+    const step = { ...planSize(plan), durationMs: now - inFlightSince - cacheMs(outcomes) }
+    // A trial's steps, which only decode, do not tell what others take.
+    const isOfTrial = step.promptTokens === 0 && threadCount.isTrying
+    if (step.promptTokens === 0 && !isOfTrial) speculation?.learn(step.decodes, step.guesses, step.durationMs)
+    if (step.guesses > 0) return
+    if (!isOfTrial) rhythm.learn(step)
+    threadCount.learn(step, now)
   }
 
   /** Sequences without a slot. */
@@ -311,11 +325,19 @@ export class Scheduler {
           slotCount: slots.length,
           busySlots: slots.filter((slot) => slot.holder !== null).length,
           isStepping: lane.inFlight !== null,
-          threads: lane.threadCount.threads,
+          threads: lane.threadCount.proven,
           cachedTokens: slots.reduce((sum, slot) => sum + slot.residentLength, 0)
         }
       })
     }
+  }
+
+  /** Prompts of those that wait and never had a slot, but for so many that are given one: the longest, so that nobody is turned away for those. */
+  #tokensBeyond (freeSlots: number): number {
+    if (freeSlots === 0 || this.#config.maxQueueTokens === undefined) return this.#waitingTokens
+    const lengths: number[] = []
+    for (const { promptLength, wasAdmitted } of this.#waiting.values()) if (!wasAdmitted) lengths.push(promptLength)
+    return lengths.sort((a, b) => b - a).slice(freeSlots).reduce((sum, length) => sum + length, 0)
   }
 
   /** How many wait that never had a slot, of the tenant of a request; not counted where there is no limit to them. */
@@ -405,8 +427,8 @@ export class Scheduler {
   }
 
   /** Prompts in the order in which they are read; but now and then the one that came first goes first, so that each comes to its end. */
-  #inOrder (prompts: Sequence[]): readonly Sequence[] {
-    if (prompts.length < 2 || this.#planCount % arrivalEvery === 0) return prompts
+  #inOrder ({ planCount }: Lane, prompts: Sequence[]): readonly Sequence[] {
+    if (prompts.length < 2 || planCount % arrivalEvery === 0) return prompts
     return prompts.sort((a, b) => this.#admission.comparePrompts(a, b))
   }
 
@@ -421,7 +443,8 @@ export class Scheduler {
   readonly #isWaitingForPrompt = (sequence: Sequence): boolean => {
     const leaderId = sequence.request.sharesPromptWith
     if (leaderId === undefined) return false
-    if (this.#waiting.has(leaderId)) return true
+    // Of those that come back, the one that lost its slot last goes first: it waits for none behind it.
+    if (this.#waiting.has(leaderId)) return !sequence.wasAdmitted
     const leader = this.#running.get(leaderId)
     return leader !== undefined && !leader.isPromptComputed
   }
@@ -494,7 +517,6 @@ export class Scheduler {
     sequence.startedAt = now
     this.#admission.adjust(sequence, sequence.pending - sequence.paidTokens)
     this.#counters.prefixQueriedTokens += sequence.promptLength
-    this.#counters.prefixHitTokens += sequence.cachedTokens
   }
 
   #take (sequence: Sequence, item: SlotWork, outcome: WorkOutcome, events: SequenceEvent[]): void {
@@ -515,6 +537,8 @@ export class Scheduler {
       if (sequence.isEnded) this.#free(sequence)
       return
     }
+    // By now it is known that a saved cache was there.
+    if (!sequence.isAnnounced) this.#counters.prefixHitTokens += sequence.cachedTokens
     const { guessCount = 0 } = item
     const { further = [] } = outcome
     // A right guess is a token like any other. Wrong ones stay in the cache beyond what is counted, until the slot's next plan cuts it.

@@ -29,6 +29,8 @@ export class Sequence {
   /** Prompt tokens that its tenant was charged for when it was given its slot. */
   paidTokens = 0
   cachedTokens = 0
+  /** The one that it shares its prompt with, of the same request. */
+  leader: Sequence | null = null
   /** It had a slot: what waits with this set has lost it, and comes back. */
   wasAdmitted = false
   /** How often it lost its slot. */
@@ -59,6 +61,8 @@ export class Sequence {
   /** Its tenant's share, relative to others. */
   get weight (): number { return this.request.weight ?? 1 }
   get priority (): Priority { return this.request.priority ?? 'normal' }
+  /** Its request has begun: it had a slot, or the one that it shares its prompt with. Nobody is turned away after that. */
+  get hasBegun (): boolean { return this.wasAdmitted || this.leader?.wasAdmitted === true }
   get promptLength (): number { return this.request.prompt.length }
   get drawnTokens (): number { return this.tokens.length - this.request.prompt.length }
   /** Tokens that are not in the cache yet; at least one while the sequence runs. */

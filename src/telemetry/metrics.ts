@@ -45,7 +45,7 @@ const snapshotMetrics: readonly SnapshotMetric[] = [
   { name: 'vllm:num_requests_running', type: 'gauge', help: 'Sequences in slots', value: ({ running }) => running },
   { name: 'vllm:num_requests_waiting', type: 'gauge', help: 'Sequences that wait for a slot', value: ({ waiting }) => waiting },
   { name: 'vllm:kv_cache_usage_perc', type: 'gauge', help: 'Share of the KV cache that running sequences hold, 0 to 1', value: cacheUsage },
-  { name: 'vllm:prompt_tokens_total', type: 'counter', help: 'Prompt tokens, cached ones included', value: ({ promptTokens }) => promptTokens },
+  { name: 'vllm:prompt_tokens_total', type: 'counter', help: 'Prompt tokens, cached ones included', value: ({ promptTokens, prefixHitTokens }) => promptTokens + prefixHitTokens },
   { name: 'vllm:generation_tokens_total', type: 'counter', help: 'Tokens drawn', value: ({ drawnTokens }) => drawnTokens },
   { name: 'vllm:spec_decode_num_draft_tokens_total', type: 'counter', help: 'Tokens guessed ahead of draws', value: ({ guessedTokens }) => guessedTokens },
   { name: 'vllm:spec_decode_num_accepted_tokens_total', type: 'counter', help: 'Guessed tokens that were the ones drawn', value: ({ rightGuesses }) => rightGuesses },

@@ -49,8 +49,9 @@ export class CachePark {
     return tokens
   }
 
+  /** What cannot be deleted now goes with the folder. */
   async drop (ids: readonly ParkId[]): Promise<void> {
-    for (const id of ids) if (this.#tokens.delete(id)) await rm(await this.#pathOf(id), { force: true })
+    for (const id of ids) if (this.#tokens.delete(id)) await rm(await this.#pathOf(id), { force: true }).catch(() => {})
   }
 
   async dispose (): Promise<void> {
@@ -69,9 +70,12 @@ export class CachePark {
   }
 }
 
-/** An engine process that was killed leaves its files to the next one. */
+/**
+ * An engine process that was killed leaves its files to the next one. The parent may be a folder that all users write to, so what
+ * somebody puts in the place meanwhile is not taken for ours.
+ */
 async function makeEmpty (directory: string): Promise<string> {
   await rm(directory, { recursive: true, force: true })
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await mkdir(directory, { mode: 0o700 })
   return directory
 }

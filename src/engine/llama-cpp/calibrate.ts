@@ -29,10 +29,10 @@ const settingSchema = z.object({ threads: z.int().min(1), flashAttention: z.bool
 
 /**
  * Chooses threads and attention for a model by a short measurement, or remembers what an earlier one chose. First the number of
- * threads, then the attention with that number. What cannot be measured in time is left as it is.
+ * threads, then the attention with that number. What cannot be measured, or not in time, is left as it is.
  */
 export async function calibrate (options: CalibrationOptions): Promise<ComputeSetting> {
-  const { standard, key, memory, logger, now } = options
+  const { standard, key, memory, logger, now, signal } = options
   const counts = options.threadLimit === null ? [standard.threads] : threadCandidates(standard.threads, options.threadLimit)
   if (counts.length === 1 && !standard.flashAttention) return standard
   const remembered = memory.recall('calibration', key, settingSchema)
@@ -42,11 +42,16 @@ export async function calibrate (options: CalibrationOptions): Promise<ComputeSe
   }
   const start = now()
   const speeds: MeasuredSetting[] = []
+  let failure: unknown = null
   const chooseAmong = async (
     settings: readonly [ComputeSetting, ...ComputeSetting[]], withinMs: Millis
   ): Promise<ComputeSetting | null> => {
     if (settings.length === 1) return settings[0]
-    const measured = await measureSettings(settings, { ...options, deadline: start + withinMs })
+    const measured = await measureSettings(settings, { ...options, deadline: start + withinMs }).catch((error: unknown) => {
+      signal?.throwIfAborted()
+      failure = error
+      return null
+    })
     if (measured === null) return null
     speeds.push(...measured)
     return chooseSetting(measured, options.slotsPerLane)
@@ -61,6 +66,10 @@ export async function calibrate (options: CalibrationOptions): Promise<ComputeSe
     : await chooseAmong([byThreads, { ...byThreads, flashAttention: false }], budgetMs)
   const chosen = byAttention ?? byThreads ?? standard
   const tookMs = Math.round(now() - start)
+  if (failure !== null) {
+    logger.warn({ ...chosen, error: failure }, 'not calibrated: a measurement failed')
+    return chosen
+  }
   if (speeds.length === 0) {
     logger.info({ ...chosen, tookMs }, 'not calibrated: the time at start is too short for this model')
     return chosen

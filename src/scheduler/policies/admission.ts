@@ -31,7 +31,7 @@ export interface AdmissionPolicy {
   comparePrompts (a: Sequence, b: Sequence): number
   /**
    * Whom to turn away so that the newcomers, of one tenant, can wait although the line is full: as many as are needed of those
-   * that wait and never had a slot, or nobody when the newcomers are to be turned away instead.
+   * that wait and whose request has not begun, or nobody when the newcomers are to be turned away instead.
    */
   makeRoom (newcomers: readonly Sequence[], isEnough: IsEnough): readonly Sequence[]
 }

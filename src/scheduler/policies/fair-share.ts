@@ -6,6 +6,15 @@ import type { IsEnough, Takeover } from './admission.ts'
 const promptTokenCost = 1
 const drawnTokenCost = 2
 
+/** Those of a tenant that wait and never had a slot. */
+interface Line {
+  /** Whom it can lose, in order. */
+  readonly sequences: Sequence[]
+  /** How many others there are, of requests that have begun. */
+  readonly staying: number
+  readonly weight: number
+}
+
 interface Tenant {
   readonly id: TenantId
   /** Those that lost their slot, the oldest first, then the others in order of arrival. */
@@ -144,18 +153,19 @@ export class FairShare {
     return isEnough(found) ? found : []
   }
 
-  /** Of those that never had a slot. */
+  /** Of those whose request has not begun. */
   #newest (isEnough: IsEnough, spared: Tenant | null, leastShare: number): readonly Sequence[] {
-    const lines: Sequence[][] = []
+    const lines: Line[] = []
     for (const tenant of this.#tenants.values()) {
       const line = tenant === spared ? [] : [...tenant.line].filter(({ wasAdmitted }) => !wasAdmitted)
-      if (line.length > 0) lines.push(line)
+      const sequences = line.filter(({ hasBegun }) => !hasBegun)
+      if (sequences.length > 0) lines.push({ sequences, staying: line.length - sequences.length, weight: line[0]!.weight })
     }
     const found: Sequence[] = []
     while (!isEnough(found)) {
-      const longest = lines.reduce<Sequence[] | null>((longer, line) => longer === null || shareOf(line) > shareOf(longer) ? line : longer, null)
+      const longest = lines.reduce<Line | null>((longer, line) => line.sequences.length > 0 && (longer === null || shareOf(line) > shareOf(longer)) ? line : longer, null)
       if (longest === null || shareOf(longest) <= leastShare) break
-      found.push(longest.pop()!)
+      found.push(longest.sequences.pop()!)
     }
     return found
   }
@@ -198,7 +208,7 @@ export class FairShare {
 const isBefore = (a: Tenant, b: Tenant): boolean =>
   a.counter < b.counter || (a.counter === b.counter && a.lastAdmission < b.lastAdmission)
 
-const shareOf = (line: readonly Sequence[]): number => line.length / (line[0]?.weight ?? 1)
+const shareOf = ({ sequences, staying, weight }: Line): number => (sequences.length + staying) / weight
 
 function firstOf (line: ReadonlySet<Sequence>, passed: ReadonlySet<Sequence>): Sequence | null {
   for (const sequence of line) if (!passed.has(sequence)) return sequence

@@ -46,8 +46,11 @@ export class ThreadCount {
   /** Whether the next step is part of a trial: it should be like those before it. */
   get isTrying (): boolean { return this.#trial !== null }
 
-  /** For the next step. */
+  /** For the next step that only decodes: trials are made of those. */
   get threads (): number { return this.#trial?.threads ?? this.#current }
+
+  /** For any other step: prompts may take long, and tell nothing. */
+  get proven (): number { return this.#current }
 
   /** A step with {@link threads} took so long, and ended now. */
   learn (step: Step & { readonly promptTokens: number }, now: Millis): void {

@@ -160,4 +160,20 @@ describe('calibration', () => {
     expect(messages).toMatchObject([[setting(4), 'not calibrated: the time at start is too short for this model']])
     expect(await run(machineOf())).toEqual(setting(2, false))
   })
+
+  it('keeps no model from loading when a measurement fails, and remembers nothing then', async () => {
+    const warnings: [object, string][] = []
+    const logger = { ...silentLogger, warn: (details: object, message: string) => { warnings.push([details, message]) } }
+    const error = new Error('not enough memory')
+    // Of the second context, without flash attention.
+    const short = new Machine(({ threads, flashAttention }) => {
+      if (!flashAttention) throw error
+      return speed(threads === 2 ? 0.5 : 1)
+    })
+    expect(await run(short, { logger })).toEqual(setting(2))
+    expect(warnings).toEqual([[{ ...setting(2), error }, 'not calibrated: a measurement failed']])
+    expect(await run(machineOf())).toEqual(setting(2, false))
+    const stopped = { logger, key: {}, signal: AbortSignal.abort(new Error('enough')) }
+    await expect(run(short, stopped)).rejects.toThrow('enough')
+  })
 })

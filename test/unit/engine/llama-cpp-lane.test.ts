@@ -207,6 +207,15 @@ describe('llama.cpp lane', () => {
       expect(await readdir(folder)).toEqual([])
     })
 
+    it('goes on when a file cannot be deleted', async () => {
+      await step([work(0, 0, [1, 2, 3])])
+      await step([work(0, 0, [4], { park: asParkId(1) })])
+      await rm(join(folder, 'engine', '1.kv'))
+      await mkdir(join(folder, 'engine', '1.kv'))
+      expect(await step([work(0, 1, [5])], { dropped: [asParkId(1)] })).toEqual([{ slot: 0, token: null }])
+      await park.dispose()
+    })
+
     it('goes on when a cache cannot be saved, and leaves nothing of it', async () => {
       await step([work(0, 0, [1, 2, 3]), work(1, 0, [1])])
       failing = new Error('no space left on device')

@@ -55,6 +55,14 @@ describe('prepareCacheParking', () => {
     expect((await readdir(folder)).toSorted()).toEqual(names.slice(1).toSorted())
   })
 
+  it('removes what a killed server of the same process id left, as in containers that keep their name', async () => {
+    const leftOver = join(folder, `drawbridge-caches-${hostname()}-${process.pid}-3`)
+    await mkdir(leftOver)
+    await writeFile(join(leftOver, '1.kv'), 'cache')
+    await prepare('auto')
+    expect(await readdir(folder)).toEqual([])
+  })
+
   it('saves nothing where nobody asked for it and nothing can be written', async () => {
     const variable = process.env['TMPDIR']
     process.env['TMPDIR'] = join(folder, 'missing')

@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { createAdapterSet } from '../../../src/domain/adapter-set.ts'
+import { baseAdapterSet, createAdapterSet } from '../../../src/domain/adapter-set.ts'
+import { asToken, type Token } from '../../../src/domain/ids.ts'
+import { ParkedCaches } from '../../../src/scheduler/parked-caches.ts'
 import type { WorkOutcome } from '../../../src/scheduler/plan.ts'
 import type { SchedulerConfig } from '../../../src/scheduler/scheduler-types.ts'
 import { Rig, text, type Step } from './rig.ts'
@@ -119,6 +121,8 @@ describe('a cache whose slot is given away', () => {
     expect(again.work[0]).toMatchObject({ sequence: 'c', keep: 0 })
     expect(again.work[0]!.tokens).toHaveLength(220)
     expect(again.dropped).toEqual([2, 1])
+    rig.scheduler.commit(again, [{ slot: again.work[0]!.slot, token: asToken(5) }], rig.now)
+    expect(rig.scheduler.snapshot()).toMatchObject({ promptTokens: 200 + 200 + 220, prefixHitTokens: 0, prefixQueriedTokens: 200 + 200 + 220 })
   })
 
   it('is not saved while it would hold up running streams for long', async () => {
@@ -139,5 +143,29 @@ describe('a cache whose slot is given away', () => {
       while (steps.length === 0 || rig.scheduler.snapshot().running > 1) steps.push(await slowly())
       expect(steps.flatMap(({ plan }) => plan.work.flatMap(({ park }) => park ?? []))).toEqual(saves)
     }
+  })
+})
+
+describe('many saved caches of texts that begin alike', () => {
+  it('are told apart without reading the beginning of each', () => {
+    let reads = 0
+    const counted = (tokens: Token[]): readonly Token[] => new Proxy(tokens, {
+      get: (target, member, receiver): unknown => {
+        if (typeof member === 'string' && /^\d/.test(member)) reads++
+        return Reflect.get(target, member, receiver)
+      }
+    })
+    const parked = new ParkedCaches(1e9)
+    const save = (own: number): void => {
+      const tokens = counted([...text(1, 1000), ...Array.from({ length: 200 }, () => asToken(own))])
+      const cache = parked.park({ tokens, length: tokens.length, adaptersKey: baseAdapterSet.key }, () => 0, Infinity)
+      parked.settle(cache!, { bytes: 1000, durationMs: 1 })
+    }
+    for (let own = 0; own < 50; own++) save(own)
+    reads = 0
+    save(50)
+    // Once to keep it, and a few of each other.
+    expect(reads).toBeLessThan(1200 + 50 * 5)
+    expect(parked.snapshot()).toMatchObject({ parkedCaches: 51 })
   })
 })

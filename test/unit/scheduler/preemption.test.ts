@@ -99,6 +99,24 @@ describe('preemption', () => {
     expect(summary(rig.plan(1))).toEqual(['batch-2 10+1*'])
   })
 
+  it('leaves no slot idle when choices come back in another order than they came', async () => {
+    const rig = new Rig({ laneCount: 2, slotsPerLane: 1 })
+    const prompt = text(1, 10)
+    rig.add('first', prompt, of('a', { priority: 'batch' }))
+    rig.add('second', prompt, of('a', { priority: 'batch', sharesPromptWith: id('first') }))
+    await rig.step(0)
+    await rig.step(1)
+    // The one that the other shares its prompt with loses its slot first, so it is behind the other in the line.
+    rig.add('chat-1', text(2, 10), of('b', { maxTokens: 1 }))
+    const first = rig.plan(0)
+    expect(summary(first)).toEqual(['chat-1 0+10*'])
+    rig.add('chat-2', text(3, 10), of('c'))
+    expect(summary((await rig.step(1)).plan)).toEqual(['chat-2 0+10*'])
+    await rig.carryOut(first)
+    expect(rig.scheduler.snapshot()).toMatchObject({ displaced: 2, running: 1 })
+    expect(summary(rig.plan(0))).toEqual(['second 0+11*'])
+  })
+
   it('reads the prompt of a newcomer before those of the flood, though each of those gets its turn', async () => {
     const rig = new Rig({ slotsPerLane: 4, stepTokens: 16, contextSize: 512 })
     for (const name of ['flood-1', 'flood-2', 'flood-3']) rig.add(name, text(Number(name.at(-1)), 200), of('flood', { maxTokens: 1 }))
@@ -107,5 +125,25 @@ describe('preemption', () => {
     const read: string[] = []
     for (let step = 0; step < 8; step++) read.push(...summary((await rig.step()).plan).map((line) => line.split(' ', 1)[0]!))
     expect(read).toEqual(['chat', 'chat', 'chat', 'flood-1', 'flood-1', 'flood-1', 'flood-1', 'flood-1'])
+  })
+
+  it.each([0, 1])('lets each prompt have its turn in each lane, whatever plans other lanes make meanwhile (%i more)', async (more) => {
+    const rig = new Rig({ laneCount: 2, slotsPerLane: 2, stepTokens: 16, contextSize: 512 })
+    const add = async (name: string, prompt: number, rest: Partial<NewSequence>): Promise<void> => {
+      rig.add(name, text(prompt, prompt), rest)
+      await rig.step(0)
+    }
+    await add('stream-1', 4, { maxTokens: 400 })
+    await add('batch', 200, of('night', { priority: 'batch' }))
+    await add('stream-2', 5, { maxTokens: 400 })
+    await add('chat', 300, of('somebody', { priority: 'interactive' }))
+    for (let step = 0; step < more; step++) await rig.step(0)
+    const read: string[] = []
+    for (let step = 0; step < 8; step++) {
+      await rig.step(0)
+      read.push(...summary((await rig.step(1)).plan).map((line) => line.split(' ', 1)[0]!))
+    }
+    expect(read.filter((name) => name === 'batch')).toHaveLength(2)
+    expect(read.filter((name) => name === 'chat')).toHaveLength(6)
   })
 })

@@ -34,6 +34,12 @@ describe('a limit for each tenant', () => {
     expect(rig.scheduler.addAll(choices, 0)).toEqual([])
     expect(() => add(rig, 'd', 4)).toThrow(message('3 of your requests are waiting; the limit is 2 for each user'))
   })
+
+  it('counts none that the next plan gives a slot', async () => {
+    const rig = new Rig({ slotsPerLane: 4, maxQueuePerTenant: 2 })
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) expect(add(rig, name, 4)).toEqual([])
+    expect(() => add(rig, 'g', 4)).toThrow(message('2 of your requests are waiting; the limit is 2 for each user'))
+  })
 })
 
 describe('a limit for tokens', () => {
@@ -65,5 +71,34 @@ describe('a limit for tokens', () => {
     expect(rig.scheduler.snapshot()).toMatchObject({ preempted: 1, displaced: 1 })
     expect(add(rig, 'c', 100)).toEqual([])
     expect(() => add(rig, 'd', 1)).toThrow(message('1 request is waiting; the limit is 100 tokens, and their prompts have 100'))
+  })
+
+  it('counts no prompt that the next plan gives a slot, were it the longest', async () => {
+    const rig = new Rig({ slotsPerLane: 4, contextSize: 1000, maxQueueTokens: 100 })
+    for (const name of ['a', 'b', 'c', 'd', 'e']) expect(add(rig, name, 60)).toEqual([])
+    expect(add(rig, 'f', 30)).toEqual([])
+    expect(() => add(rig, 'g', 30)).toThrow(message('2 requests are waiting; the limit is 100 tokens, and their prompts have 90'))
+    expect(add(rig, 'h', 10)).toEqual([])
+  })
+})
+
+describe('a full queue', () => {
+  it('keeps the choices that wait of a request whose first one has begun', async () => {
+    const rig = new Rig({ slotsPerLane: 1, maxQueue: 3 })
+    const choices = ['a', 'b', 'c'].map((name, index) =>
+      rig.sequence(name, text(1, 4), { tenant: asTenantId('somebody'), ...(index === 0 ? {} : { sharesPromptWith: id('a') }) }))
+    rig.scheduler.addAll(choices, 0)
+    await rig.step()
+    add(rig, 'd', 4, { tenant: asTenantId('somebody') })
+    const other = { tenant: asTenantId('other') }
+    expect(add(rig, 'e', 4, other)).toMatchObject([{ type: 'sequence-failed', id: id('d') }])
+    const third = { tenant: asTenantId('third') }
+    expect(() => add(rig, 'f', 4, third)).toThrow(message('3 requests are waiting; the limit is 3'))
+  })
+
+  it('turns away choices of a request that has not begun', async () => {
+    const rig = await busyRig({ maxQueue: 2 })
+    rig.scheduler.addAll(['a', 'b'].map((name, index) => rig.sequence(name, text(2, 4), index === 0 ? {} : { sharesPromptWith: id('a') })), 0)
+    expect(add(rig, 'c', 4, { tenant: asTenantId('other') })).toMatchObject([{ type: 'sequence-failed', id: id('b') }])
   })
 })

@@ -95,4 +95,17 @@ describe('a prompt beside a flowing stream', () => {
     expect(await stepWithTime(rig)).toEqual(['prompt 160+90*'])
     expect(rig.engine.violations).toEqual([])
   })
+
+  it('is not read in longer pieces because a step was lost in no time', async () => {
+    const rig = new Rig({ stepTokens: 200, targetItlMs: 90, slotsPerLane: 3 }, new Map([[5, 'reject']]))
+    rig.add('first', text(1, 150), { maxTokens: 60 })
+    for (let step = 0; step < 4; step++) await stepWithTime(rig)
+    rig.scheduler.abort(id('first'))
+    rig.add('lost', text(3, 150))
+    expect((await rig.step()).events).toMatchObject([{ type: 'sequence-failed', id: id('lost') }])
+    rig.add('stream', text(4, 20), { maxTokens: 60 })
+    for (let step = 0; step < 2; step++) await stepWithTime(rig)
+    rig.add('prompt', text(2, 250), { maxTokens: 1 })
+    expect(await stepWithTime(rig)).toEqual([expect.stringContaining('stream'), 'prompt 0+80'])
+  })
 })

@@ -241,6 +241,19 @@ describe('Scheduler', () => {
     expect(rig.isIdle()).toBe(true)
   })
 
+  it('lets choices wait as long as their request may take, once the first of them has begun', async () => {
+    create({ slotsPerLane: 1 })
+    const times = { queueDeadline: 50, deadline: 90 }
+    rig.add('first', text(1, 10), { ...times, maxTokens: 100 })
+    rig.add('second', text(1, 10), { ...times, sharesPromptWith: id('first') })
+    await rig.step()
+    expect(rig.scheduler.expire(60)).toEqual([])
+    expect(rig.scheduler.expire(90)).toMatchObject([
+      { type: 'sequence-failed', id: 'second', error: { code: 'generation_timeout' } },
+      { type: 'sequence-failed', id: 'first', error: { code: 'generation_timeout' } }
+    ])
+  })
+
   it('spreads sequences over lanes and shares out the threads', () => {
     create({ laneCount: 2, threads: 3 })
     rig.add('a', text(1, 10))

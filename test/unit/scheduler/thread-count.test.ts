@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { ThreadCount } from '../../../src/scheduler/policies/thread-count.ts'
+import { Rig, summary, text } from './rig.ts'
 
 /** What a step takes with so many threads and sequences, at a time. */
 type Machine = (threads: number, decodes: number, now: number) => number
@@ -84,5 +85,42 @@ describe('ThreadCount', () => {
     let step = 0
     run(count, (threads, decodes, now) => ++step % 7 === 0 ? 50 : free(threads, decodes, now), 60_000)
     expect(count.threads).toBe(4)
+  })
+})
+
+describe('a lane that tries another number of threads', () => {
+  /** Decodes until the next step is part of a trial; each step takes 10 ms. */
+  async function startTrial (rig: Rig): Promise<void> {
+    rig.add('stream', text(1, 10), { maxTokens: 100 })
+    for (let step = 0; step < 4; step++) await stepFor(rig, 10)
+  }
+
+  async function stepFor (rig: Rig, durationMs: number): Promise<{ readonly threads: number, readonly work: readonly string[] }> {
+    const plan = rig.plan()
+    rig.now += durationMs
+    await rig.carryOut(plan)
+    return { threads: plan.threads, work: summary(plan) }
+  }
+
+  it('reads prompts with the number that it knows, for as long as that takes', async () => {
+    const rig = new Rig({ threads: 4, contextSize: 512 })
+    await startTrial(rig)
+    rig.add('prompt', text(2, 200), { maxTokens: 3 })
+    const steps = []
+    for (let step = 0; step < 7; step++) steps.push(await stepFor(rig, 10))
+    const reading = steps.filter(({ work }) => work.some((line) => /^prompt \d+\+\d\d/.test(line)))
+    expect(reading.length).toBeGreaterThan(2)
+    expect(reading.map(({ threads }) => threads)).toEqual(reading.map(() => 4))
+    expect(steps.map(({ threads }) => threads)).toContain(2)
+  })
+
+  it('does not take what a failed trial costs for what tokens take', async () => {
+    const rig = new Rig({ threads: 4, contextSize: 4096, stepTokens: 2048 })
+    rig.add('first', text(3, 200), { maxTokens: 1 })
+    await stepFor(rig, 200)
+    await startTrial(rig)
+    expect((await stepFor(rig, 4000)).threads).toBe(2)
+    rig.add('prompt', text(2, 2000))
+    expect((await stepFor(rig, 100)).work).toEqual(['stream 14+1*', 'prompt 0+90'])
   })
 })

@@ -40,7 +40,7 @@ describe('/metrics', () => {
       `vllm:num_requests_running{${model}} 0`,
       `vllm:num_requests_waiting{${model}} 0`,
       `vllm:kv_cache_usage_perc{${model}} 0.25`,
-      `vllm:prompt_tokens_total{${model}} 100`,
+      `vllm:prompt_tokens_total{${model}} 110`,
       `vllm:generation_tokens_total{${model}} 50`,
       `vllm:prefix_cache_queries_total{${model}} 40`,
       `vllm:prefix_cache_hits_total{${model}} 10`,
@@ -60,7 +60,7 @@ describe('/metrics', () => {
   it('does not add up what it reads twice', async () => {
     const { scrape } = await setUp()
     await scrape()
-    expect(samplesOf(await scrape(), 'vllm:prompt_tokens_total')).toEqual(['vllm:prompt_tokens_total{model_name="test-model"} 100'])
+    expect(samplesOf(await scrape(), 'vllm:prompt_tokens_total')).toEqual(['vllm:prompt_tokens_total{model_name="test-model"} 110'])
   })
 
   it('tells a dead engine', async () => {
