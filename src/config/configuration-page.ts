@@ -32,7 +32,7 @@ tenants:
   - name: gateway
     keyFile: gateway.keys
     highestPriority: interactive  # the most urgent that its requests may ask for; normal unless said otherwise
-    namesUsers: true       # x-llm-d-inference-fairness-id in its requests names the user who is charged
+    namesUsers: true       # x-llm-d-inference-fairness-id in its requests names the user who is charged, each with the weight of the tenant
 \`\`\`
 
 A request asks for a class with \`service_tier\` (\`flex\` is batch, \`priority\` is interactive) or \`priority\` (above 0 is batch, below 0 interactive).
