@@ -1,7 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { dirname, extname, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { compiledModule } from '../domain/compiled-module.ts'
 import type { Millis } from '../domain/ids.ts'
 import { waitPolicy } from '../engine/llama-cpp/wait-policy.ts'
 import type { EngineMessage, ServerMessage } from '../inference/protocol.ts'
@@ -120,13 +119,5 @@ function engineEnvironment (threadPoolSize: number): NodeJS.ProcessEnv {
   return { ...Object.fromEntries(inherited), UV_THREADPOOL_SIZE: String(threadPoolSize), ...waitPolicy(process.env) }
 }
 
-/**
- * The compiled main module of engine processes: next to this one when this one is compiled, in `dist/` when it runs from
- * its source, as in tests.
- */
-export function engineProcessEntry (): string {
-  const here = fileURLToPath(import.meta.url)
-  return extname(here) === '.js'
-    ? join(dirname(here), '../inference/engine-process.js')
-    : join(dirname(here), '../../dist/src/inference/engine-process.js')
-}
+/** The main module of engine processes. */
+export const engineProcessEntry = (): string => compiledModule('inference/engine-process')

@@ -414,8 +414,7 @@ export class Scheduler {
     if (sequence.isPlanned) this.#lane(slot.lane).preempted.push(sequence.id)
     sequence.isPlanned = false
     sequence.preemptions++
-    if (sequence.restore !== null) this.#parked.release(sequence.restore, undefined)
-    sequence.restore = null
+    this.#dropRestore(sequence)
     sequence.slot = null
     sequence.copyFrom = null
     sequence.awaits = null
@@ -510,6 +509,12 @@ export class Scheduler {
     const durationMs = 'restoredInMs' in outcome ? outcome.restoredInMs : undefined
     if ('isCacheLost' in outcome) this.#parked.release(restore, null)
     else this.#parked.release(restore, durationMs === undefined ? undefined : { tokens: keep, durationMs })
+  }
+
+  /** It restores nothing; what it would have is as it was. */
+  #dropRestore (sequence: Sequence): void {
+    if (sequence.restore !== null) this.#parked.release(sequence.restore, undefined)
+    sequence.restore = null
   }
 
   #start (sequence: Sequence, now: Millis): void {
@@ -622,8 +627,7 @@ export class Scheduler {
 
   #free (sequence: Sequence): void {
     const slot = slotOf(sequence)
-    if (sequence.restore !== null) this.#parked.release(sequence.restore, undefined)
-    sequence.restore = null
+    this.#dropRestore(sequence)
     this.#running.delete(sequence.id)
     this.#admission.release(sequence)
     this.#serviceRate.noteLeft()
@@ -647,6 +651,7 @@ export class Scheduler {
 /** What saving and restoring took of a step. */
 const cacheMs = (outcomes: readonly WorkOutcome[]): Millis => outcomes.reduce((sum, outcome) =>
   'token' in outcome ? sum + (outcome.parked?.durationMs ?? 0) + (outcome.restoredInMs ?? 0) : sum, 0)
+
 const areWaiting = (count: number): string => count === 1 ? '1 request is waiting' : `${Math.max(0, count)} requests are waiting`
 
 const tokensOf = (sequences: readonly Sequence[]): number => sequences.reduce((sum, { promptLength }) => sum + promptLength, 0)

@@ -1,7 +1,6 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { dirname, extname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { compiledModule } from '../../domain/compiled-module.ts'
 import { threadPoolSize } from './thread-pool-size.ts'
 import { waitPolicy } from './wait-policy.ts'
 
@@ -34,7 +33,7 @@ export interface TryBuildOptions {
  * process that tries.
  * @throws Error whose message is the end of a sentence: why it does not work.
  */
-export async function tryBuild (trial: BuildTrial, { entry = trialEntry(), timeoutMs = 60_000 }: TryBuildOptions = {}): Promise<BuildTrialResult> {
+export async function tryBuild (trial: BuildTrial, { entry = compiledModule('engine/llama-cpp/trial-process'), timeoutMs = 60_000 }: TryBuildOptions = {}): Promise<BuildTrialResult> {
   const child = fork(entry, [JSON.stringify(trial)], {
     serialization: 'json',
     execArgv: [],
@@ -62,12 +61,4 @@ export async function tryBuild (trial: BuildTrial, { entry = trialEntry(), timeo
   } finally {
     child.kill('SIGKILL')
   }
-}
-
-/** The compiled main module of trials: beside this one when this one is compiled, in `dist/` when it runs from its source. */
-function trialEntry (): string {
-  const here = fileURLToPath(import.meta.url)
-  return extname(here) === '.js'
-    ? join(dirname(here), 'trial-process.js')
-    : join(dirname(here), '../../../dist/src/engine/llama-cpp/trial-process.js')
 }
