@@ -23,7 +23,7 @@ export async function createRemoteLayer (options: LayerOptions): Promise<Layer> 
     root: 'demo',
     createdAt: 0,
     spec: { backend: 'llama-cpp', options: options.engine },
-    maxQueue,
+    scheduling: { maxQueue },
     queueTimeoutMs: 60_000,
     stallTimeoutMs: 60_000,
     threadPoolSize: threadPoolSize(options.engine.laneCount),

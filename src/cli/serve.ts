@@ -91,13 +91,15 @@ function createHost (
     spec: engine.backend === 'llama-cpp' && parkDirectory !== null
       ? { ...engine, options: { ...engine.options, parkDirectory } }
       : engine,
-    maxQueue: config.maxQueue,
-    ...(config.maxQueuePerTenant === 'off' ? {} : { maxQueuePerTenant: config.maxQueuePerTenant }),
-    ...(config.maxQueueTokens === 'off' ? {} : { maxQueueTokens: config.maxQueueTokens }),
-    policy: config.policy,
-    targetItlMs: config.targetItlMs,
-    mostGuesses: typeof config.speculate === 'number' ? config.speculate : mostGuesses[config.speculate],
-    parkBytes,
+    scheduling: {
+      maxQueue: config.maxQueue,
+      ...(config.maxQueuePerTenant === 'off' ? {} : { maxQueuePerTenant: config.maxQueuePerTenant }),
+      ...(config.maxQueueTokens === 'off' ? {} : { maxQueueTokens: config.maxQueueTokens }),
+      policy: config.policy,
+      targetItlMs: config.targetItlMs,
+      mostGuesses: typeof config.speculate === 'number' ? config.speculate : mostGuesses[config.speculate],
+      parkBytes
+    },
     queueTimeoutMs: config.queueTimeoutMs,
     stallTimeoutMs,
     threadPoolSize: threadPoolSize(engine.options.laneCount ?? 1),

@@ -69,14 +69,7 @@ async function serve (load: EngineLoad): Promise<EngineServer> {
       })
     }
     const inference = new LocalInference(engine, {
-      maxQueue: load.maxQueue,
-      ...(load.maxQueuePerTenant === undefined ? {} : { maxQueuePerTenant: load.maxQueuePerTenant }),
-      ...(load.maxQueueTokens === undefined ? {} : { maxQueueTokens: load.maxQueueTokens }),
-      ...(load.turnSteps === undefined ? {} : { turnSteps: load.turnSteps }),
-      ...(load.policy === undefined ? {} : { policy: load.policy }),
-      ...(load.targetItlMs === undefined ? {} : { targetItlMs: load.targetItlMs }),
-      ...(load.mostGuesses === undefined ? {} : { mostGuesses: load.mostGuesses }),
-      ...(load.parkBytes === undefined ? {} : { parkBytes: load.parkBytes }),
+      ...load.scheduling,
       onStepLost: ({ id, lane, work }, error) => {
         log('error', { step: id, lane, sequences: work.map(({ sequence }) => sequence), error }, 'step lost')
       }

@@ -3,9 +3,8 @@ import { asSequenceId, type Millis, type RequestId, type SequenceId, type Token 
 import { mixSeed } from '../domain/seed.ts'
 import type { Engine, EngineInfo } from '../engine/engine.ts'
 import type { StepPlan } from '../scheduler/plan.ts'
-import type { AdmissionPolicyName } from '../scheduler/policies/admission.ts'
 import { Scheduler } from '../scheduler/scheduler.ts'
-import type { NewSequence, SequenceEvent } from '../scheduler/scheduler-types.ts'
+import type { NewSequence, SchedulingOptions, SequenceEvent } from '../scheduler/scheduler-types.ts'
 import { detokenizeRefusal, lengthRefusal, promptRefusal, tokenizeRefusal } from './call-limits.ts'
 import { Choice } from './choice.ts'
 import { TokenTexts } from './detokenizer.ts'
@@ -13,19 +12,7 @@ import { EventQueue } from './event-queue.ts'
 import type { GenerationEvent, GenerationRequest, Inference, InferenceSnapshot, Prompt } from './inference.ts'
 import { StepLoop } from './step-loop.ts'
 
-export interface LocalInferenceOptions {
-  /** Most sequences that wait for a slot. */
-  readonly maxQueue: number
-  readonly maxQueuePerTenant?: number
-  readonly maxQueueTokens?: number
-  /** Consecutive steps for one adapter set while others wait in the same lane. */
-  readonly turnSteps?: number
-  readonly policy?: AdmissionPolicyName
-  readonly targetItlMs?: Millis | 'auto'
-  /** Most tokens guessed ahead for a sequence in a step; none by default. */
-  readonly mostGuesses?: number
-  /** Bytes for saved caches; nothing is saved without. */
-  readonly parkBytes?: number
+export interface LocalInferenceOptions extends SchedulingOptions {
   /** Monotonic clock in milliseconds. */
   readonly now?: () => Millis
   /** A step that was lost as a whole. For the log: the requests in it end with `engine_error`. */
@@ -71,30 +58,27 @@ export class LocalInference implements Inference {
   constructor (engine: Engine, options: LocalInferenceOptions) {
     const { info } = engine
     this.#engine = engine
-    this.#now = options.now ?? (() => performance.now())
+    const { now = () => performance.now(), onStepLost = () => {}, ...scheduling } = options
+    this.#now = now
     this.#texts = new TokenTexts(engine.tokenizer)
     this.#scheduler = new Scheduler({
+      turnSteps: DEFAULT_TURN_STEPS,
+      policy: 'fair',
+      targetItlMs: 'auto',
+      ...scheduling,
       laneCount: info.laneCount,
       slotsPerLane: info.slotsPerLane,
       contextSize: info.contextSize,
       stepTokens: info.maxStepTokens,
       threads: info.threads,
-      endTokens: info.endTokens,
-      maxQueue: options.maxQueue,
-      maxQueuePerTenant: options.maxQueuePerTenant,
-      maxQueueTokens: options.maxQueueTokens,
-      turnSteps: options.turnSteps ?? DEFAULT_TURN_STEPS,
-      policy: options.policy ?? 'fair',
-      targetItlMs: options.targetItlMs ?? 'auto',
-      mostGuesses: options.mostGuesses ?? 0,
-      parkBytes: options.parkBytes ?? 0
+      endTokens: info.endTokens
     })
     this.#loop = new StepLoop({
       scheduler: this.#scheduler,
       engine,
       now: this.#now,
       onEvents: (events) => { for (const event of events) this.#take(event) },
-      onStepLost: options.onStepLost ?? (() => {})
+      onStepLost
     })
   }
 

@@ -6,7 +6,7 @@ import type { AdapterFile, EngineInfo } from '../engine/engine.ts'
 import type { FakeEngineOptions } from '../engine/fake/fake-engine.ts'
 import type { FaultKind } from '../engine/fake/faults.ts'
 import type { LlamaCppEngineOptions } from '../engine/llama-cpp/engine-options.ts'
-import type { AdmissionPolicyName } from '../scheduler/policies/admission.ts'
+import type { SchedulingOptions } from '../scheduler/scheduler-types.ts'
 import type { GenerationEvent, GenerationRequest, InferenceSnapshot, Prompt, TextLogprob } from './inference.ts'
 
 /*
@@ -21,7 +21,7 @@ import type { GenerationEvent, GenerationRequest, InferenceSnapshot, Prompt, Tex
  */
 
 /** Both sides must agree; a build that was replaced under a running server is the way they come to differ. */
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error'
 
@@ -49,16 +49,7 @@ export interface LoadedAdapter {
 /** All that an engine process needs to become ready. */
 export interface EngineLoad {
   readonly spec: EngineSpec
-  /** Most sequences that wait for a slot. */
-  readonly maxQueue: number
-  readonly maxQueuePerTenant?: number
-  readonly maxQueueTokens?: number
-  readonly turnSteps?: number
-  readonly policy?: AdmissionPolicyName
-  readonly targetItlMs?: Millis | 'auto'
-  readonly mostGuesses?: number
-  /** Bytes for saved caches. */
-  readonly parkBytes?: number
+  readonly scheduling: SchedulingOptions
   /** Loaded before the process says that it is ready. */
   readonly adapters: readonly LoadedAdapter[]
   /** Log entries below this level stay in the engine process. */

@@ -16,15 +16,8 @@ export interface ProcessHostOptions {
   /** In seconds since 1970. */
   readonly createdAt: number
   readonly spec: EngineSpec
-  /** Most sequences that wait for a slot, or for a process while there is none. */
-  readonly maxQueue: number
-  readonly maxQueuePerTenant?: number
-  readonly maxQueueTokens?: number
-  readonly turnSteps?: number
-  readonly policy?: NonNullable<EngineLoad['policy']>
-  readonly targetItlMs?: NonNullable<EngineLoad['targetItlMs']>
-  readonly mostGuesses?: number
-  readonly parkBytes?: number
+  /** Its `maxQueue` is also the most that wait for a process while there is none. */
+  readonly scheduling: EngineLoad['scheduling']
   /** Longest wait for a process of calls that bring no timeout of their own. */
   readonly queueTimeoutMs: Millis
   /** A busy process that completes no step for this long is killed and replaced. */
@@ -94,7 +87,7 @@ class EngineProcessHost implements ProcessHost {
     this.#now = options.now ?? (() => performance.now())
     this.#schedule = new RestartSchedule(options.restart ?? {})
     this.inference = new RemoteInference({
-      maxQueue: options.maxQueue,
+      maxQueue: options.scheduling.maxQueue,
       queueTimeoutMs: options.queueTimeoutMs,
       stallTimeoutMs: options.stallTimeoutMs,
       now: this.#now,
@@ -204,17 +197,10 @@ class EngineProcessHost implements ProcessHost {
   }
 
   #load (): EngineLoad {
-    const { maxQueue, maxQueuePerTenant, maxQueueTokens, turnSteps, policy, targetItlMs, mostGuesses, parkBytes, logLevel } = this.#options
+    const { scheduling, logLevel } = this.#options
     return {
       spec: this.#spec(),
-      maxQueue,
-      ...(maxQueuePerTenant === undefined ? {} : { maxQueuePerTenant }),
-      ...(maxQueueTokens === undefined ? {} : { maxQueueTokens }),
-      ...(turnSteps === undefined ? {} : { turnSteps }),
-      ...(policy === undefined ? {} : { policy }),
-      ...(targetItlMs === undefined ? {} : { targetItlMs }),
-      ...(mostGuesses === undefined ? {} : { mostGuesses }),
-      ...(parkBytes === undefined ? {} : { parkBytes }),
+      scheduling,
       adapters: this.inference.adapters,
       logLevel
     }

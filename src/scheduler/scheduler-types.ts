@@ -38,6 +38,11 @@ export interface SchedulerConfig {
   readonly policy: AdmissionPolicyName
 }
 
+/** What of the configuration is chosen, and not the engine's; what is absent has its default. */
+export type SchedulingOptions =
+  Pick<SchedulerConfig, 'maxQueue' | 'maxQueuePerTenant' | 'maxQueueTokens' | 'mostGuesses' | 'parkBytes'> &
+  Partial<Pick<SchedulerConfig, 'turnSteps' | 'policy' | 'targetItlMs'>>
+
 export interface NewSequence {
   readonly id: SequenceId
   readonly tenant: TenantId

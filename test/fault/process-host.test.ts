@@ -122,7 +122,7 @@ describe('an engine process and its host', () => {
     })
 
     it('lets as many requests wait as the queue holds, as long as they want', async () => {
-      const { host, restart } = await startRestarting({ maxQueue: 3 })
+      const { host, restart } = await startRestarting({ scheduling: { maxQueue: 3 } })
       const impatient = run(host, 'The fox', { queueTimeoutMs: 50 })
       const waiting = [run(host, 'The fox', { choices: 2 })]
       await expect(run(host, 'The fox')).rejects.toMatchObject({ code: 'queue_full' })
@@ -150,7 +150,7 @@ describe('an engine process and its host', () => {
       // The first process reads four tokens in a step of 50 ms, so that nobody has a text before it is killed; the second
       // one is told to be quick.
       const costs = { slotsPerLane: 4, maxStepTokens: 4, stepMs: 50 }
-      const host = await startReady({ spec: { backend: 'fake', options: costs }, maxQueue: 4 })
+      const host = await startReady({ spec: { backend: 'fake', options: costs }, scheduling: { maxQueue: 4 } })
       const crowd: Promise<unknown>[] = []
       for (const waiting of [0, 4]) {
         for (let index = 0; index < 4; index++) crowd.push(run(host, `A lantern ${index}. `.repeat(400), { maxTokens: 2 }))
@@ -359,7 +359,7 @@ describe('an engine process and its host', () => {
         import { createProcessHost } from ${JSON.stringify(module)}
         const quiet = () => {}
         const host = createProcessHost({
-          id: 'fake', root: 'fake', createdAt: 0, spec: { backend: 'fake', options: {} }, maxQueue: 1,
+          id: 'fake', root: 'fake', createdAt: 0, spec: { backend: 'fake', options: {} }, scheduling: { maxQueue: 1 },
           queueTimeoutMs: 1000, stallTimeoutMs: 1000, threadPoolSize: 1, logLevel: 'silent',
           logger: { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet }
         })
@@ -388,7 +388,7 @@ describe('an engine process and its host', () => {
   })
 
   it('survives a storm of leaving clients', async () => {
-    const host = await startReady({ spec: fake({ stepMs: 1 }), maxQueue: 1000 })
+    const host = await startReady({ spec: fake({ stepMs: 1 }), scheduling: { maxQueue: 1000 } })
     const prompts = Array.from({ length: 10 }, (_, index) => `What of the meadow ${index}?`)
     const alone: string[] = []
     for (const prompt of prompts) alone.push(textOf(await run(host, prompt, { maxTokens: 30 })))

@@ -11,7 +11,7 @@ export function createTestHost (options: Partial<ProcessHostOptions> = {}): Proc
     root: 'fake',
     createdAt: 0,
     spec: { backend: 'fake', options: {} },
-    maxQueue: 64,
+    scheduling: { maxQueue: 64 },
     queueTimeoutMs: 30_000,
     stallTimeoutMs: 60_000,
     threadPoolSize: 1,

@@ -7,7 +7,7 @@ describeInference('in an engine process, demo model', async ({ maxQueue, ...limi
   const host = createTestHost({
     spec: { backend: 'llama-cpp', options: { ...demoEngineOptions, ...limits } },
     threadPoolSize: threadPoolSize(limits.laneCount),
-    maxQueue
+    scheduling: { maxQueue }
   })
   await host.ready(new AbortController().signal)
   return host.inference
