@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { setMaxListeners } from 'node:events'
+import { availableParallelism } from 'node:os'
 import type { Logger } from 'pino'
 import { buildApp } from '../app.ts'
 import type { LoadedConfig } from '../config/load-config.ts'
@@ -82,7 +83,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
 }
 
 function createHost (
-  { id, root, engine }: PreparedModel, config: LoadedConfig['config'], logger: Logger, parkBytes: number, parkDirectory: string | null
+  { id, root, engine, capacity }: PreparedModel, config: LoadedConfig['config'], logger: Logger, parkBytes: number, parkDirectory: string | null
 ): ProcessHost {
   return createProcessHost({
     id,
@@ -102,7 +103,7 @@ function createHost (
     },
     queueTimeoutMs: config.queueTimeoutMs,
     stallTimeoutMs,
-    threadPoolSize: threadPoolSize(engine.options.laneCount ?? 1),
+    threadPoolSize: threadPoolSize(engine.options.laneCount ?? 1, { isOnGpu: capacity.isOnGpu, cores: availableParallelism() }),
     logger: {
       trace: (details, message) => logger.trace(details, message),
       debug: (details, message) => logger.debug(details, message),

@@ -59,7 +59,8 @@ describe('who may overtake', () => {
     for (const one of [urgent, normal]) policy.join(one, 0)
     expect(policy.mayOvertake(normal, urgent)).toBe(false)
     expect(policy.mayOvertake(urgent, normal)).toBe(false)
-    expect(admissionPolicies['first-come-first-served']().mayOvertake(urgent, normal)).toBe(false)
+    const inOrder: AdmissionPolicy = admissionPolicies['first-come-first-served']()
+    expect(inOrder.mayOvertake(urgent, normal)).toBe(false)
   })
 })
 
