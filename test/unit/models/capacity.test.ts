@@ -158,7 +158,7 @@ describe('with a GPU', () => {
   })
 
   it('says whether the processor has nothing to do but draw', () => {
-    const isOnGpu = (request: Partial<CapacityRequest>, machine: Machine): boolean => chooseCapacity(model(), { ...automatic, ...request }, machine).isOnGpu
+    const isOnGpu = (request: Partial<CapacityRequest>, machine: Machine): boolean => chooseCapacity(llama8B, { ...automatic, ...request }, machine).isOnGpu
     const small = { name: 'NVIDIA T400', freeBytes: 3 * gibibyte }
     expect(isOnGpu({}, machineWith(16, { gpu }))).toBe(true)
     expect(isOnGpu({ gpuLayers: 'max' }, machineWith(16, { gpu }))).toBe(true)
