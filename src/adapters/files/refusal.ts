@@ -1,0 +1,16 @@
+import { ServerError } from '../../domain/errors.ts'
+
+/** Makes the error for something that is wrong with a file, out of the end of a sentence about it (`is truncated: …`). */
+export type Refuse = (problem: string, cause?: unknown) => ServerError
+
+/** What is wrong with an adapter that somebody gave. Only the last part of its path is named: clients see the text. */
+export function adapterRefusal (name: string): Refuse {
+  const subject = `The adapter ${printable(name)}`
+  return (problem, cause) => new ServerError('invalid_adapter', `${subject} ${problem}`, { cause })
+}
+
+/** Text out of a file, made fit for a message: no control characters, and not endless. */
+export function printable (text: string): string {
+  const clean = [...text.slice(0, 200)].map((character) => /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u.test(character) ? '\uFFFD' : character).join('')
+  return clean.length < text.length ? `${clean}…` : clean
+}
