@@ -108,8 +108,7 @@ function parseValue (cursor: Cursor, key: string, refuse: Refuse): GgufValue {
   const elementType = cursor.uint32('the type of an array')
   const length = cursor.uint64('the length of an array')
   if (elementType === ggufType.text) {
-    cursor.expect(length * 8, `the ${length} texts of ${key}`)
-    for (let index = 0; index < length; index++) cursor.skip(cursor.uint64(`a text of ${key}`), `a text of ${key}`)
+    cursor.skipTexts(length, `the ${length} texts of ${key}`)
     return { type, elementType, value: null }
   }
   const bytes = typeBytes[elementType]
@@ -203,6 +202,17 @@ class Cursor {
     this.expect(length, what)
     if (this.#position + length > this.#bytes.length) throw new NeedsMore()
     this.#position += length
+  }
+
+  /** A vocabulary is some 100,000 of them, so nothing is made for each. */
+  skipTexts (count: number, what: string): void {
+    this.expect(count * 8, what)
+    for (let index = 0; index < count; index++) {
+      const start = this.#position
+      if (start + 8 > this.#bytes.length) this.skip(8, what)
+      this.#position = start + 8
+      this.skip(this.#bytes.readUInt32LE(start) + this.#bytes.readUInt32LE(start + 4) * 2 ** 32, what)
+    }
   }
 
   uint32 (what: string): number {

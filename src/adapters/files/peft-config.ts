@@ -1,12 +1,19 @@
 import { z } from 'zod'
 import { printable, type Refuse } from './refusal.ts'
 
+/** Names modules by the end of their name (`layers.0.self_attn.q_proj`), or by all of it. */
+interface AlphaPattern {
+  readonly name: string
+  readonly isWhole: boolean
+  readonly alpha: number
+}
+
 /** What a PEFT LoRA's `adapter_config.json` says that its weights do not. */
 export interface PeftConfig {
   readonly rank: number
   readonly alpha: number
-  /** Alphas of modules that have their own, by the end of their name (`layers.0.self_attn.q_proj`). */
-  readonly alphaPattern: ReadonlyMap<string, number>
+  /** Alphas of modules that have their own. */
+  readonly alphaPatterns: readonly AlphaPattern[]
   /** Whether ranks differ; what they are, the weights' shapes say. */
   readonly hasRankPattern: boolean
   /** Divide alpha by the root of the rank, not by the rank. */
@@ -83,8 +90,8 @@ export function readPeftConfig (json: string, refuse: Refuse): PeftConfig {
   return {
     rank: config.r,
     alpha: checkAlpha(config.lora_alpha, 'lora_alpha', refuse),
-    alphaPattern: new Map(Object.entries(config.alpha_pattern ?? {}).map(([pattern, alpha]) =>
-      [moduleName(pattern, refuse), checkAlpha(alpha, 'alpha_pattern', refuse)])),
+    alphaPatterns: Object.entries(config.alpha_pattern ?? {}).map(([pattern, alpha]) =>
+      ({ name: moduleName(pattern, refuse), isWhole: pattern.startsWith('^'), alpha: checkAlpha(alpha, 'alpha_pattern', refuse) })),
     hasRankPattern: isActive(config.rank_pattern),
     usesRootOfRank: isActive(config['use_rslora']),
     targetModules: Array.isArray(targets) ? targets : null,
@@ -110,8 +117,6 @@ function moduleName (pattern: string, refuse: Refuse): string {
 
 /** @returns the alpha of a module by its full name (`model.layers.0.self_attn.q_proj`). The first pattern that fits wins, as in PEFT. */
 export function alphaOf (config: PeftConfig, module: string): number {
-  for (const [name, alpha] of config.alphaPattern) {
-    if (module === name || module.endsWith(`.${name}`)) return alpha
-  }
-  return config.alpha
+  const pattern = config.alphaPatterns.find(({ name, isWhole }) => module === name || (!isWhole && module.endsWith(`.${name}`)))
+  return pattern?.alpha ?? config.alpha
 }

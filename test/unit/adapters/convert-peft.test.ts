@@ -182,7 +182,7 @@ describe('scales', () => {
 
   it.each([
     ['ranks of their own', { rank_pattern: { 'layers.1.self_attn.o_proj': 8, up_proj: 2 } }, [8 / 4, 8 / 8, 8 / 2]],
-    ['alphas of their own', { rank_pattern: { o_proj: 8, up_proj: 2 }, alpha_pattern: { '^model.layers.1.self_attn.o_proj$': 12, 'mlp\\.up_proj': 3 } }, [8 / 4, 12 / 8, 3 / 2]],
+    ['alphas of their own', { rank_pattern: { o_proj: 8, up_proj: 2 }, alpha_pattern: { '^model.layers.1.self_attn.o_proj$': 12, 'mlp\\.up_proj': 3, '^v_proj': 100 } }, [8 / 4, 12 / 8, 3 / 2]],
     ['the root of the rank', { rank_pattern: { o_proj: 8, up_proj: 2 }, use_rslora: true }, [8 / Math.sqrt(4), 8 / Math.sqrt(8), 8 / Math.sqrt(2)]],
     ['all of them, and an alpha below 0', { lora_alpha: -3, rank_pattern: { o_proj: 8, up_proj: 2 }, alpha_pattern: { o_proj: 5 }, use_rslora: true }, [-3 / Math.sqrt(4), 5 / Math.sqrt(8), -3 / Math.sqrt(2)]]
   ])('with %s', async (_, config, [first, second, third]) => {
