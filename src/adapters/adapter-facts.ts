@@ -37,8 +37,6 @@ export interface PrepareAdapterOptions {
   readonly limits: AdapterLimits
   /** Where files that are made of others are put. The caller removes them. */
   readonly folder: string
-  /** A real path (no links in it) that the adapter's files must lie under once links are followed; anywhere if absent. */
-  readonly jail?: string | null
   readonly signal: AbortSignal
 }
 

@@ -7,7 +7,7 @@ import type { Refuse } from './refusal.ts'
 /** What an adapter must fit. */
 export interface BaseModel {
   readonly architecture: string
-  readonly shapes: ReadonlyMap<string, GgufTensorInfo['shape']>
+  readonly tensors: ReadonlyMap<string, Pick<GgufTensorInfo, 'shape' | 'type'>>
   /** Attention heads, and those of keys and values: one number for all layers, or one for each. */
   readonly headCounts: readonly number[]
   readonly keyValueHeadCounts: readonly number[]
@@ -17,7 +17,7 @@ export interface BaseModel {
 const limits = { maxBytes: 256 << 20, maxKeys: 100_000, maxTensors: 1_000_000 }
 
 /**
- * Reads the names and shapes of a model's tensors out of all its parts.
+ * Reads the names, shapes and types of a model's tensors out of all its parts.
  * @throws ServerError `engine_error` when they cannot be read: the files were fine when the model was started.
  */
 export async function readBaseModel (paths: readonly string[]): Promise<BaseModel> {
@@ -32,7 +32,7 @@ export async function readBaseModel (paths: readonly string[]): Promise<BaseMode
   const keyValueHeadCounts = numbers(first, `${architecture}.attention.head_count_kv`)
   return {
     architecture,
-    shapes: new Map(headers.flatMap(({ tensors }) => tensors.map(({ name, shape }) => [name, shape] as const))),
+    tensors: new Map(headers.flatMap(({ tensors }) => tensors.map((tensor) => [tensor.name, tensor] as const))),
     headCounts,
     keyValueHeadCounts: keyValueHeadCounts.length === 0 ? headCounts : keyValueHeadCounts
   }

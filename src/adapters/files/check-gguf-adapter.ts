@@ -12,10 +12,9 @@ const headerLimits = { maxBytes: 16 << 20, maxKeys: 1024, maxTensors: 16_384 }
 /**
  * Checks a LoRA GGUF file wholly, header and weights.
  * @param base null to check the file in itself only.
- * @param jail a real path that links may not leave; null for anywhere
  */
-export async function checkGgufAdapter (path: string, base: BaseModel | null, limits: AdapterLimits, refuse: Refuse, signal: AbortSignal, jail: string | null = null): Promise<AdapterFacts> {
-  const { handle, sizeBytes } = await openFile(path, 'its file', refuse, jail)
+export async function checkGgufAdapter (path: string, base: BaseModel | null, limits: AdapterLimits, refuse: Refuse, signal: AbortSignal): Promise<AdapterFacts> {
+  const { handle, sizeBytes } = await openFile(path, 'its file', refuse)
   try {
     if (sizeBytes > limits.maxSizeBytes) throw refuse(`has ${byteText(sizeBytes)}; the limit is ${byteText(limits.maxSizeBytes)}`)
     signal.throwIfAborted()

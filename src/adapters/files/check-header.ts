@@ -113,6 +113,10 @@ function pairUp (header: GgufHeader, refuse: Refuse): readonly Pair[] {
   })
 }
 
+const nvfp4 = 40
+/** Those of experts are computed elsewhere, with scales and adapters. */
+const feedForwardWeight = /\.ffn_(up|gate|down)(_shexp)?\.weight$/
+
 function checkPair (pair: Pair, base: BaseModel | null, refuse: Refuse): void {
   const target = printable(pair.target)
   const isEmbedding = pair.target === 'token_embd.weight'
@@ -121,14 +125,18 @@ function checkPair (pair: Pair, base: BaseModel | null, refuse: Refuse): void {
   if (rankOfA !== pair.b.shape[0]) throw refuse(`has ${target}.lora_a of rank ${rankOfA}, but ${target}.lora_b of rank ${pair.b.shape[0]}`)
   if (base === null) return
 
-  const shape = base.shapes.get(pair.target)
-  if (shape === undefined) throw refuse(`changes ${target}, which this model does not have; is it an adapter of another model?`)
+  const tensor = base.tensors.get(pair.target)
+  if (tensor === undefined) throw refuse(`changes ${target}, which this model does not have; is it an adapter of another model?`)
+  const { shape } = tensor
   // llama.cpp takes every name that ends like this for the embeddings, but adds adapters to those alone.
   if (pair.target.endsWith('token_embd.weight') && !isEmbedding) throw refuse(`changes ${target}, to which llama.cpp does not apply adapters`)
   if (shape[1] === 1) throw refuse(`changes ${target}, which is a vector in this model; adapters change matrices only`)
-  if (isEmbedding && !base.shapes.has('output.weight')) {
+  if (isEmbedding && !base.tensors.has('output.weight')) {
     // It finds them by name in the output layer too, and ends its process over their shapes.
     throw refuse('changes token_embd.weight, but in this model the output layer has the same weights (they are tied), and llama.cpp cannot apply an adapter to them')
+  }
+  if (tensor.type === nvfp4 && feedForwardWeight.test(pair.target) && base.tensors.has(pair.target.replace(/weight$/, 'scale'))) {
+    throw refuse(`changes ${target}, which this model has as NVFP4 with a scale; llama.cpp cannot apply adapters to those`)
   }
   const rank = pair.b.shape[0]
   const expectedA = isEmbedding ? [rank, shape[1], 1, 1] : [shape[0], rank, shape[2], shape[3]]

@@ -13,8 +13,6 @@ import { writeAdapter } from './write-adapter.ts'
 export interface ConvertPeftOptions {
   readonly base: BaseModel
   readonly limits: AdapterLimits
-  /** A real path that no link in the folder may leave; null for anywhere. */
-  readonly jail: string | null
   readonly refuse: Refuse
   readonly signal: AbortSignal
 }
@@ -23,12 +21,12 @@ export interface ConvertPeftOptions {
  * Makes a GGUF of a PEFT folder and checks the result like any other adapter, so that what comes out is what llama.cpp can load.
  * @param target the file to write; it appears whole or not at all
  */
-export async function convertPeft (folder: string, target: string, { base, limits, jail, refuse, signal }: ConvertPeftOptions): Promise<AdapterFacts> {
+export async function convertPeft (folder: string, target: string, { base, limits, refuse, signal }: ConvertPeftOptions): Promise<AdapterFacts> {
   if (!isFamily(base.architecture)) {
     throw refuse(`is a PEFT folder, and those can be used with models of the architectures ${familyNames.join(', ')}, but this one is of "${base.architecture}"; ` +
       'make a GGUF of it with convert_lora_to_gguf.py of llama.cpp')
   }
-  const peft = await openPeftFolder(folder, base, limits, jail, refuse)
+  const peft = await openPeftFolder(folder, base, limits, refuse)
   try {
     const { alpha, tensors } = planConversion(placeModules(peft.modules, base, refuse), peft.config, base, refuse)
     const content = {

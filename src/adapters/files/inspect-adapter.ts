@@ -1,4 +1,3 @@
-import { basename, resolve } from 'node:path'
 import type { AdapterFacts, AdapterLimits } from '../adapter-facts.ts'
 import { checkGgufAdapter } from './check-gguf-adapter.ts'
 import { openPeftFolder } from './peft-folder.ts'
@@ -10,9 +9,9 @@ import { adapterRefusal } from './refusal.ts'
  * @throws ServerError `invalid_adapter`
  */
 export async function inspectAdapter (path: string, limits: AdapterLimits, signal: AbortSignal): Promise<AdapterFacts> {
-  const refuse = adapterRefusal(basename(resolve(path)))
+  const refuse = adapterRefusal(path)
   if (!await isDirectory(path, refuse)) return await checkGgufAdapter(path, null, limits, refuse, signal)
-  const { handle, facts } = await openPeftFolder(path, null, limits, null, refuse)
+  const { handle, facts } = await openPeftFolder(path, null, limits, refuse)
   await handle.close()
   return facts
 }

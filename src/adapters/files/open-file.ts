@@ -1,6 +1,5 @@
-import { constants, open, realpath } from 'node:fs/promises'
+import { constants, open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import { sep } from 'node:path'
 import { ServerError } from '../../domain/errors.ts'
 import { fileErrorText } from '../../domain/file-error-text.ts'
 import type { Refuse } from './refusal.ts'
@@ -13,14 +12,10 @@ export interface OpenFile {
 /**
  * Opens a regular file to read it. Pipes, devices and sockets are refused without waiting for them or reading a byte.
  * @param what begins the message: `adapter_config.json` or `its file`.
- * @param jail a real path under which the file must lie once links are followed; null for anywhere.
  */
-export async function openFile (path: string, what: string, refuse: Refuse, jail: string | null = null): Promise<OpenFile> {
+export async function openFile (path: string, what: string, refuse: Refuse): Promise<OpenFile> {
   let handle: FileHandle | undefined
   try {
-    if (jail !== null && !(await realpath(path)).startsWith(jail.endsWith(sep) ? jail : jail + sep)) {
-      throw refuse(`cannot be used: ${what} is a link that leaves the folder adapters may come from`)
-    }
     handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
     const stats = await handle.stat()
     if (!stats.isFile()) throw refuse(`cannot be used: ${what} is ${stats.isDirectory() ? 'a folder' : 'not a regular file'}`)

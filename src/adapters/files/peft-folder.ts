@@ -27,13 +27,12 @@ const maxConfigBytes = 1 << 20
 /**
  * Opens a folder as PEFT's `save_pretrained` writes it, and checks it in itself.
  * @param base only to know copies of its embeddings; null takes every `base_layer.weight` of embeddings for one
- * @param jail a real path that no link in the folder may leave; null for anywhere
  * @returns the caller closes `handle`
  */
-export async function openPeftFolder (folder: string, base: BaseModel | null, limits: AdapterLimits, jail: string | null, refuse: Refuse): Promise<PeftFolder> {
+export async function openPeftFolder (folder: string, base: BaseModel | null, limits: AdapterLimits, refuse: Refuse): Promise<PeftFolder> {
   await checkNames(folder, refuse)
-  const config = readPeftConfig(await readConfig(folder, jail, refuse), refuse)
-  const { handle, sizeBytes } = await openFile(join(folder, weightsName), weightsName, refuse, jail)
+  const config = readPeftConfig(await readConfig(folder, refuse), refuse)
+  const { handle, sizeBytes } = await openFile(join(folder, weightsName), weightsName, refuse)
   try {
     if (sizeBytes > limits.maxSizeBytes) throw refuse(`has ${byteText(sizeBytes)}; the limit is ${byteText(limits.maxSizeBytes)}`)
     const tensors = await readSafetensors(handle, sizeBytes, refuse)
@@ -66,8 +65,8 @@ async function checkNames (folder: string, refuse: Refuse): Promise<void> {
   throw refuse(`is a folder without ${weightsName}; it must be one that PEFT saved`)
 }
 
-async function readConfig (folder: string, jail: string | null, refuse: Refuse): Promise<string> {
-  const { handle, sizeBytes } = await openFile(join(folder, configName), configName, refuse, jail)
+async function readConfig (folder: string, refuse: Refuse): Promise<string> {
+  const { handle, sizeBytes } = await openFile(join(folder, configName), configName, refuse)
   try {
     if (sizeBytes > maxConfigBytes) throw refuse(`has an ${configName} of ${byteText(sizeBytes)}; the limit is ${byteText(maxConfigBytes)}`)
     return (await readExactly(handle, 0, sizeBytes, refuse)).toString('utf8')
@@ -81,7 +80,7 @@ function isBaseWeight (module: string, tensor: SafeTensor, base: BaseModel | nul
   if (!/(^|\.)(embed_tokens|lm_head)$/.test(module)) return false
   if (base === null) return true
   const place = placeOf(module, base.architecture)
-  const shape = place === null ? undefined : base.shapes.get(place.target)
+  const shape = place === null ? undefined : base.tensors.get(place.target)?.shape
   return shape !== undefined && tensor.shape.length === 2 && tensor.shape[1] === shape[0] && tensor.shape[0] === shape[1]
 }
 

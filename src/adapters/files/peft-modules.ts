@@ -82,7 +82,7 @@ export function placeModules (modules: readonly PeftModule[], base: BaseModel, r
     const name = printable(module.name)
     const place = placeOf(module.name, base.architecture)
     if (place === null) throw refuse(`changes ${name}, which is no matrix of the language model that a ${base.architecture} model has here`)
-    const shape = base.shapes.get(place.target)
+    const shape = base.tensors.get(place.target)?.shape
     if (shape === undefined) {
       throw refuse(`changes ${name}, but this model has no ${place.target}${place.target === 'output.weight' ? ' (its output layer has the weights of its embeddings)' : ''}; is it an adapter of another model?`)
     }

@@ -69,7 +69,7 @@ function checkMembers (target: string, members: PlacedModule[], base: BaseModel,
     if (second !== undefined) throw refuse(`has both ${first.name} and ${second.name}, which are ${target} of this model alike`)
     return first
   }
-  const expertCount = base.shapes.get(target)?.[2] ?? 1
+  const expertCount = base.tensors.get(target)?.shape[2] ?? 1
   members.forEach(({ name, place, rank }, index) => {
     if (place.expert !== index) throw refuse(`lacks a LoRA of expert ${index} at ${target}, or has one twice (there is ${name}); llama.cpp keeps those of all experts together, so all or none must have one`)
     if (rank !== first.rank) throw refuse(`has rank ${rank} at ${name}, but ${first.rank} at ${first.name}; llama.cpp keeps those of all experts together, so their ranks must be equal`)

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { stat } from 'node:fs/promises'
-import { basename, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileErrorText } from '../../domain/file-error-text.ts'
 import type { PrepareAdapter } from '../adapter-facts.ts'
 import { readBaseModel } from './base-model.ts'
@@ -9,14 +9,14 @@ import { convertPeft } from './convert-peft.ts'
 import { adapterRefusal, type Refuse } from './refusal.ts'
 
 /** See `PrepareAdapter`. */
-export const prepareAdapter: PrepareAdapter = async (path, { modelPaths, limits, folder, jail = null, signal }) => {
+export const prepareAdapter: PrepareAdapter = async (path, { modelPaths, limits, folder, signal }) => {
   signal.throwIfAborted()
-  const refuse = adapterRefusal(basename(resolve(path)))
+  const refuse = adapterRefusal(path)
   const isFolder = await isDirectory(path, refuse)
   const base = await readBaseModel(modelPaths)
-  if (!isFolder) return { facts: await checkGgufAdapter(path, base, limits, refuse, signal, jail), file: { path } }
+  if (!isFolder) return { facts: await checkGgufAdapter(path, base, limits, refuse, signal), file: { path } }
   const target = join(folder, `${randomUUID()}.gguf`)
-  const facts = await convertPeft(resolve(path), target, { base, limits, jail, refuse, signal })
+  const facts = await convertPeft(resolve(path), target, { base, limits, refuse, signal })
   return { facts, file: { path: target } }
 }
 

@@ -3,11 +3,9 @@ import { ServerError } from '../../domain/errors.ts'
 /** Makes the error for something that is wrong with a file, out of the end of a sentence about it (`is truncated: …`). */
 export type Refuse = (problem: string, cause?: unknown) => ServerError
 
-/** What is wrong with an adapter that somebody gave. Only the last part of its path is named: clients see the text. */
-export function adapterRefusal (name: string): Refuse {
-  const subject = `The adapter ${printable(name)}`
-  return (problem, cause) => new ServerError('invalid_adapter', `${subject} ${problem}`, { cause })
-}
+/** What is wrong with an adapter, under the path that the caller knows it by. */
+export const adapterRefusal = (path: string): Refuse =>
+  (problem, cause) => new ServerError('invalid_adapter', `The adapter ${path} ${problem}`, { cause })
 
 /** Text out of a file, made fit for a message: no control characters, and not endless. */
 export function printable (text: string): string {
