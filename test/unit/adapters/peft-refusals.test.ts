@@ -103,7 +103,24 @@ describe('options of PEFT that change what a LoRA is', () => {
       lora_dropout: 0.1,
       loftq_config: {},
       unsloth_fixed: true,
-      auto_mapping: { a: 'b' }
+      auto_mapping: { a: 'b' },
+      // As PEFT 0.18 writes them.
+      arrow_config: null,
+      corda_config: null,
+      eva_config: null,
+      exclude_modules: null,
+      ensure_weight_tying: false,
+      inference_mode: true,
+      layers_pattern: null,
+      lora_bias: false,
+      megatron_config: null,
+      megatron_core: 'megatron.core',
+      peft_version: '0.18.0',
+      qalora_group_size: 16,
+      trainable_token_indices: null,
+      use_qalora: false,
+      use_rslora: false,
+      alora_invocation_tokens: null
     }
     const { output, work } = await prepare({ config })
     expect((await work).facts).toMatchObject({ format: 'peft', rank: 4, alpha: 8, targetCount: 1 })
