@@ -19,6 +19,8 @@ export interface LaneOptions {
   readonly contextSize: number
   readonly maxStepTokens: number
   readonly threads: number
+  /** Whether draws asked for during a decode run after it: see `runsJobsInOrder`. */
+  readonly jobsRunInOrder: boolean
   readonly grammarDrawLimits: GrammarDrawLimits
   readonly onStuck: (sequence: SequenceId, error: ServerError) => void
 }
@@ -145,12 +147,6 @@ export class Lane {
       // A rejection must find its handler even if preparing throws.
       queued.done.catch(() => {})
     }
-    try {
-      await queued.done
-    } catch (error) {
-      for (const { slot } of work) this.#clear(this.#sequenceOf(slot))
-      throw new ServerError('engine_error', `The decode of ${tokenCount} tokens in ${work.length} slots failed`, { cause: error })
-    }
     const take = async (item: typeof drawn[number]): Promise<void> => {
       if ('error' in item) return fail(item.work, item.error)
       try {
@@ -159,7 +155,18 @@ export class Lane {
         fail(item.work, error)
       }
     }
-    await Promise.all(drawn.filter(({ work }) => !hasGrammar(work)).map(take))
+    const takeFree = (): readonly Promise<void>[] => drawn.filter(({ work }) => !hasGrammar(work)).map(take)
+    // Draws that wait behind the decode spare a small model the way here and back, which takes as long as a tenth of a decode.
+    const waiting = this.#options.jobsRunInOrder ? takeFree() : null
+    try {
+      await queued.done
+    } catch (error) {
+      // What was drawn from no logits is of no use, but the context is not free before.
+      await Promise.all(waiting ?? [])
+      for (const { slot } of work) this.#clear(this.#sequenceOf(slot))
+      throw new ServerError('engine_error', `The decode of ${tokenCount} tokens in ${work.length} slots failed`, { cause: error })
+    }
+    await Promise.all(waiting ?? takeFree())
     // One after the other, so that the time of each is its own.
     for (const item of drawn.filter(({ work }) => hasGrammar(work))) await take(item)
     return outcomes

@@ -25,6 +25,7 @@ import type { NativeBackend, NativeModel } from './native.ts'
 import { SequenceBreakers } from './sequence-breakers.ts'
 import type { SamplingParts } from './slot-sampler.ts'
 import { cellsPerSlot, SpeedGauge } from './speed-gauge.ts'
+import { runsJobsInOrder } from './thread-pool-size.ts'
 import { LlamaCppTokenizer } from './tokenizer.ts'
 
 /** llama.cpp's `LLAMA_MAX_SEQ`. */
@@ -140,6 +141,7 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
         contextSize,
         maxStepTokens,
         threads: laneThreads,
+        jobsRunInOrder: runsJobsInOrder(process.env),
         grammarDrawLimits: options.grammarDrawLimits ?? defaultGrammarDrawLimits,
         onStuck: options.onStuck ?? (() => {})
       }, context, parts, adapters, park)

@@ -23,6 +23,7 @@ describe('llama.cpp lane', () => {
   let draws: number[]
   let folder: string
   let park: CachePark
+  let createLane: (jobsRunInOrder: boolean) => Lane
   const pirate = createAdapterSet([{ name: 'pirate', generation: 1, scale: 0.5 }])
 
   beforeAll(async () => { folder = await mkdtemp(join(tmpdir(), 'drawbridge-lane-')) })
@@ -41,9 +42,16 @@ describe('llama.cpp lane', () => {
         calls.push(['addToBatch', parameters[0], parameters[1]])
         return parameters[3]
       },
-      decodeBatch: async () => { if (failing !== null) throw failing },
+      decodeBatch: async () => {
+        await new Promise(setImmediate)
+        calls.push(['decoded'])
+        if (failing !== null) throw failing
+      },
       sampleToken: async (index: number) => {
         calls.push(['sample', index])
+        await new Promise(setImmediate)
+        await new Promise(setImmediate)
+        calls.push(['sampled', index])
         return draws.shift() ?? 1
       },
       removeTokenCellsFromSequence: (...parameters: unknown[]) => {
@@ -74,9 +82,17 @@ describe('llama.cpp lane', () => {
     }
     const parts = { bindings: { AddonSampler }, endTokens: [asToken(2)], vocabularySize: 10 } as unknown as SamplingParts
     const adapters = { get: ({ name }: { name: string }) => name as unknown as NativeLora } as unknown as Adapters
-    lane = new Lane({
-      id: asLaneId(0), slotsPerLane: 3, contextSize: 100, maxStepTokens: 50, threads: 1, grammarDrawLimits: { slowMs: 1, stuckMs: 1 }, onStuck: () => {}
+    createLane = (jobsRunInOrder) => new Lane({
+      id: asLaneId(0),
+      slotsPerLane: 3,
+      contextSize: 100,
+      maxStepTokens: 50,
+      threads: 1,
+      jobsRunInOrder,
+      grammarDrawLimits: { slowMs: 1, stuckMs: 1 },
+      onStuck: () => {}
     }, context, parts, adapters, park)
+    lane = createLane(false)
   })
 
   const step = async (work: readonly SlotWork[], changes: Partial<StepPlan> = {}) => await lane.step({
@@ -144,6 +160,31 @@ describe('llama.cpp lane', () => {
     expect(new Set(configs.map(({ seed }) => seed)).size).toBe(3)
   })
 
+  describe('where jobs run in the order in which they are asked for', () => {
+    const order = (): unknown[] => calls.map(([name]) => name).filter((name) => ['sample', 'decoded', 'sampled'].includes(String(name)))
+
+    beforeEach(() => { lane = createLane(true) })
+
+    it('asks for draws during the decode, and for those after a guess when their turn comes', async () => {
+      draws = [4, 5]
+      const outcomes = await step([work(0, 0, [1, 4], { guessCount: 1, ...sample({}, [1], 1) })])
+      expect(outcomes).toEqual([{ slot: 0, token: 4, further: [{ token: 5 }] }])
+      expect(order()).toEqual(['sample', 'decoded', 'sampled', 'sample', 'sampled'])
+    })
+
+    it('waits for the draws behind a decode that fails, and takes nothing from them', async () => {
+      failing = new Error('no memory')
+      await expect(step([work(0, 0, [1, 2], sample({}, [1, 2], 2))])).rejects.toMatchObject({ code: 'engine_error', cause: failing })
+      expect(order()).toEqual(['sample', 'decoded', 'sampled'])
+      expect(calls.at(-1)).toEqual(['remove', 0, 0, -1])
+    })
+  })
+
+  it('asks for draws after the decode where jobs may overtake each other', async () => {
+    await step([work(0, 0, [1], sample({}, [1], 1))])
+    expect(calls.map(([name]) => name)).toEqual(['addToBatch', 'decoded', 'sample', 'sampled'])
+  })
+
   it('draws nothing after the end', async () => {
     draws = [2, 5]
     const outcomes = await step([work(0, 0, [1, 2, 5], { guessCount: 2, ...sample({}, [1], 1) })])
@@ -182,7 +223,7 @@ describe('llama.cpp lane', () => {
       expect(calls.slice(0, 2)).toEqual([['save', 0, 3], ['remove', 0, 0, -1]])
       calls = []
       expect(await step([work(2, 2, [3], { restore: asParkId(1) })])).toEqual([{ slot: 2, token: null, restoredInMs: expect.any(Number) }])
-      expect(calls).toEqual([['load', 2, 1], ['remove', 2, 2, -1], ['addToBatch', 2, 2]])
+      expect(calls).toEqual([['load', 2, 1], ['remove', 2, 2, -1], ['addToBatch', 2, 2], ['decoded']])
       await park.dispose()
     })
 
