@@ -71,7 +71,8 @@ export class LocalInference implements Inference {
       contextSize: info.contextSize,
       stepTokens: info.maxStepTokens,
       threads: info.threads,
-      endTokens: info.endTokens
+      endTokens: info.endTokens,
+      hasDraftModel: info.draftModel !== undefined
     })
     this.#loop = new StepLoop({
       scheduler: this.#scheduler,

@@ -55,6 +55,7 @@ const configs = ({ laneCount, slotsPerLane, contextSize, spareStepTokens }: Rang
   maxQueue: fc.integer({ min: 1, max: 10 }),
   turnSteps: fc.integer({ min: 1, max: 4 }),
   mostGuesses: fc.constantFrom(0, 1, 4, 15),
+  hasDraftModel: fc.boolean(),
   targetItlMs: fc.constantFrom<number | 'auto'>('auto', 1, 10),
   parkBytes: fc.constantFrom(0, 300_000, 10_000_000),
   policy: fc.constantFrom<AdmissionPolicyName>('fair', 'fair', 'first-come-first-served')
