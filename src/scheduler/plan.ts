@@ -87,8 +87,10 @@ export interface DraftOutcome {
   readonly count: number
   /** Drawing them, one after the other. */
   readonly durationMs: Millis
-  /** Reading what it had not read of the sequence. While much of that is left there are no guesses. */
+  /** Reading what it had not read of the sequence. */
   readonly readMs: Millis
+  /** Much of that is left, so there are no guesses yet. Otherwise, no guesses mean that it expects the end of the answer. */
+  readonly isBehind?: true
 }
 
 /** One for each member of `work`, in any order. */
@@ -104,7 +106,7 @@ export type WorkOutcome =
      * cache holds all; those that were wrong go with the next plan's `keep`.
      */
     readonly further?: readonly DrawnToken[]
-    /** What came of the wish for a draft; absent where there was none, or no draft model. */
+    /** What came of the wish for a draft; absent where there was none, or no draft model that could. */
     readonly drafted?: DraftOutcome
     /** What saving the slot's cache came to; absent where none was to be saved, or it could not be. */
     readonly parked?: { readonly bytes: number, readonly durationMs: Millis }

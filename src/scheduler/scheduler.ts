@@ -559,10 +559,10 @@ export class Scheduler {
     sequence.computed = item.keep + appended
     this.#counters.guessedTokens += guessCount + (drafted?.count ?? 0)
     this.#counters.rightGuesses += further.length
-    if (drafted !== undefined) {
-      this.#counters.draftedTokens += drafted.count
+    if (item.draft !== undefined) {
+      this.#counters.draftedTokens += drafted?.count ?? 0
       this.#counters.rightDrafts += further.length
-      this.#lane(slot.lane).speculation?.noteDraft(sequence, drafted.count, further.length)
+      this.#lane(slot.lane).speculation?.noteDraft(sequence, drafted, further.length)
     }
     const fresh = Math.max(0, sequence.computed - Math.max(item.keep, sequence.furthest))
     this.#counters.recomputedTokens += appended - fresh

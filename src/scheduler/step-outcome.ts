@@ -3,7 +3,7 @@ import type { WorkOutcome } from './plan.ts'
 
 /** What a step's draft model did, over all slots. */
 export interface StepDraft {
-  /** Slots for which it made guesses, and the most guesses for one. */
+  /** Slots for which it drafted, and how many tokens for the one with most. */
   readonly slots: number
   readonly rounds: number
   /** Guesses in all. */
@@ -15,9 +15,10 @@ export function draftOf (outcomes: readonly WorkOutcome[]): StepDraft {
   let [slots, rounds, total, durationMs] = [0, 0, 0, 0]
   for (const outcome of outcomes) {
     if (!('token' in outcome) || outcome.drafted === undefined) continue
-    const { count } = outcome.drafted
-    if (count > 0) slots++
-    rounds = Math.max(rounds, count)
+    const { count, isBehind = false } = outcome.drafted
+    if (isBehind) continue
+    slots++
+    rounds = Math.max(rounds, count, 1)
     total += count
     durationMs += outcome.drafted.durationMs
   }

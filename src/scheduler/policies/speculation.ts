@@ -1,4 +1,5 @@
 import type { Millis, Token } from '../../domain/ids.ts'
+import type { DraftOutcome } from '../plan.ts'
 import type { Sequence } from '../sequence.ts'
 import type { StepDraft } from '../step-outcome.ts'
 import { DraftTrust } from './draft-trust.ts'
@@ -97,9 +98,10 @@ export class Speculation {
     if (draft !== undefined && draft.rounds > 0) this.#draftCosts.learn(draft.slots, draft.durationMs / draft.rounds)
   }
 
-  /** The draft model made so many guesses for a sequence, of which the first were right. */
-  noteDraft (sequence: Sequence, guesses: number, right: number): void {
-    this.#guessers.get(sequence)?.draftTrust.observe(guesses, right)
+  /** What came of a draft for a sequence, and how many of its guesses were right. One that says nothing is no better than one that is wrong. */
+  noteDraft (sequence: Sequence, drafted: DraftOutcome | undefined, right: number): void {
+    if (drafted?.isBehind === true) return
+    this.#guessers.get(sequence)?.draftTrust.observe(Math.max(1, drafted?.count ?? 0), right)
   }
 
   /** All by lookup, where each sequence repeats itself; and each by what promises more, where that makes a difference. */
