@@ -25,8 +25,8 @@ type App = Awaited<ReturnType<typeof buildApp>>
 /** Far more than any step takes: 512 prompt tokens of a 70B model on a few cores are minutes. */
 const stallTimeoutMs = 300_000
 
-/** What the words of `--speculate` come to. */
-const mostGuesses = { off: 0, auto: 15 } as const
+/** What the words of `--speculate` come to, without and with a draft model. */
+const mostGuesses = { off: [0, 0], auto: [15, 15], draft: [0, 15] } as const
 
 /**
  * Serves until a signal ends it. It listens while the models load, so that `/health` and `/ready` can tell.
@@ -47,9 +47,9 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
   const takenBytes = models.reduce((sum, { capacity }) => sum + (capacity.estimate?.totalBytes ?? 0), 0)
   const parking = await prepareCacheParking(config, models.length, machine.availableBytes - takenBytes, sourceOf)
 
-  for (const { id, root, capacity } of models) {
+  for (const { id, root, draft, capacity } of models) {
     const { laneCount, slotsPerLane, contextSize, threads, estimate } = capacity
-    logger.info({ model: id, root, slots: laneCount * slotsPerLane, contextSize, threads, estimatedBytes: estimate?.totalBytes }, 'loading model')
+    logger.info({ model: id, root, draftModel: draft?.root, slots: laneCount * slotsPerLane, contextSize, threads, estimatedBytes: estimate?.totalBytes }, 'loading model')
   }
 
   // From here on there are processes to end.
@@ -82,7 +82,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
 }
 
 function createHost (
-  { id, root, engine }: PreparedModel, config: LoadedConfig['config'], logger: Logger, parkBytes: number, parkDirectory: string | null
+  { id, root, draft, engine }: PreparedModel, config: LoadedConfig['config'], logger: Logger, parkBytes: number, parkDirectory: string | null
 ): ProcessHost {
   return createProcessHost({
     id,
@@ -97,7 +97,7 @@ function createHost (
       ...(config.maxQueueTokens === 'off' ? {} : { maxQueueTokens: config.maxQueueTokens }),
       policy: config.policy,
       targetItlMs: config.targetItlMs,
-      mostGuesses: typeof config.speculate === 'number' ? config.speculate : mostGuesses[config.speculate],
+      mostGuesses: typeof config.speculate === 'number' ? config.speculate : mostGuesses[config.speculate][draft === null ? 0 : 1],
       parkBytes
     },
     queueTimeoutMs: config.queueTimeoutMs,
@@ -173,6 +173,7 @@ function announce ({ config, urls, models, hosts, logger, output, isTerminal, is
         threads: info.threads,
         flashAttention: info.flashAttention,
         placement: info.placement,
+        draftModel: info.draftModel?.name,
         build: info.build
       }))
     }, 'ready')
