@@ -7,6 +7,7 @@ import type { Adapters } from './adapters.ts'
 import type { CachePark } from './cache-park.ts'
 import { AnswerState } from './answer-state.ts'
 import { drawAlong } from './draw-along.ts'
+import { wishesOf, withGuesses } from './drafted-work.ts'
 import type { Draft, Drafter } from './drafter.ts'
 import type { GrammarDrawLimits } from './engine-options.ts'
 import { drawWithin } from './grammar-draw.ts'
@@ -37,11 +38,6 @@ function logitsFor ({ sample, tokens, guessCount = 0 }: SlotWork): Uint32Array {
 const hasGrammar = ({ sample }: SlotWork): boolean => sample !== undefined && sample.sampling.grammar !== null
 
 const noDrafts: ReadonlyMap<number, Draft> = new Map()
-
-/** A draft's guesses are guesses like others. */
-const withGuesses = (work: SlotWork, draft: Draft | undefined): SlotWork => draft === undefined || draft.tokens.length === 0
-  ? work
-  : { ...work, tokens: [...work.tokens, ...draft.tokens], guessCount: draft.tokens.length }
 
 /** What saving and restoring took. */
 type CacheCosts = Pick<Extract<WorkOutcome, { readonly token: unknown }>, 'parked' | 'restoredInMs'>
@@ -147,8 +143,13 @@ export class Lane {
     if (work.some(({ copyFrom }) => copyFrom !== undefined)) work = await this.#copyCaches(work, fail)
     work = work.filter((item) => this.#admit(item, fail))
     if (work.length === 0) return outcomes
-    const drafts = await this.#draft(work, plan.threads)
-    if (drafts.size > 0) work = work.map((item) => withGuesses(item, drafts.get(this.#sequenceOf(item.slot))))
+    let drafts = noDrafts
+    const wishes = wishesOf(work, (slot) => this.#sequenceOf(slot))
+    // Waiting for nothing would put off the decode too.
+    if (wishes.length > 0) {
+      drafts = await this.#options.drafter?.draft(wishes, plan.threads) ?? noDrafts
+      work = work.map((item) => withGuesses(item, drafts.get(this.#sequenceOf(item.slot))))
+    }
 
     const queued = this.#decode(work)
     let drawn: readonly (QueuedWork | { readonly work: SlotWork, readonly error: unknown })[]
@@ -268,14 +269,6 @@ export class Lane {
       fail(work, error)
       return false
     }
-  }
-
-  /** What the draft model guesses, by llama.cpp's sequence. */
-  async #draft (work: readonly SlotWork[], threads: number): Promise<ReadonlyMap<number, Draft>> {
-    const { drafter } = this.#options
-    const wishes = work.flatMap(({ slot, sequence, sample, draft = 0 }) =>
-      sample === undefined || draft === 0 ? [] : [{ slot: this.#sequenceOf(slot), sequence, sample, most: draft }])
-    return drafter === null || wishes.length === 0 ? noDrafts : await drafter.draft(wishes, threads)
   }
 
   #decode (work: readonly SlotWork[]): {

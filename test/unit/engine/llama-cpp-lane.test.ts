@@ -174,6 +174,18 @@ describe('llama.cpp lane', () => {
     expect(calls).toContainEqual(['remove', 1, 4, -1])
   })
 
+  it('begins the decode before it returns, unless a draft is wanted', async () => {
+    const isDecoding = (): boolean => calls.some(([name]) => name === 'addToBatch')
+    const plain = step([work(0, 0, [1], sample({}, [1], 1))])
+    expect(isDecoding()).toBe(true)
+    await plain
+    calls = []
+    const drafting = step([work(0, 1, [1], { draft: 1, ...sample({}, [1, 1], 1) })])
+    expect(isDecoding()).toBe(false)
+    await drafting
+    expect(isDecoding()).toBe(true)
+  })
+
   it('goes without where its draft model guesses nothing', async () => {
     expect(await step([work(0, 0, [1], { draft: 3, ...sample({}, [1], 1) })])).toEqual([{ slot: 0, token: 1 }])
     const outcome = { count: 0, durationMs: 0, readMs: 2, isBehind: true as const }
