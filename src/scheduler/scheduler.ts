@@ -300,7 +300,7 @@ export class Scheduler {
   /** What steps take. One that failed, or lost a cache, did not do all that was planned. */
   #learn ({ inFlightSince, threadCount, rhythm, speculation }: Lane, plan: StepPlan, outcomes: readonly WorkOutcome[], now: Millis): void {
     if (!outcomes.every((outcome) => 'token' in outcome)) return
-    const step = { ...planSize(plan), durationMs: now - inFlightSince - besidesMs(outcomes) }
+    const step = { ...planSize(plan), durationMs: Math.max(0, now - inFlightSince - besidesMs(outcomes)) }
     // A trial's steps, which only decode, do not tell what others take.
     const isOfTrial = step.promptTokens === 0 && threadCount.isTrying
     if (step.promptTokens === 0 && !isOfTrial && speculation !== null) {

@@ -11,6 +11,8 @@ import { Trust } from './trust.ts'
 const sizes: readonly number[] = [1, 3, 7, 15]
 /** Guesses have to promise so many times the rate of a plain decode: neither rate is known exactly. */
 const leastGain = 1.2
+/** Of so many steps in which only a draft was thought about, and not made, one makes what is known of others count less. */
+const draftsPerForgetting = 16
 
 /** What a sequence gets in a step: guesses, or room for so many of the draft model's. */
 export interface Guess {
@@ -62,6 +64,7 @@ export class Speculation {
   readonly #draftCosts = new StepCosts()
   readonly #draftTrust = new DraftTrust()
   readonly #guessers = new WeakMap<Sequence, Guesser>()
+  #draftsPassedOver = 0
 
   constructor (limits: SpeculationLimits) {
     this.#limits = limits
@@ -127,8 +130,15 @@ export class Speculation {
       }
     }
     if (counts.length > 0 && best !== null) this.#costs.passOver(sequences)
-    for (const count of counts) if (count !== best?.count) this.#costs.passOver(sequences * (1 + count))
+    if (best !== null || this.#isWorthForgetting(ways)) {
+      for (const count of counts) if (count !== best?.count) this.#costs.passOver(sequences * (1 + count))
+    }
     return best
+  }
+
+  /** A draft model is thought about in every step, a lookup only where there is a match: what checking takes would soon be forgotten. */
+  #isWorthForgetting (ways: readonly Way[]): boolean {
+    return ways.some((way) => !way.includes(true)) || ++this.#draftsPassedOver % draftsPerForgetting === 0
   }
 
   #choices (guessers: readonly Guesser[], way: Way, counts: readonly number[]): readonly Choice[] {

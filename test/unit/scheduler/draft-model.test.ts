@@ -110,6 +110,15 @@ describe('a draft model', () => {
     expect(rig.scheduler.snapshot().draftedTokens).toBeLessThan(60)
   })
 
+  it('is given up where checking takes longer than drawing, although its guesses are right', async () => {
+    const rig = new Rig({ ...roomy, contextSize: 3200 }, new Map(), 1)
+    rig.add('a', text(1, 20), { ...answer, maxTokens: 3000 })
+    const plans = await run(rig, { stepMs: 10, guessMs: 12, draftMs: 1 })
+    const asked = plans.filter(({ work: [work] }) => work!.draft !== undefined).length
+    expect(asked).toBeGreaterThan(0)
+    expect(asked).toBeLessThan(100)
+  })
+
   it('is given up where it is wrong, and tried again rarely', async () => {
     const rig = new Rig(roomy, new Map(), 0.05)
     rig.add('a', text(1, 20), { ...answer, maxTokens: 1000 })
