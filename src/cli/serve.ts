@@ -26,8 +26,8 @@ type App = Awaited<ReturnType<typeof buildApp>>
 /** Far more than any step takes: 512 prompt tokens of a 70B model on a few cores are minutes. */
 const stallTimeoutMs = 300_000
 
-/** What the words of `--speculate` come to. */
-const mostGuesses = { off: 0, auto: 15 } as const
+/** What the words of `--speculate` come to, without and with a draft model. */
+const mostGuesses = { off: [0, 0], auto: [15, 15], draft: [0, 15] } as const
 
 /**
  * Serves until a signal ends it. It listens while the models load, so that `/health` and `/ready` can tell.
@@ -48,9 +48,9 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
   const takenBytes = models.reduce((sum, { capacity }) => sum + (capacity.estimate?.totalBytes ?? 0), 0)
   const parking = await prepareCacheParking(config, models.length, machine.availableBytes - takenBytes, sourceOf)
 
-  for (const { id, root, capacity } of models) {
+  for (const { id, root, draft, capacity } of models) {
     const { laneCount, slotsPerLane, contextSize, threads, estimate } = capacity
-    logger.info({ model: id, root, slots: laneCount * slotsPerLane, contextSize, threads, estimatedBytes: estimate?.totalBytes }, 'loading model')
+    logger.info({ model: id, root, draftModel: draft?.root, slots: laneCount * slotsPerLane, contextSize, threads, estimatedBytes: estimate?.totalBytes }, 'loading model')
   }
 
   // From here on there are processes to end.
@@ -83,7 +83,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
 }
 
 function createHost (
-  { id, root, engine, capacity }: PreparedModel, config: LoadedConfig['config'], logger: Logger, parkBytes: number, parkDirectory: string | null
+  { id, root, draft, engine, capacity }: PreparedModel, config: LoadedConfig['config'], logger: Logger, parkBytes: number, parkDirectory: string | null
 ): ProcessHost {
   return createProcessHost({
     id,
@@ -98,7 +98,7 @@ function createHost (
       ...(config.maxQueueTokens === 'off' ? {} : { maxQueueTokens: config.maxQueueTokens }),
       policy: config.policy,
       targetItlMs: config.targetItlMs,
-      mostGuesses: typeof config.speculate === 'number' ? config.speculate : mostGuesses[config.speculate],
+      mostGuesses: typeof config.speculate === 'number' ? config.speculate : mostGuesses[config.speculate][draft === null ? 0 : 1],
       parkBytes
     },
     queueTimeoutMs: config.queueTimeoutMs,
@@ -174,6 +174,7 @@ function announce ({ config, urls, models, hosts, logger, output, isTerminal, is
         threads: info.threads,
         flashAttention: info.flashAttention,
         placement: info.placement,
+        draftModel: info.draftModel?.name,
         build: info.build
       }))
     }, 'ready')

@@ -1,4 +1,4 @@
-import type { EngineInfo } from '../engine/engine.ts'
+import type { DraftModelInfo, EngineInfo } from '../engine/engine.ts'
 import { byteText } from '../models/byte-text.ts'
 
 export interface StartedModel {
@@ -32,7 +32,8 @@ export function startScreen (screen: StartScreen): string {
     ...origins.map((address, index) => [index === 0 ? 'API' : '', bold(`${address}/v1`)] as const),
     ...models.flatMap((model) => [
       ['Model', `${bold(model.id)}  ${dim(describeModel(model))}`] as const,
-      ['', describeCapacity(model.info)] as const
+      ['', describeCapacity(model.info)] as const,
+      ...(model.info.draftModel === undefined ? [] : [['', describeDraft(model.info.draftModel)] as const])
     ]),
     ['Access', describeAccess(screen)],
     ['Health', `${origin}/health, /ready, /metrics`]
@@ -67,6 +68,11 @@ function describeModel ({ info, quantization }: StartedModel): string {
   if (info.backend === 'fake') return 'made-up text at a set speed, no model'
   return [architecture, `${countText(parameterCount)} parameters`, quantization, byteText(sizeBytes)]
     .filter((part) => part !== null).join(', ')
+}
+
+function describeDraft ({ name, parameterCount }: DraftModelInfo): string {
+  const size = parameterCount === 0 ? '' : `, ${countText(parameterCount)} parameters`
+  return `guesses ahead with ${name ?? 'a draft model'}${size}`
 }
 
 function describeCapacity (info: EngineInfo): string {

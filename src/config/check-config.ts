@@ -55,6 +55,10 @@ export function checkConfig (config: Config, origins: ReadonlyMap<string, string
     throw new StartupError(`${source('gpu-layers')} is ${config.gpuLayers}, but ${source('gpu')} is off`)
   }
 
+  if (config.speculate === 'off' && config.models.some(({ draftModel }) => draftModel !== null)) {
+    warnings.push(`${source('draft-model')} changes nothing, because ${source('speculate')} is off`)
+  }
+
   const fakeFlags = [...origins.keys()].filter((flag) => flag.startsWith('fake-'))
   if (fakeFlags.length > 0 && !config.models.some(({ ref }) => ref === 'fake')) {
     warnings.push(`${fakeFlags.map(source).join(', ')} changes nothing, because no model is "fake"`)

@@ -11,7 +11,9 @@ export const modelConfigSchema = z.strictObject({
   /** `demo`, `fake`, or the path of a GGUF file. */
   ref: z.string().min(1),
   /** The model's name in the API; null derives it from the file name. */
-  alias: z.string().min(1).max(256).nullable().default(null)
+  alias: z.string().min(1).max(256).nullable().default(null),
+  /** What guesses ahead for it: `demo`, `fake`, or the path of a GGUF file; null is nothing. */
+  draftModel: z.string().min(1).nullable().default(null)
 })
 
 /** Who is charged for the requests of some keys, and how they are served. Only the file has them. */
@@ -35,7 +37,10 @@ export const fakeConfigSchema = z.strictObject({
   /** Time that each sequence's next token adds to a step. */
   decodeTokenMs: z.number().min(0).max(60_000).default(0.5),
   /** Time that each prompt token adds to a step. */
-  prefillTokenMs: z.number().min(0).max(60_000).default(0.05)
+  prefillTokenMs: z.number().min(0).max(60_000).default(0.05),
+  /** How often its draft model is right, where it has one, and the time that each guess of it adds to a step. */
+  draftAcceptance: z.number().min(0).max(1).default(0.7),
+  draftTokenMs: z.number().min(0).max(60_000).default(0.5)
 })
 
 /**
@@ -54,15 +59,15 @@ export const configSchema = z.strictObject({
   /** How long SIGTERM waits for running requests before it ends them. */
   drainTimeoutMs: milliseconds.default(30_000),
 
-  models: z.array(modelConfigSchema).min(1).default([{ ref: 'demo', alias: null }]),
+  models: z.array(modelConfigSchema).min(1).default([{ ref: 'demo', alias: null, draftModel: null }]),
 
   slots: autoOr(z.int().min(1).max(256)).default('auto'),
   contextSize: autoOr(z.int().min(16).max(16_777_216)).default('auto'),
   lanes: autoOr(z.int().min(1).max(64)).default('auto'),
   stepTokens: z.int().min(1).max(16_384).default(512),
   maxQueue: z.int().min(1).max(1_000_000).default(256),
-  /** Most tokens guessed ahead for an answer in a step. */
-  speculate: z.union([z.enum(['off', 'auto']), z.int().min(1).max(15)]).default('off'),
+  /** Most tokens guessed ahead for an answer in a step; `draft` is `auto` for models with a draft model, `off` for others. */
+  speculate: z.union([z.enum(['off', 'auto', 'draft']), z.int().min(1).max(15)]).default('draft'),
   maxQueuePerTenant: z.union([z.literal('off'), z.int().min(1).max(1_000_000)]).default('off'),
   maxQueueTokens: z.union([z.literal('off'), z.int().min(1).max(1_000_000_000)]).default('off'),
   targetItlMs: autoOr(z.int().min(1).max(60_000)).default('auto'),

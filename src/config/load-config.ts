@@ -43,7 +43,7 @@ export function loadConfig (flags: Settings, environment: Readonly<Record<string
     if (member === undefined) fields[field] = readField(setting)
     else fake[member] = readField(setting)
   }
-  const models = readModels(settings.get('model'), settings.get('alias'))
+  const models = readModels(settings.get('model'), settings.get('alias'), settings.get('draft-model'))
   const keys = readKeys(settings.get('api-key'), settings.get('api-key-file'), warnings)
   const tenants = readTenants(settings.get('tenants'), keys ?? [], warnings)
 
@@ -55,6 +55,10 @@ export function loadConfig (flags: Settings, environment: Readonly<Record<string
     tenants
   }))
   const origins = new Map([...settings].map(([flag, { source }]) => [flag, source]))
+  const modelPlace = origins.get('model')
+  if (!origins.has('draft-model') && modelPlace !== undefined && config.models.some(({ draftModel }) => draftModel !== null)) {
+    origins.set('draft-model', `draftModel of ${modelPlace}`)
+  }
   warnings.push(...checkConfig(config, origins))
   return { config, origins, warnings }
 }

@@ -8,6 +8,7 @@ export type OptionTarget =
   | { readonly type: 'config', readonly path: readonly [string, ...string[]] }
   | { readonly type: 'models' }
   | { readonly type: 'aliases' }
+  | { readonly type: 'draft-models' }
   | { readonly type: 'api-keys' }
   | { readonly type: 'api-key-file' }
   | { readonly type: 'tenants' }
@@ -92,6 +93,16 @@ export const options: readonly Option[] = [
     summary: "The model's name in the API; the first one names the first model, and so on",
     defaultNote: 'from the file name'
   }),
+  define({
+    flag: 'draft-model',
+    fileKey: null,
+    target: { type: 'draft-models' },
+    isRepeatable: true,
+    group: 'Models',
+    placeholder: 'REF',
+    summary: 'A much smaller model of the same vocabulary that guesses ahead for the first model, which checks several guesses at once; the second one for the second model, and so on. Answers stay the same',
+    defaultNote: 'none'
+  }),
 
   define({
     flag: 'slots',
@@ -158,7 +169,7 @@ export const options: readonly Option[] = [
     kind: 'integer',
     group: 'Capacity',
     placeholder: 'N',
-    summary: 'Most tokens to guess ahead where an answer repeats its prompt or itself and where that saves time, as far as the server has seen; answers stay the same, and `auto` is up to 15'
+    summary: 'Most tokens to guess ahead, from what an answer repeats or with the draft model, where that saves time, as far as the server has seen; answers stay the same. `auto` is up to 15, `draft` is `auto` where there is a draft model and else `off`'
   }),
   define({
     flag: 'park-cache',
@@ -338,7 +349,7 @@ export const options: readonly Option[] = [
     target: { type: 'config-file' },
     group: 'Configuration',
     placeholder: 'FILE',
-    summary: 'YAML file with any of these settings (aliases stand with the models there)',
+    summary: 'YAML file with any of these settings (aliases and draft models stand with the models there)',
     defaultNote: 'none'
   }),
   define({
@@ -394,6 +405,20 @@ export const options: readonly Option[] = [
     group: 'Fake engine',
     placeholder: 'MS',
     summary: 'Time that each prompt token adds to a step'
+  }),
+  define({
+    flag: 'fake-draft-acceptance',
+    ...fakePhysics('draftAcceptance'),
+    group: 'Fake engine',
+    placeholder: 'SHARE',
+    summary: 'How many guesses of its draft model (`--draft-model fake`) are right, 0 to 1'
+  }),
+  define({
+    flag: 'fake-draft-token-ms',
+    ...fakePhysics('draftTokenMs'),
+    group: 'Fake engine',
+    placeholder: 'MS',
+    summary: 'Time that each of those guesses adds to a step, beside that of a prompt token'
   })
 ]
 

@@ -21,7 +21,7 @@ export function printConfig ({ config, origins }: LoadedConfig): string {
     if (option.fileKey === null) continue
     switch (option.target.type) {
       case 'models':
-        add(option.fileKey, config.models.map(({ ref, alias }) => alias === null ? { ref } : { ref, alias }), ['model', 'alias'])
+        add(option.fileKey, config.models.map((model) => Object.fromEntries(Object.entries(model).filter(([, value]) => value !== null))), ['model', 'alias', 'draft-model'])
         break
       case 'api-keys':
         lines.push(`# ${option.fileKey}: ${describeKeys(config.apiKeys.length)}${keySources(origins)}`)
@@ -39,6 +39,7 @@ export function printConfig ({ config, origins }: LoadedConfig): string {
       // The key file's keys are among those counted above.
       case 'api-key-file':
       case 'aliases':
+      case 'draft-models':
       case 'config-file':
       case 'command':
         break

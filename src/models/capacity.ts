@@ -39,6 +39,8 @@ interface Budget {
 export interface CapacityOptions {
   /** What models chosen before this one take of the same memory. */
   readonly takenBytes?: number
+  /** Its draft model; null where there is none. */
+  readonly draft?: ModelFile | null
   /** Where a setting comes from, by its flag, for errors: `--slots` unless told otherwise. */
   readonly sourceOf?: (flag: string) => string
 }
@@ -52,20 +54,21 @@ const flagItself = (flag: string): string => `--${flag}`
  * @throws StartupError when what was asked for cannot be: the numbers, and what would help.
  */
 export function chooseCapacity (
-  model: ModelFile, request: CapacityRequest, machine: Machine, { takenBytes = 0, sourceOf = flagItself }: CapacityOptions = {}
+  model: ModelFile, request: CapacityRequest, machine: Machine, { takenBytes = 0, draft = null, sourceOf = flagItself }: CapacityOptions = {}
 ): Capacity {
   const { laneCount, threads } = chooseLanes(request, machine)
   const trainContextSize = model.trainContextSize ?? Infinity
   if (request.contextSize !== 'auto' && request.contextSize > trainContextSize) {
     throw new StartupError(`${sourceOf('context-size')} is ${request.contextSize}, but the model file ${model.path} was trained for at most ${trainContextSize} tokens`)
   }
-  const budget = budgetOf(model, request, machine, takenBytes)
+  const weightsBytes = model.sizeBytes + (draft?.sizeBytes ?? 0)
+  const budget = budgetOf(weightsBytes, request, machine, takenBytes)
   const candidates = listCandidates(request, laneCount, trainContextSize)
   const shapes = candidates.map(({ slots, contextSize }): MemoryShape => ({ lanes: laneCount, slots, contextSize, stepTokens: request.stepTokens }))
-  const estimates = shapes.map((shape) => ({ shape, estimate: estimateMemory(model, shape) }))
+  const estimates = shapes.map((shape) => ({ shape, estimate: estimateMemory(model, shape, draft) }))
   const chosen = estimates.find(({ estimate }) => isPolite(estimate, budget)) ??
     estimates.find(({ estimate }) => estimate.totalBytes <= budget.bytes)
-  if (chosen === undefined) throw tooLarge(model, estimates.at(-1)!, budget, request, sourceOf)
+  if (chosen === undefined) throw tooLarge(model, draft, estimates.at(-1)!, budget, request, sourceOf)
 
   const { shape, estimate } = chosen
   return {
@@ -74,7 +77,7 @@ export function chooseCapacity (
     contextSize: shape.contextSize,
     stepTokens: request.stepTokens,
     threads,
-    isOnGpu: deviceOf(model, request, machine, takenBytes) === 'gpu',
+    isOnGpu: deviceOf(weightsBytes, request, machine, takenBytes) === 'gpu',
     estimate
   }
 }
@@ -126,23 +129,23 @@ const isPolite = ({ cacheBytes, totalBytes }: MemoryEstimate, { bytes }: Budget)
   cacheBytes <= (bytes - (totalBytes - cacheBytes)) / 2
 
 /** Where layers are to be. Of a GPU that is not NVIDIA's nothing is known before the engine asks it. */
-function deviceOf (model: ModelFile, { gpu, gpuLayers }: CapacityRequest, machine: Machine, takenBytes: number): 'cpu' | 'gpu' | 'both' {
+function deviceOf (weightsBytes: number, { gpu, gpuLayers }: CapacityRequest, machine: Machine, takenBytes: number): 'cpu' | 'gpu' | 'both' {
   if (gpu === 'off' || gpuLayers === 0) return 'cpu'
   if (gpu === 'metal' || gpu === 'vulkan') return 'gpu'
   if (machine.gpu === null) return 'cpu'
-  return gpuLayers === 'max' || model.sizeBytes * 1.2 <= Math.max(0, machine.gpu.freeBytes - takenBytes) ? 'gpu' : 'both'
+  return gpuLayers === 'max' || weightsBytes * 1.2 <= Math.max(0, machine.gpu.freeBytes - takenBytes) ? 'gpu' : 'both'
 }
 
 /**
  * Which memory counts. On a GPU it is the GPU's as long as the whole model is to be there; where layers may be split it
  * is both together, and where nothing is known of the GPU's (Vulkan), there is no limit to check.
  */
-function budgetOf (model: ModelFile, request: CapacityRequest, machine: Machine, takenBytes: number): Budget {
+function budgetOf (weightsBytes: number, request: CapacityRequest, machine: Machine, takenBytes: number): Budget {
   const main = {
     bytes: Math.max(0, machine.availableBytes - takenBytes),
     name: `this ${machine.memoryLimit} has ${byteText(Math.max(0, machine.availableBytes - takenBytes))} of memory available${takenBytes > 0 ? ' beside the models before it' : ''}`
   }
-  const device = deviceOf(model, request, machine, takenBytes)
+  const device = deviceOf(weightsBytes, request, machine, takenBytes)
   if (device === 'cpu' || request.gpu === 'metal') return main
   if (request.gpu === 'vulkan' || machine.gpu === null) return { bytes: Infinity, name: 'the GPU has no limit that is known' }
   const free = Math.max(0, machine.gpu.freeBytes - takenBytes)
@@ -151,7 +154,7 @@ function budgetOf (model: ModelFile, request: CapacityRequest, machine: Machine,
 }
 
 function tooLarge (
-  model: ModelFile, { shape, estimate }: { readonly shape: MemoryShape, readonly estimate: MemoryEstimate },
+  model: ModelFile, draft: ModelFile | null, { shape, estimate }: { readonly shape: MemoryShape, readonly estimate: MemoryEstimate },
   budget: Budget, request: CapacityRequest, sourceOf: (flag: string) => string
 ): StartupError {
   const { weightsBytes, cacheBytes, workBytes, totalBytes } = estimate
@@ -159,7 +162,8 @@ function tooLarge (
   const canShrink = weightsBytes + workBytes < budget.bytes && (request.slots !== 'auto' || request.contextSize !== 'auto')
   const advice = canShrink
     ? `lower ${[request.slots === 'auto' ? [] : sourceOf('slots'), request.contextSize === 'auto' ? [] : sourceOf('context-size')].flat().join(' or ')}`
-    : 'use a smaller model or a smaller quantization of it'
-  return new StartupError(`The model file ${model.path} needs about ${byteText(totalBytes)} (weights ${byteText(weightsBytes)}, ` +
+    : `use a smaller model or a smaller quantization of it${draft === null ? '' : `, or leave out ${sourceOf('draft-model')}`}`
+  const subject = draft === null ? `The model file ${model.path} needs` : `The model file ${model.path} needs with its draft model ${draft.path}`
+  return new StartupError(`${subject} about ${byteText(totalBytes)} (weights ${byteText(weightsBytes)}, ` +
     `caches ${byteText(cacheBytes)} for ${slots}, work ${byteText(workBytes)}), but ${budget.name}; ${advice}`)
 }

@@ -42,6 +42,14 @@ const screen: StartScreen = {
 }
 
 describe('start screen', () => {
+  it('tells of a draft model', () => {
+    const withDraft = (name: string | null, parameterCount: number): string => startScreen({
+      ...screen, models: [{ id: 'drawbridge-demo', info: { ...info, draftModel: { name, parameterCount, sizeBytes: 1 } }, quantization: 'Q8_0' }]
+    })
+    expect(withDraft('Drawbridge Demo Draft', 393_696)).toContain('cpu, 2 threads\n          guesses ahead with Drawbridge Demo Draft, 394K parameters\n')
+    expect(withDraft(null, 0)).toContain('guesses ahead with a draft model\n')
+  })
+
   it('tells a newcomer where the API is, what it serves, and what to do next', () => {
     expect(startScreen(screen)).toMatchInlineSnapshot(`
       "

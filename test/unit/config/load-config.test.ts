@@ -70,7 +70,7 @@ describe('precedence', () => {
   it('replaces lists as a whole', () => {
     const file = fileOf('lists.yaml', 'models: [a.gguf, b.gguf]\ncorsOrigins: ["https://a.example"]\n')
     const { config } = load(['--config', file, '--model', 'c.gguf'], { DRAWBRIDGE_CORS_ORIGIN: 'https://b.example, https://c.example' })
-    expect(config.models).toEqual([{ ref: 'c.gguf', alias: null }])
+    expect(config.models).toEqual([{ ref: 'c.gguf', alias: null, draftModel: null }])
     expect(config.corsOrigins).toEqual(['https://b.example', 'https://c.example'])
   })
 
@@ -203,10 +203,10 @@ describe('file', () => {
     fileOf('keys.txt', '# ours\nkey-one\n\n  key-two  \n')
     const { config, warnings } = load(['--config', file])
     expect(config.models).toEqual([
-      { ref: path.join(directory, 'models/a.gguf'), alias: 'assistant' },
-      { ref: 'demo', alias: null },
-      { ref: '~/b.gguf', alias: null },
-      { ref: '/c.gguf', alias: null }
+      { ref: path.join(directory, 'models/a.gguf'), alias: 'assistant', draftModel: null },
+      { ref: 'demo', alias: null, draftModel: null },
+      { ref: '~/b.gguf', alias: null, draftModel: null },
+      { ref: '/c.gguf', alias: null, draftModel: null }
     ])
     expect(config.apiKeys).toEqual(['key-one', 'key-two'])
     expect(warnings).toEqual([])
@@ -216,8 +216,31 @@ describe('file', () => {
 describe('models and aliases', () => {
   it('pairs them in order, wherever they were set', () => {
     const { config } = load(['--alias', 'first', '--alias', 'second'], { DRAWBRIDGE_MODEL: 'a.gguf,b.gguf,c.gguf' })
-    expect(config.models).toEqual([{ ref: 'a.gguf', alias: 'first' }, { ref: 'b.gguf', alias: 'second' }, { ref: 'c.gguf', alias: null }])
-    expect(load(['--alias', 'mine']).config.models).toEqual([{ ref: 'demo', alias: 'mine' }])
+    const none = { draftModel: null }
+    expect(config.models).toEqual([{ ref: 'a.gguf', alias: 'first', ...none }, { ref: 'b.gguf', alias: 'second', ...none }, { ref: 'c.gguf', alias: null, ...none }])
+    expect(load(['--alias', 'mine']).config.models).toEqual([{ ref: 'demo', alias: 'mine', ...none }])
+  })
+
+  it('pairs draft models in the same way, or takes them from the file, relative to it', () => {
+    const drafts = (flags: readonly string[], environment = {}): unknown => load(flags, environment).config.models.map(({ ref, draftModel }) => [ref, draftModel])
+    expect(drafts(['--draft-model', 'demo'])).toEqual([['demo', 'demo']])
+    expect(drafts(['--draft-model', 'small.gguf'], { DRAWBRIDGE_MODEL: 'a.gguf,b.gguf' })).toEqual([['a.gguf', 'small.gguf'], ['b.gguf', null]])
+    const file = fileOf('drafts.yaml', 'models: [{ ref: a.gguf, draftModel: small.gguf }, b.gguf]\n')
+    expect(drafts(['--config', file])).toEqual([[`${directory}/a.gguf`, `${directory}/small.gguf`], [`${directory}/b.gguf`, null]])
+    expect(load(['--config', file]).origins.get('draft-model')).toBe(`draftModel of models in ${file}`)
+    expect(drafts(['--config', file, '--draft-model', 'other.gguf'])).toEqual([[`${directory}/a.gguf`, 'other.gguf'], [`${directory}/b.gguf`, null]])
+    expect(load(['--config', file, '--draft-model', 'x']).origins.get('draft-model')).toBe('--draft-model')
+    expect(printConfig(load(['--config', file]))).toContain(`draftModel: ${directory}/small.gguf`)
+  })
+
+  it('refuses more draft models than models, and what is none', () => {
+    expect(refusal(['--draft-model', 'a', '--draft-model', 'b'])).toBe('--draft-model names 2 draft models, but there is only 1 model')
+    expect(refusal(['--config', fileOf('number.yaml', 'models: [{ ref: a.gguf, draftModel: 3 }]\n')])).toContain('has the draft model 3, but must be the path of a GGUF file')
+  })
+
+  it('warns of a draft model that is not to guess', () => {
+    expect(load(['--draft-model', 'demo', '--speculate', 'off']).warnings).toEqual(['--draft-model changes nothing, because --speculate is off'])
+    expect(load(['--draft-model', 'demo']).warnings).toEqual([])
   })
 
   it('refuses more aliases than models, and unusable names', () => {

@@ -85,6 +85,6 @@ describe('--print-config', () => {
     expect(parse(text)).toMatchObject({ models: [{ ref: 'a.gguf', alias: 'a' }] })
 
     const again = loadConfig(parseConfigFile(text, '/x.yaml'), {})
-    expect(again.config).toEqual({ ...loaded.config, apiKeys: [], models: [{ ref: '/a.gguf', alias: 'a' }] })
+    expect(again.config).toEqual({ ...loaded.config, apiKeys: [], models: [{ ref: '/a.gguf', alias: 'a', draftModel: null }] })
   })
 })

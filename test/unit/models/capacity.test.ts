@@ -46,7 +46,25 @@ function refusal (request: Partial<CapacityRequest>, machine: Machine, model = l
   throw new Error('It was accepted')
 }
 
+/** As small as a draft is beside its model: 8 KiB of cache per token. */
+const draftOfIt: ModelFile = {
+  ...llama8B, path: '/m/draft.gguf', sizeBytes: 0.1 * gibibyte, trainContextSize: 2048, embeddingLength: 512, feedForwardLength: 1024, kvBytesPerToken: 8 * 1024
+}
+
 describe('memory estimate', () => {
+  it('counts a draft model too: its weights, its caches as far as it was trained, its work', () => {
+    const shape = { lanes: 1, slots: 4, contextSize: 8192, stepTokens: 512 }
+    const alone = estimateMemory(llama8B, shape)
+    const both = estimateMemory(llama8B, shape, draftOfIt)
+    expect(both.weightsBytes).toBe(alone.weightsBytes + draftOfIt.sizeBytes)
+    expect(both.cacheBytes).toBe(alone.cacheBytes + 4 * 2048 * 8 * 1024)
+    // The logits of another step, but no second process.
+    const logitBytes = 512 * llama8B.vocabularySize * 4
+    expect(both.workBytes - alone.workBytes).toBeGreaterThan(logitBytes)
+    expect(both.workBytes - alone.workBytes).toBeLessThan(1.1 * logitBytes)
+    expect(both.totalBytes).toBe(both.weightsBytes + both.cacheBytes + both.workBytes)
+  })
+
   it('counts caches by layer, KV head, token and slot', () => {
     const shape = { lanes: 1, slots: 4, contextSize: 8192, stepTokens: 512 }
     const { cacheBytes, weightsBytes, workBytes, totalBytes } = estimateMemory(llama8B, shape)
@@ -89,6 +107,21 @@ describe('choosing slots and context', () => {
     expect(chosen({ slots: 16 }, machineWith(24))).toEqual([16, 4096])
     expect(chosen({ contextSize: 32_768 }, machineWith(24))).toEqual([2, 32_768])
     expect(chosen({ slots: 2, contextSize: 1000 }, machineWith(24))).toEqual([2, 1000])
+  })
+
+  it('leaves room for a draft model, and says so where there is none', () => {
+    const large = { ...draftOfIt, sizeBytes: 2 * gibibyte }
+    const withDraft = (machine: Machine): number => {
+      const { slotsPerLane, contextSize } = chooseCapacity(llama8B, automatic, machine, { draft: large })
+      return slotsPerLane * contextSize
+    }
+    const [slots, contextSize] = chosen({}, machineWith(11))
+    expect(withDraft(machineWith(11))).toBeLessThan(slots * contextSize)
+    expect(() => withDraft(machineWith(6.5))).toThrow(
+      /^The model file \/m\/llama\.gguf needs with its draft model \/m\/draft\.gguf about 7\.\d GiB .*, or leave out --draft-model$/)
+    // On a GPU too, whose memory is to hold both.
+    const gpu = { name: 'GPU', freeBytes: 7 * gibibyte }
+    expect(() => chooseCapacity(llama8B, { ...automatic, gpuLayers: 'max' }, machineWith(64, { gpu }), { draft: large })).toThrow(/GPU has 7 GiB/)
   })
 
   it('goes no further than the model was trained for', () => {
