@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import cors from '@fastify/cors'
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify'
+import { AdapterLibrary } from './adapters/adapter-library.ts'
 import { createStaticKeys } from './access/static-keys.ts'
 import { createChatTemplates } from './chat/chat-templates.ts'
 import type { Config } from './config/config.ts'
@@ -31,8 +32,10 @@ import { createFanOut } from './telemetry/observer.ts'
 
 /** What the server is made of. The caller creates the models and closes them; the app only asks them. */
 export interface AppParts {
-  readonly config: HttpConfig & Pick<Config, 'apiKeys' | 'tenants'>
+  readonly config: HttpConfig & Pick<Config, 'adminKeys' | 'apiKeys' | 'tenants'>
   readonly catalogue: ModelCatalogue
+  /** Without it, models take no adapters. */
+  readonly adapters?: AdapterLibrary
   readonly logger: FastifyBaseLogger
   readonly metrics?: Metrics
   /** Monotonic clock in milliseconds. */
@@ -51,13 +54,15 @@ const requestTimeoutMs = 300_000
 /** Builds the HTTP server; `listen` starts it, `close` lets running answers finish. */
 export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   const { config, catalogue, logger } = parts
-  const metrics = parts.metrics ?? createMetrics(() => catalogue.hosts)
+  const adapters = parts.adapters ?? new AdapterLibrary({ catalogue, registries: [], resolveReference: (reference) => reference })
+  const metrics = parts.metrics ?? createMetrics(() => catalogue.hosts, adapters)
   const services: HttpServices = {
     config,
     catalogue,
+    adapters,
     logger,
     metrics,
-    access: createStaticKeys(config.apiKeys, config.tenants),
+    access: createStaticKeys(config.apiKeys, config.tenants.map(({ admin, ...tenant }) => ({ ...tenant, isAdmin: admin })), config.adminKeys),
     chatTemplates: createChatTemplates(({ name, architecture }) => {
       logger.warn({ modelName: name, architecture }, 'the model has no chat template; a plain transcript is used')
     }),

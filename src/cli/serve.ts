@@ -182,7 +182,7 @@ function announce ({ config, urls, models, hosts, logger, output, isTerminal, is
     version: readVersion(),
     origins: urls,
     models: started,
-    keyCount: config.tenants.reduce((sum, { keys }) => sum + keys.length, config.apiKeys.length),
+    keyCount: config.tenants.reduce((sum, { keys }) => sum + keys.length, config.apiKeys.length + config.adminKeys.length),
     isPublic: !isLoopback(config.host),
     command: process.env['npm_lifecycle_event'] === 'start' ? 'npm start --' : 'drawbridge',
     isColoured
