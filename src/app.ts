@@ -14,10 +14,13 @@ import { jsonBodyPlugin } from './http/plugins/json-body.ts'
 import { createMethodRefusals } from './http/plugins/methods.ts'
 import { requestIdOf } from './http/plugins/request-id.ts'
 import { toErrorBody } from './http/error-response.ts'
+import { adaptersRoute } from './http/routes/adapters.ts'
 import { chatCompletionsRoute } from './http/routes/chat-completions.ts'
 import { completionsRoute } from './http/routes/completions.ts'
 import { detokenizeRoute } from './http/routes/detokenize.ts'
 import { healthRoute } from './http/routes/health.ts'
+import { loadLoraAdapterRoute } from './http/routes/load-lora-adapter.ts'
+import { loraAdaptersRoute } from './http/routes/lora-adapters.ts'
 import { metricsRoute } from './http/routes/metrics.ts'
 import { modelRoute } from './http/routes/model.ts'
 import { modelsRoute } from './http/routes/models.ts'
@@ -113,6 +116,9 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     completionsRoute,
     modelsRoute,
     modelRoute,
+    adaptersRoute,
+    loadLoraAdapterRoute,
+    loraAdaptersRoute,
     tokenizeRoute,
     detokenizeRoute,
     healthRoute,

@@ -113,7 +113,7 @@ export class AdapterLibrary {
     const { catalogue, resolveReference, onChange } = this.#options
     const { name, ifExists, expectedGeneration } = order
     checkAdapterName(name, 'name')
-    if (catalogue.find(name) !== null) throw new ServerError('adapter_conflict', `A model is called "${name}"; give the adapter another name`)
+    if (catalogue.find(name) !== null) throw new ServerError('adapter_conflict', `A model is called "${name}"; give the adapter another name`, { param: 'name' })
     const registry = this.#registryNamed(order.model)
     const known = registry.find(name)
     const reference = resolveReference(order.reference)

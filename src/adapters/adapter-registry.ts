@@ -181,9 +181,8 @@ export class AdapterRegistry {
     entry.current = null
     if (entry.old.size > 0) this.#leaving.add(entry)
     this.#changed(entry, 'adapter unloaded')
-    const status = { ...this.#statusOf(entry), generation: current?.number ?? 0 }
     await Promise.all([...entry.old].map(async (generation) => await this.#freeIfUnused(entry, generation)))
-    return status
+    return { ...this.#statusOf(entry), generation: current?.number ?? 0, facts: current?.facts ?? null }
   }
 
   /** Changes what requests get that name no scale. @throws ServerError `adapter_not_found` */

@@ -16,7 +16,7 @@ export function createGate (): { readonly opened: Promise<void>, readonly open: 
  * A registry over an engine that notes what it is told. A reference is the adapter's size in bytes and any words after it: `bad` fails its
  * check, `engine-refuses` fails in the engine, and what is in `gates` waits there.
  */
-export async function createScriptedRegistry (options: Partial<AdapterRegistryOptions> = {}) {
+export async function createScriptedRegistry ({ model = 'base', ...options }: Partial<AdapterRegistryOptions> & { model?: string } = {}) {
   const folder = await mkdtemp(path.join(tmpdir(), 'drawbridge-registry-'))
   const log: { readonly message: string, readonly details: Record<string, unknown> }[] = []
   const engine: string[] = []
@@ -36,7 +36,7 @@ export async function createScriptedRegistry (options: Partial<AdapterRegistryOp
   }
   const registry = new AdapterRegistry({
     host: {
-      id: 'base',
+      id: model,
       ready: async () => {},
       inference: {
         loadAdapter: async (key, file) => {
