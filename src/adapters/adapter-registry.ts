@@ -434,7 +434,8 @@ export class AdapterRegistry {
     if (generation.residence === 'resident') await this.#leave(generation)
     entry.old.delete(generation)
     if (entry.old.size === 0) this.#leaving.delete(entry)
-    await rm(generation.folder, { recursive: true, force: true }).catch(() => {})
+    // Nobody waits for the disk.
+    rm(generation.folder, { recursive: true, force: true }).catch(() => {})
     this.#changed(entry, 'adapter version freed', { generation: generation.number, freedBytes: generation.facts.sizeBytes })
   }
 

@@ -33,7 +33,7 @@ async function setUp ({ models = ['base'], script = () => answerEvents(['x']), r
   const send = async (method: 'GET' | 'POST' | 'DELETE', url: string, payload?: object, rest: InjectOptions = {}) => {
     const response = await app.inject({ method, url, ...(payload === undefined ? {} : { payload }), ...rest })
     const isJson = String(response.headers['content-type']).startsWith('application/json')
-    return { status: response.statusCode, body: isJson ? response.json() as any : response.body }
+    return { status: response.statusCode, body: (isJson ? response.json() : response.body) as Body }
   }
   const chat = async (body: object) => await send('POST', '/v1/chat/completions', { messages: [{ role: 'user', content: 'Hi' }], ...body })
   const load = async (name: string, changes: Parameters<typeof loadRequest>[2] = {}, at = 0) =>
@@ -41,7 +41,14 @@ async function setUp ({ models = ['base'], script = () => answerEvents(['x']), r
   return { ...testApp, send, chat, load, library, inferences, scripted: registries[0]!, keysOf: (at = 0) => inferences[at]!.requests.map(({ adapters }) => adapters.key) }
 }
 
-const error = (body: any) => body.error
+/** The parts of answers that tests look into. */
+interface Body {
+  readonly data: readonly { readonly id: string, readonly parent: string | null }[]
+  readonly error: { readonly message: string, readonly type: string }
+  readonly count: number
+}
+
+const error = (body: Body) => body.error
 
 describe('selecting adapters', () => {
   it('goes by name, or by model and name', async () => {
@@ -90,7 +97,7 @@ describe('selecting adapters', () => {
     expect((await chat({ model: 'llama::pirate' })).status).toBe(200)
     expect((await chat({ model: 'shout' })).status).toBe(200)
     expect([keysOf(0), keysOf(1)]).toEqual([['pirate#1@1'], ['pirate#1@1', 'shout#1@1']])
-    const ids = (await send('GET', '/v1/models')).body.data.map(({ id, parent }: any) => [id, parent])
+    const ids = (await send('GET', '/v1/models')).body.data.map(({ id, parent }) => [id, parent])
     expect(ids).toEqual([['qwen:7b', null], ['llama', null], ['qwen:7b:pirate', 'qwen:7b'], ['llama:pirate', 'llama'], ['shout', 'llama']])
   })
 
@@ -232,7 +239,7 @@ describe('llama-server\'s routes', () => {
     const item = { task_name: '', prompt_prefix: '', path: '10', scale: 1, model: 'base' }
     expect((await send('GET', '/lora-adapters')).body).toEqual([{ ...item, id: 0, name: 'pirate' }, { ...item, id: 1, name: 'shout' }])
     expect(await send('POST', '/lora-adapters', [{ id: 1, scale: 0.2 }])).toEqual({ status: 200, body: { success: true } })
-    expect((await send('GET', '/lora-adapters')).body.map(({ scale }: any) => scale)).toEqual([0, 0.2])
+    expect((await send('GET', '/lora-adapters')).body).toMatchObject([{ scale: 0 }, { scale: 0.2 }])
     await chat({ model: 'shout' })
     await chat({ model: 'pirate' })
     expect(keysOf()).toEqual(['shout#1@0.2', ''])
@@ -248,7 +255,7 @@ describe('llama-server\'s routes', () => {
     const response = await send('POST', '/lora-adapters', body)
     expect(response.status).toBe(400)
     expect(error(response.body)).toMatchObject({ type: 'invalid_request_error', message })
-    expect((await send('GET', '/lora-adapters')).body[0].scale).toBe(1)
+    expect((await send('GET', '/lora-adapters')).body).toMatchObject([{ scale: 1 }])
   })
 })
 
