@@ -61,6 +61,8 @@ export class AdapterFolder {
     this.#schedule()
   }
 
+  get model (): string { return this.#options.registry.model }
+
   /** What is in the folder and was unloaded all the same. */
   get unloaded (): readonly { readonly name: string, readonly fingerprint: string }[] {
     return [...this.#seen].flatMap(([name, { fingerprint, isHandled }]) =>

@@ -1,7 +1,11 @@
 import type { AddressInfo } from 'node:net'
 import { setMaxListeners } from 'node:events'
 import type { Logger } from 'pino'
+import { openAdapters, type OpenAdapters } from '../adapters/open-adapters.ts'
+import { prepareAny } from '../adapters/prepare-any.ts'
+import { prepareGguf } from '../adapters/prepare-gguf.ts'
 import { buildApp } from '../app.ts'
+import { createChatTemplate } from '../chat/chat-template.ts'
 import type { LoadedConfig } from '../config/load-config.ts'
 import { isLoopback } from '../config/check-config.ts'
 import { ServerError } from '../domain/errors.ts'
@@ -56,13 +60,30 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
   const signals = waitForSignal()
   const hosts = models.map((model, index) => createHost(model, config, logger, parking.bytes, parking.directoryOf(index)))
   let app: App | null = null
+  let adapters: OpenAdapters | null = null
   try {
     dieOfUncaughtErrors(logger, output)
-    app = await buildApp({ config, catalogue: createModelCatalogue(hosts), logger })
+    const catalogue = createModelCatalogue(hosts)
+    adapters = openAdapters({
+      config,
+      catalogue,
+      models: hosts.map((host, index) => ({
+        host, paths: models[index]?.paths ?? [], prepare: models[index]?.file === null ? prepareAny : prepareGguf
+      })),
+      logger: {
+        info: (details, message) => logger.info(details, message),
+        warn: (details, message) => logger.warn(details, message)
+      },
+      sourceOf,
+      environment: process.env
+    })
+    checkChatTemplates(config, sourceOf)
+    const { configured } = await adapters.start()
+    app = await buildApp({ config, catalogue, adapters: adapters.library, logger })
     await listen(app, config, sourceOf)
     const urls = reachableOrigins(config.host, (app.server.address() as AddressInfo).port)
 
-    const isReady = await untilReadyOrSignal(hosts, signals.first)
+    const isReady = await untilReadyOrSignal(hosts, configured, signals.first)
     if (isReady) announce({ config, urls, models, hosts, logger, output, isTerminal, isColoured })
     const signal = await signals.first
     logger.info({ signal, drainTimeoutMs: config.drainTimeoutMs }, 'draining')
@@ -76,6 +97,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
     await closing
     throw error
   } finally {
+    await adapters?.close()
     await parking.dispose()
     signals.dispose()
   }
@@ -114,6 +136,18 @@ function createHost (
   })
 }
 
+/** @throws StartupError when an adapter's template is none */
+function checkChatTemplates ({ adapters }: LoadedConfig['config'], sourceOf: (flag: string) => string): void {
+  for (const { name, chatTemplate } of adapters) {
+    if (chatTemplate === null) continue
+    try {
+      createChatTemplate({ chatTemplate, bosText: '', eosText: '', controlTexts: [] })
+    } catch (error) {
+      throw new StartupError(`The chat template of the adapter "${name}" (${sourceOf('adapter')}) cannot be read: ${(error as Error).message}`, { cause: error })
+    }
+  }
+}
+
 async function listen (app: App, { host, port }: LoadedConfig['config'], sourceOf: (flag: string) => string): Promise<void> {
   try {
     await app.listen({ host: host.replace(/^\[(.*)\]$/, '$1'), port })
@@ -124,9 +158,9 @@ async function listen (app: App, { host, port }: LoadedConfig['config'], sourceO
 
 /**
  * @returns false when a signal came first.
- * @throws StartupError when a model cannot be loaded.
+ * @throws StartupError when a model or a configured adapter cannot be loaded.
  */
-async function untilReadyOrSignal (hosts: readonly ProcessHost[], signal: Promise<NodeJS.Signals>): Promise<boolean> {
+async function untilReadyOrSignal (hosts: readonly ProcessHost[], adapters: Promise<void>, signal: Promise<NodeJS.Signals>): Promise<boolean> {
   const waiting = new AbortController()
   setMaxListeners(0, waiting.signal)
   const ready = Promise.all(hosts.map(async (host) => {
@@ -138,7 +172,8 @@ async function untilReadyOrSignal (hosts: readonly ProcessHost[], signal: Promis
     }
   }))
   try {
-    return await Promise.race([ready.then(() => true), signal.then(() => false)])
+    // Why a model cannot be loaded says more than that its adapters cannot.
+    return await Promise.race([ready.then(async () => await adapters).then(() => true), signal.then(() => false)])
   } finally {
     waiting.abort()
   }

@@ -18,6 +18,8 @@ export interface PreparedModel {
   readonly root: string
   /** Null for the fake engine. */
   readonly file: ModelFile | null
+  /** All parts in their order; none of the fake engine. */
+  readonly paths: readonly string[]
   readonly capacity: Capacity
   readonly engine: EngineSpec
 }
@@ -50,13 +52,13 @@ export async function prepareModels (
     }
     if (source.type === 'fake') {
       const capacity = chooseFakeCapacity(config, machine)
-      prepared.push({ id, root: source.root, file: null, capacity, engine: fakeEngine(config, capacity) })
+      prepared.push({ id, root: source.root, file: null, paths: [], capacity, engine: fakeEngine(config, capacity) })
       continue
     }
     const file = await readModelFile(source.paths).catch((error: unknown) => namingPlace(() => { throw error }))
     const capacity = chooseCapacity(file, config, machine, { takenBytes, sourceOf })
     takenBytes += capacity.estimate?.totalBytes ?? 0
-    prepared.push({ id, root: source.root, file, capacity, engine: llamaCppEngine(config, file, capacity, machine) })
+    prepared.push({ id, root: source.root, file, paths: source.paths, capacity, engine: llamaCppEngine(config, file, capacity, machine) })
   }
   return prepared
 }

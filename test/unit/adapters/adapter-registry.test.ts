@@ -65,7 +65,7 @@ describe('loading an adapter', () => {
     const first = load('pirate', '10')
     const second = load('pirate', '20', { ifExists: 'replace' })
     await load('shout', '30')
-    expect(fetched).toEqual(['10', '30'])
+    expect(fetched.toSorted()).toEqual(['10', '30'])
     gate.open()
     await Promise.all([first, second])
     expect(registry.find('pirate')).toMatchObject({ generation: 2, residentBytes: 20 })
