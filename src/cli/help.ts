@@ -25,6 +25,7 @@ const introduction = (version: string): string => `Drawbridge ${version}: an Ope
 Usage
   drawbridge [serve] [options]
   drawbridge bench [URL] [options]     (drawbridge bench --help)
+  drawbridge adapters COMMAND          (drawbridge adapters --help)
   drawbridge build-native [options]    (drawbridge build-native --help)
 
 Examples

@@ -8,7 +8,7 @@ import { helpText } from './help.ts'
 import { readVersion } from './version.ts'
 
 /** A command gets its settings and gives the exit code. */
-const commands = ['serve', 'bench', 'build-native'] as const
+const commands = ['serve', 'bench', 'adapters', 'build-native'] as const
 
 /**
  * Runs a command line.
@@ -21,6 +21,11 @@ export async function runCommand (argv: readonly string[], environment: NodeJS.P
       allowClosedOutput()
       const { benchCommand } = await import('../bench/bench-command.ts')
       return await benchCommand(argv.slice(1), environment, readVersion())
+    }
+    if (argv[0] === 'adapters') {
+      allowClosedOutput()
+      const { adaptersCommand } = await import('./adapters.ts')
+      return await adaptersCommand(argv.slice(1))
     }
     if (argv[0] === 'build-native') {
       const { buildNativeCommand } = await import('./build-native.ts')
