@@ -1,4 +1,4 @@
-import { copyFile, constants, mkdtemp, rm } from 'node:fs/promises'
+import { copyFile, constants, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { type AdapterSet, type AdapterKey, createAdapterSet } from '../domain/adapter-set.ts'
 import { ServerError } from '../domain/errors.ts'
@@ -36,7 +36,7 @@ export interface AdapterRegistryOptions {
   readonly prepare: PrepareAdapter
   readonly limits: AdapterLimits
   readonly room: RoomLimits
-  /** Exists, and is the registry's own: whatever happens to users' files, what runs can be loaded again from here. */
+  /** The registry's own; it makes and removes it. Whatever happens to users' files, what runs can be loaded again from here. */
   readonly folder: string
   /** Gives the number of a new adapter. */
   readonly nextId: () => number
@@ -65,6 +65,12 @@ export interface AdapterLease {
   readonly adapters: AdapterSet
   /** Once, whatever the request came to. */
   release (): void
+}
+
+interface HeldAdapter {
+  readonly entry: AdapterEntry
+  readonly generation: Generation
+  readonly scale: number
 }
 
 /** Counted since the start. */
@@ -202,6 +208,8 @@ export class AdapterRegistry {
     if (picks.length > this.maxAdapters) {
       throw new ServerError('adapter_limit', `The request names ${picks.length} adapters; this server has room for ${this.maxAdapters}`)
     }
+    const ready = this.#holdIfReady(picks)
+    if (ready !== null) return ready
     const timeout = new AbortController()
     const timer = setTimeout(() => {
       const names = picks.map(({ name }) => `"${name}"`).join(', ')
@@ -223,6 +231,18 @@ export class AdapterRegistry {
     await rm(this.#options.folder, { recursive: true, force: true })
   }
 
+  /** Nearly all requests: nothing is to be waited for. */
+  #holdIfReady (picks: readonly AdapterPick[]): AdapterLease | null {
+    const held: HeldAdapter[] = []
+    for (const { name, scale } of picks) {
+      const entry = this.#entries.get(name)
+      if (entry?.current?.residence !== 'resident') return null
+      held.push({ entry, generation: entry.current, scale: scale ?? entry.definition.scale })
+    }
+    for (const { generation } of held) generation.leases++
+    return this.#leaseOf(held)
+  }
+
   async #holdSeveral (picks: readonly AdapterPick[], signal: AbortSignal): Promise<AdapterLease> {
     const mine = this.#severalTurn.then(async () => await this.#hold(picks, signal))
     this.#severalTurn = mine.catch(() => {})
@@ -230,10 +250,7 @@ export class AdapterRegistry {
   }
 
   async #hold (picks: readonly AdapterPick[], signal: AbortSignal): Promise<AdapterLease> {
-    const held: { readonly entry: AdapterEntry, readonly generation: Generation, readonly scale: number }[] = []
-    const release = (): void => {
-      for (const { entry, generation } of held.splice(0)) this.#release(entry, generation)
-    }
+    const held: HeldAdapter[] = []
     try {
       for (const { name, scale } of picks) {
         const entry = this.#entries.get(name)
@@ -242,13 +259,19 @@ export class AdapterRegistry {
         held.push({ entry, generation, scale: scale ?? entry.definition.scale })
       }
     } catch (error) {
-      release()
+      for (const { entry, generation } of held) this.#release(entry, generation)
       throw error
     }
+    return this.#leaseOf(held)
+  }
+
+  #leaseOf (held: HeldAdapter[]): AdapterLease {
     this.#changes.notify()
     return {
       adapters: createAdapterSet(held.map(({ entry, generation, scale }) => ({ name: entry.definition.name, generation: generation.number, scale }))),
-      release
+      release: () => {
+        for (const { entry, generation } of held.splice(0)) this.#release(entry, generation)
+      }
     }
   }
 
@@ -289,6 +312,8 @@ export class AdapterRegistry {
   async #bring (entry: AdapterEntry, request: LoadRequest, signal: AbortSignal): Promise<void> {
     const { host, fetch, prepare, limits, modelPaths } = this.#options
     const startedAt = this.#now()
+    // Servers without adapters need no place to write to.
+    await mkdir(this.#options.folder, { recursive: true, mode: 0o700 })
     const folder = await mkdtemp(path.join(this.#options.folder, 'adapter-'))
     let generation: Generation | null = null
     try {

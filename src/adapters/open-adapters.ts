@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { readdirSync, rmSync, statSync } from 'node:fs'
 import { homedir, hostname, tmpdir } from 'node:os'
 import path from 'node:path'
 import type { AdapterConfig, Config } from '../config/config.ts'
@@ -59,7 +60,7 @@ export function openAdapters ({ config, catalogue, models, logger, sourceOf, env
   const stateFile = config.adapterState !== 'auto' ? path.resolve(expandHome(config.adapterState)) : directory === null ? null : path.join(directory, '.drawbridge-adapters.json')
   const remembered = stateFile === null ? { adapters: [], unloaded: [] } : readAdapterState(stateFile)
 
-  const folder = createPrivateFolder()
+  const folder = choosePrivateFolder()
   const fetch = createFetchAdapter({
     directory,
     allowed: config.adapterFetch,
@@ -68,23 +69,21 @@ export function openAdapters ({ config, catalogue, models, logger, sourceOf, env
     huggingFaceToken: environment['HF_TOKEN']
   })
   let lastId = -1
-  const registries = models.map(({ host, paths, prepare }, index) => {
-    const own = path.join(folder, String(index))
-    mkdirSync(own)
-    return new AdapterRegistry({
-      host,
-      modelPaths: paths,
-      fetch,
-      prepare,
-      limits: { maxRank: config.adapterMaxRank, maxSizeBytes: config.adapterMaxSize },
-      room: { maxAdapters: unlimited(config.maxAdapters), maxBytes: unlimited(config.adapterMemory) },
-      folder: own,
-      nextId: () => ++lastId,
-      logger
-    })
-  })
+  const registries = models.map(({ host, paths, prepare }, index) => new AdapterRegistry({
+    host,
+    modelPaths: paths,
+    fetch,
+    prepare,
+    limits: { maxRank: config.adapterMaxRank, maxSizeBytes: config.adapterMaxSize },
+    room: { maxAdapters: unlimited(config.maxAdapters), maxBytes: unlimited(config.adapterMemory) },
+    folder: path.join(folder, String(index)),
+    nextId: () => ++lastId,
+    logger
+  }))
 
-  const save = (): void => writer?.write(stateOf(library, folders))
+  /** Once the server closes, what is given up on the way is not forgotten. */
+  let isClosing = false
+  const save = (): void => { if (!isClosing) writer?.write(stateOf(library, folders)) }
   const library = new AdapterLibrary({ catalogue, registries, resolveReference: (reference) => resolveReference(reference, directory), onChange: save })
   const writer = stateFile === null
     ? null
@@ -133,6 +132,7 @@ export function openAdapters ({ config, catalogue, models, logger, sourceOf, env
     },
 
     async close () {
+      isClosing = true
       starting.abort()
       await Promise.all(folders.map(async (watched) => await watched.close()))
       await Promise.all(registries.map(async (registry) => await registry.close()))
@@ -214,13 +214,17 @@ function readEndpoint (text = 'https://huggingface.co'): URL {
 }
 
 /** For copies of the adapters' files; what servers of this machine left that were killed goes. */
-function createPrivateFolder (): string {
+function choosePrivateFolder (): string {
   const prefix = `drawbridge-adapters-${hostname()}-`
-  for (const name of readdirSync(tmpdir())) {
-    const pid = name.startsWith(prefix) ? /^(\d+)-/.exec(name.slice(prefix.length))?.[1] : undefined
-    if (pid !== undefined && !isRunning(Number(pid))) rmSync(path.join(tmpdir(), name), { recursive: true, force: true })
+  try {
+    for (const name of readdirSync(tmpdir())) {
+      const pid = name.startsWith(prefix) ? /^(\d+)-/.exec(name.slice(prefix.length))?.[1] : undefined
+      if (pid !== undefined && !isRunning(Number(pid))) rmSync(path.join(tmpdir(), name), { recursive: true, force: true })
+    }
+  } catch {
+    // Others' leftovers are theirs, and a place that cannot be read matters to whoever loads an adapter.
   }
-  return mkdtempSync(path.join(tmpdir(), `${prefix}${process.pid}-`))
+  return path.join(tmpdir(), `${prefix}${process.pid}-${randomUUID()}`)
 }
 
 function isRunning (pid: number): boolean {

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { setMaxListeners } from 'node:events'
 import type { Logger } from 'pino'
+import type { AdapterLibrary } from '../adapters/adapter-library.ts'
 import { openAdapters, type OpenAdapters } from '../adapters/open-adapters.ts'
 import { prepareAny } from '../adapters/prepare-any.ts'
 import { prepareGguf } from '../adapters/prepare-gguf.ts'
@@ -84,7 +85,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
     const urls = reachableOrigins(config.host, (app.server.address() as AddressInfo).port)
 
     const isReady = await untilReadyOrSignal(hosts, configured, signals.first)
-    if (isReady) announce({ config, urls, models, hosts, logger, output, isTerminal, isColoured })
+    if (isReady) announce({ config, urls, models, hosts, adapters: adapters.library, logger, output, isTerminal, isColoured })
     const signal = await signals.first
     logger.info({ signal, drainTimeoutMs: config.drainTimeoutMs }, 'draining')
     await drain({ hosts, app, drainTimeoutMs: config.drainTimeoutMs, second: signals.second, logger })
@@ -184,6 +185,7 @@ interface Announcement {
   readonly urls: readonly string[]
   readonly models: readonly PreparedModel[]
   readonly hosts: readonly ProcessHost[]
+  readonly adapters: AdapterLibrary
   readonly logger: Logger
   readonly output: LogOutput
   readonly isTerminal: boolean
@@ -191,7 +193,7 @@ interface Announcement {
 }
 
 /** A screen for people; for programs that read the log, the same facts in it. */
-function announce ({ config, urls, models, hosts, logger, output, isTerminal, isColoured }: Announcement): void {
+function announce ({ config, urls, models, hosts, adapters, logger, output, isTerminal, isColoured }: Announcement): void {
   const started = hosts.flatMap((host, index) => host.info === null ? [] : [{ id: host.id, info: host.info, quantization: models[index]?.file?.quantization ?? null }])
   const isScreenWanted = config.logLevel !== 'silent' && (config.logFormat === 'pretty' || (config.logFormat === 'auto' && isTerminal))
   if (!isScreenWanted) {
@@ -217,6 +219,7 @@ function announce ({ config, urls, models, hosts, logger, output, isTerminal, is
     version: readVersion(),
     origins: urls,
     models: started,
+    adapters: adapters.list().filter(({ state }) => state !== 'failed' && state !== 'draining').map((adapter) => adapters.idOf(adapter)),
     keyCount: config.tenants.reduce((sum, { keys }) => sum + keys.length, config.apiKeys.length + config.adminKeys.length),
     isPublic: !isLoopback(config.host),
     command: process.env['npm_lifecycle_event'] === 'start' ? 'npm start --' : 'drawbridge',
