@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { configSchema } from '../../src/config/config.ts'
@@ -131,7 +132,8 @@ function * countUp (): Generator<number> {
   for (let number = 1; ; number++) yield number
 }
 
-const wantedPool = String(threadPoolSize(1))
+const isOnGpu = /--gpu[= ](?!off)/.test(process.argv.join(' '))
+const wantedPool = String(threadPoolSize(1, { isOnGpu, cores: availableParallelism() }))
 if (process.env['UV_THREADPOOL_SIZE'] === wantedPool) {
   await runBenchmark(run)
 } else {

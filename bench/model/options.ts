@@ -11,18 +11,21 @@ export interface Options {
   readonly file: string
   readonly seed: number
   readonly contextSize: number
+  /** Of a LoRA adapter for a model of that size; null for the model itself. */
+  readonly adapterRank: number | null
 }
 
 export const help = `Usage: npm run bench:model -- [options]
 
-Writes a GGUF model with random weights, for benchmarks without downloads. Speed does not depend on the values of
-weights; answers are made-up words.
+Writes a GGUF model with random weights, or a LoRA adapter for one, for benchmarks without downloads. Speed does not depend on
+the values of weights; answers are made-up words.
 
   --size SIZE     parameters: ${Object.keys(presets).join(', ')} (default 135M)
   --type TYPE     of the matrices: ${Object.keys(matrixTypes).join(', ')} (default q8_0)
-  --out FILE      must not exist yet (default models/random-SIZE-TYPE.gguf)
+  --out FILE      must not exist yet (default models/random-SIZE-TYPE.gguf, models/random-SIZE-adapter-SEED.gguf)
   --seed N        the same seed gives the same bytes (default 1)
   --context N     longest context that the file allows, in tokens (default 4096)
+  --adapter RANK  write a LoRA adapter of this rank instead, for a model of that size
   --help`
 
 /**
@@ -34,7 +37,9 @@ export function parseOptions (parameters: readonly string[]): Options | null {
   if (values.help) return null
   const size = oneOf(values.size, '--size', presets)
   const type = oneOf(values.type, '--type', matrixTypes)
-  const file = values.out ?? `models/random-${size.toLowerCase()}-${type}.gguf`
+  const seed = wholeNumber(values.seed, '--seed', 2 ** 32 - 1)
+  const adapterRank = values.adapter === undefined ? null : wholeNumber(values.adapter, '--adapter', 512)
+  const file = values.out ?? `models/random-${size.toLowerCase()}-${adapterRank === null ? type : `adapter-${seed}`}.gguf`
   if (!file.toLowerCase().endsWith('.gguf')) throw new Error(`--out is "${file}", but must end with .gguf`)
   if (!existsSync(path.dirname(file))) throw new Error(`--out is "${file}", whose folder does not exist`)
   if (existsSync(file)) throw new Error(`--out is "${file}", which exists already; remove it or choose another name`)
@@ -42,8 +47,9 @@ export function parseOptions (parameters: readonly string[]): Options | null {
     size,
     type,
     file,
-    seed: wholeNumber(values.seed, '--seed', 2 ** 32 - 1),
-    contextSize: wholeNumber(values.context, '--context', 1_000_000)
+    seed,
+    contextSize: wholeNumber(values.context, '--context', 1_000_000),
+    adapterRank
   }
 }
 
@@ -57,6 +63,7 @@ function parseFlags (parameters: readonly string[]) {
         out: { type: 'string' },
         seed: { type: 'string', default: '1' },
         context: { type: 'string', default: '4096' },
+        adapter: { type: 'string' },
         help: { type: 'boolean', default: false }
       }
     }).values

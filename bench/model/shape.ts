@@ -70,6 +70,20 @@ export function tensorsOf (shape: ModelShape, type: TensorType): readonly Tensor
   ]
 }
 
+/**
+ * How much of its base's own output an adapter adds. Enough that its greedy answers are others, and little enough that it does not
+ * drown what it is added to.
+ */
+const adapterGain = 0.3
+
+/** The tensors of a LoRA adapter that changes every matrix of every layer, in the order of the file. */
+export function adapterTensorsOf (shape: ModelShape, type: TensorType, rank: number): readonly Tensor[] {
+  return tensorsOf(shape, type).filter(({ name, rowCount }) => name.startsWith('blk.') && rowCount !== null).flatMap(({ name, rowLength, rowCount, gain }) => [
+    { name: `${name}.lora_a`, type, rowLength, rowCount: rank, gain: 1 },
+    { name: `${name}.lora_b`, type, rowLength: rank, rowCount, gain: gain * adapterGain }
+  ])
+}
+
 export const elementCountOf = ({ rowLength, rowCount }: Tensor): number => rowLength * (rowCount ?? 1)
 
 export const sizeBytesOf = (tensor: Tensor): number =>

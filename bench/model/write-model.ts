@@ -1,8 +1,8 @@
-import type { TensorType } from './tensor-type.ts'
 import { GGUFValueType } from '@huggingface/gguf'
 import { open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { makeGgufHeader, paddedSize } from './gguf-header.ts'
-import { elementCountOf, tensorsOf, type ModelShape, type Tensor } from './shape.ts'
+import { adapterTensorsOf, elementCountOf, tensorsOf, type ModelShape, type Tensor } from './shape.ts'
+import { matrixTypes, type TensorType } from './tensor-type.ts'
 import { makeVocabulary, type TypedValue } from './vocabulary.ts'
 import { RandomWeights } from './weights.ts'
 
@@ -23,18 +23,38 @@ export interface WrittenModel {
   readonly sizeBytes: number
 }
 
+export interface RandomAdapter {
+  /** Of the base model. */
+  readonly shape: ModelShape
+  readonly rank: number
+  readonly seed: number
+  readonly name: string
+}
+
 /** Elements that are in memory at a time. */
 const chunkLength = 2 ** 18
 
-/**
- * Writes a model with random weights. The file appears under its name when it is whole; until then, and for good when
- * something fails, there is only one beside it, which is removed. Replaces a file of that name.
- */
+/** Writes a model with random weights. */
 export async function writeModel (file: string, model: RandomModel, signal: AbortSignal): Promise<WrittenModel> {
   const vocabulary = await makeVocabulary(model.shape.vocabularySize)
-  const tensors = tensorsOf(model.shape, model.type)
-  const header = await makeGgufHeader({ ...describeModel(model), ...vocabulary.metadata }, tensors)
-  const weights = new RandomWeights(model.seed, vocabulary.quietTokens)
+  const metadata = { ...describeModel(model), ...vocabulary.metadata }
+  return await writeFile(file, metadata, tensorsOf(model.shape, model.type), new RandomWeights(model.seed, vocabulary.quietTokens), signal)
+}
+
+/** Writes a LoRA adapter with random weights, as F16, for all matrices in the layers of a model of that shape. */
+export async function writeAdapter (file: string, adapter: RandomAdapter, signal: AbortSignal): Promise<WrittenModel> {
+  const tensors = adapterTensorsOf(adapter.shape, matrixTypes.f16, adapter.rank)
+  return await writeFile(file, describeAdapter(adapter), tensors, new RandomWeights(adapter.seed, new Set()), signal)
+}
+
+/**
+ * The file appears under its name when it is whole; until then, and for good when something fails, there is only one beside it,
+ * which is removed. Replaces a file of that name.
+ */
+async function writeFile (
+  file: string, metadata: Readonly<Record<string, TypedValue>>, tensors: readonly Tensor[], weights: RandomWeights, signal: AbortSignal
+): Promise<WrittenModel> {
+  const header = await makeGgufHeader(metadata, tensors)
 
   const temporaryFile = `${file}.${process.pid}.part`
   let sizeBytes = header.length
@@ -77,10 +97,22 @@ async function writeTensor (output: FileHandle, tensor: Tensor, tensorIndex: num
   return tensorBytes + padding
 }
 
+const text = (value: string): TypedValue => ({ value, type: GGUFValueType.STRING })
+const count = (value: number): TypedValue => ({ value, type: GGUFValueType.UINT32 })
+const real = (value: number): TypedValue => ({ value, type: GGUFValueType.FLOAT32 })
+
+function describeAdapter ({ rank, name }: RandomAdapter): Record<string, TypedValue> {
+  return {
+    'general.architecture': text('llama'),
+    'general.type': text('adapter'),
+    'general.name': text(name),
+    'general.description': text('Random weights for benchmarks; its answers mean nothing'),
+    'adapter.type': text('lora'),
+    'adapter.lora.alpha': real(rank)
+  }
+}
+
 function describeModel ({ shape, type, contextSize, name }: RandomModel): Record<string, TypedValue> {
-  const text = (value: string): TypedValue => ({ value, type: GGUFValueType.STRING })
-  const count = (value: number): TypedValue => ({ value, type: GGUFValueType.UINT32 })
-  const real = (value: number): TypedValue => ({ value, type: GGUFValueType.FLOAT32 })
   return {
     'general.architecture': text('llama'),
     'general.type': text('model'),

@@ -26,7 +26,7 @@ export async function createRemoteLayer (options: LayerOptions): Promise<Layer> 
     scheduling: { maxQueue },
     queueTimeoutMs: 60_000,
     stallTimeoutMs: 60_000,
-    threadPoolSize: threadPoolSize(options.engine.laneCount),
+    threadPoolSize: threadPoolSize(options.engine.laneCount, { isOnGpu: false, cores: 1 }),
     logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
     logLevel: 'silent'
   })

@@ -33,7 +33,7 @@ export class LayerHandle implements AsyncDisposable {
   static async open (name: LayerName, options: LayerOptions, server: ServerProcess): Promise<LayerHandle> {
     // This file runs as dist/bench/ratio/layer-handle.js.
     const child = fork(path.join(import.meta.dirname, 'layer-process.js'), [], {
-      env: { ...process.env, UV_THREADPOOL_SIZE: String(threadPoolSize(options.engine.laneCount)), ...waitPolicy(process.env) }
+      env: { ...process.env, UV_THREADPOOL_SIZE: String(threadPoolSize(options.engine.laneCount, { isOnGpu: false, cores: 1 })), ...waitPolicy(process.env) }
     })
     const handle = new LayerHandle(name, child, server)
     try {

@@ -1,6 +1,8 @@
 import { didYouMean } from '../config/suggest.ts'
 import { ServerError } from '../domain/errors.ts'
 import { StartupError } from '../domain/startup-error.ts'
+import { adaptersImport } from './adapters-import.ts'
+import { adaptersInspect } from './adapters-inspect.ts'
 import { adaptersList } from './adapters-list.ts'
 import { adaptersLoad } from './adapters-load.ts'
 import { adaptersUnload } from './adapters-unload.ts'
@@ -20,7 +22,9 @@ export interface AdaptersCommand {
 const commands: Readonly<Record<string, AdaptersCommand>> = {
   list: adaptersList,
   load: adaptersLoad,
-  unload: adaptersUnload
+  unload: adaptersUnload,
+  inspect: adaptersInspect,
+  import: adaptersImport
 }
 
 /**

@@ -1,10 +1,11 @@
 import type { AddressInfo } from 'node:net'
 import { setMaxListeners } from 'node:events'
+import { availableParallelism } from 'node:os'
 import type { Logger } from 'pino'
 import type { AdapterLibrary } from '../adapters/adapter-library.ts'
 import { openAdapters, type OpenAdapters } from '../adapters/open-adapters.ts'
+import { prepareAdapter } from '../adapters/files/prepare-adapter.ts'
 import { prepareAny } from '../adapters/prepare-any.ts'
-import { prepareGguf } from '../adapters/prepare-gguf.ts'
 import { buildApp } from '../app.ts'
 import { createChatTemplate } from '../chat/chat-template.ts'
 import type { LoadedConfig } from '../config/load-config.ts'
@@ -69,7 +70,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
       config,
       catalogue,
       models: hosts.map((host, index) => ({
-        host, paths: models[index]?.paths ?? [], prepare: models[index]?.file === null ? prepareAny : prepareGguf
+        host, paths: models[index]?.paths ?? [], prepare: models[index]?.file === null ? prepareAny : prepareAdapter
       })),
       logger: {
         info: (details, message) => logger.info(details, message),
@@ -105,7 +106,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
 }
 
 function createHost (
-  { id, root, engine }: PreparedModel, config: LoadedConfig['config'], logger: Logger, parkBytes: number, parkDirectory: string | null
+  { id, root, engine, capacity }: PreparedModel, config: LoadedConfig['config'], logger: Logger, parkBytes: number, parkDirectory: string | null
 ): ProcessHost {
   return createProcessHost({
     id,
@@ -125,7 +126,7 @@ function createHost (
     },
     queueTimeoutMs: config.queueTimeoutMs,
     stallTimeoutMs,
-    threadPoolSize: threadPoolSize(engine.options.laneCount ?? 1),
+    threadPoolSize: threadPoolSize(engine.options.laneCount ?? 1, { isOnGpu: capacity.isOnGpu, cores: availableParallelism() }),
     logger: {
       trace: (details, message) => logger.trace(details, message),
       debug: (details, message) => logger.debug(details, message),

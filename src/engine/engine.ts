@@ -35,6 +35,8 @@ export interface EngineInfo {
   readonly build: string
   /** Where the weights are: for example `cpu`, or `cuda: NVIDIA H200, 29 of 29 layers`. */
   readonly placement: string
+  /** Whether forward passes run on a GPU, all or in part: lanes that step at the same time then do not share the processor's cores. */
+  readonly isOnGpu: boolean
   readonly laneCount: number
   readonly slotsPerLane: number
   /** Tokens that each slot can hold. */

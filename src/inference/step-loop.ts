@@ -99,8 +99,8 @@ export class StepLoop {
       this.#lastStepMs = endedAt - startedAt
       this.#stepSeconds += this.#lastStepMs / 1000
       this.#undelivered.push(...scheduler.commit(plan, outcomes, endedAt))
-      // Slots that became free here may be given to sequences in any lane.
-      if (scheduler.waitingCount > 0) this.wake()
+      // Slots and threads that became free here may be given to any lane.
+      if (scheduler.waitingCount > 0 || scheduler.isLaneWaiting) this.wake()
     }
     this.#deliver()
   }

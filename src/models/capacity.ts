@@ -14,6 +14,8 @@ export interface Capacity {
   readonly contextSize: number
   readonly stepTokens: number
   readonly threads: number
+  /** Whether all layers are to be on a GPU, as far as can be told before it is asked. */
+  readonly isOnGpu: boolean
   /** Null for the fake engine. */
   readonly estimate: MemoryEstimate | null
 }
@@ -72,6 +74,7 @@ export function chooseCapacity (
     contextSize: shape.contextSize,
     stepTokens: request.stepTokens,
     threads,
+    isOnGpu: deviceOf(model, request, machine, takenBytes) === 'gpu',
     estimate
   }
 }
@@ -86,6 +89,7 @@ export function chooseFakeCapacity (request: CapacityRequest, machine: Machine):
     contextSize: request.contextSize === 'auto' ? fakeContextSize : request.contextSize,
     stepTokens: request.stepTokens,
     threads,
+    isOnGpu: false,
     estimate: null
   }
 }
@@ -121,23 +125,29 @@ function listCandidates (
 const isPolite = ({ cacheBytes, totalBytes }: MemoryEstimate, { bytes }: Budget): boolean =>
   cacheBytes <= (bytes - (totalBytes - cacheBytes)) / 2
 
+/** Where layers are to be. Of a GPU that is not NVIDIA's nothing is known before the engine asks it. */
+function deviceOf (model: ModelFile, { gpu, gpuLayers }: CapacityRequest, machine: Machine, takenBytes: number): 'cpu' | 'gpu' | 'both' {
+  if (gpu === 'off' || gpuLayers === 0) return 'cpu'
+  if (gpu === 'metal' || gpu === 'vulkan') return 'gpu'
+  if (machine.gpu === null) return 'cpu'
+  return gpuLayers === 'max' || model.sizeBytes * 1.2 <= Math.max(0, machine.gpu.freeBytes - takenBytes) ? 'gpu' : 'both'
+}
+
 /**
  * Which memory counts. On a GPU it is the GPU's as long as the whole model is to be there; where layers may be split it
  * is both together, and where nothing is known of the GPU's (Vulkan), there is no limit to check.
  */
 function budgetOf (model: ModelFile, request: CapacityRequest, machine: Machine, takenBytes: number): Budget {
-  const { gpu, gpuLayers } = request
   const main = {
     bytes: Math.max(0, machine.availableBytes - takenBytes),
     name: `this ${machine.memoryLimit} has ${byteText(Math.max(0, machine.availableBytes - takenBytes))} of memory available${takenBytes > 0 ? ' beside the models before it' : ''}`
   }
-  if (gpu === 'off' || gpuLayers === 0 || gpu === 'metal') return main
-  if (gpu === 'vulkan') return { bytes: Infinity, name: 'the GPU has no limit that is known' }
-  if (machine.gpu === null) return main
+  const device = deviceOf(model, request, machine, takenBytes)
+  if (device === 'cpu' || request.gpu === 'metal') return main
+  if (request.gpu === 'vulkan' || machine.gpu === null) return { bytes: Infinity, name: 'the GPU has no limit that is known' }
   const free = Math.max(0, machine.gpu.freeBytes - takenBytes)
-  const device = { bytes: free, name: `${machine.gpu.name} has ${byteText(free)} of memory free${takenBytes > 0 ? ' beside the models before it' : ''}` }
-  if (gpuLayers === 'max' || model.sizeBytes * 1.2 <= free) return device
-  return { bytes: main.bytes + free, name: `${main.name}, and ${device.name}` }
+  const gpu = { bytes: free, name: `${machine.gpu.name} has ${byteText(free)} of memory free${takenBytes > 0 ? ' beside the models before it' : ''}` }
+  return device === 'gpu' ? gpu : { bytes: main.bytes + free, name: `${main.name}, and ${gpu.name}` }
 }
 
 function tooLarge (

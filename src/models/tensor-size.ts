@@ -37,8 +37,14 @@ const blocks: Readonly<Record<number, readonly [elements: number, bytes: number]
   39: [32, 17] // MXFP4
 }
 
+/** How a type stores its elements; null when the type is not known here. */
+export function tensorBlock (type: number): { readonly elements: number, readonly bytes: number } | null {
+  const block = blocks[type]
+  return block === undefined ? null : { elements: block[0], bytes: block[1] }
+}
+
 /** Bytes of a tensor; null when the type is not known here. */
 export function tensorSizeBytes (type: number, elementCount: number): number | null {
-  const block = blocks[type]
-  return block === undefined ? null : Math.ceil(elementCount / block[0]) * block[1]
+  const block = tensorBlock(type)
+  return block === null ? null : Math.ceil(elementCount / block.elements) * block.bytes
 }

@@ -16,6 +16,11 @@ export interface SchedulerConfig {
   readonly stepTokens: number
   /** Most threads to share out among lanes; at least one per lane. */
   readonly threads: number
+  /**
+   * Whether lanes are the faster the less each has to do, whatever the others do, as on a GPU, which one lane uses while another draws
+   * tokens; so each has its share of the threads and of the sequences. Otherwise what is of one kind is together in a lane, with all threads.
+   */
+  readonly lanesAreApart?: boolean
   readonly endTokens: readonly Token[]
   /** Most sequences that wait for a slot while there is none free. */
   readonly maxQueue: number
@@ -23,7 +28,7 @@ export interface SchedulerConfig {
   readonly maxQueuePerTenant?: number | undefined
   /** Most tokens of prompts that wait; no limit where it is absent. */
   readonly maxQueueTokens?: number | undefined
-  /** Consecutive steps for one adapter set while others wait in the same lane. */
+  /** Most consecutive steps for one adapter set while others wait in the same lane. */
   readonly turnSteps: number
   /**
    * How long a step may take while streams flow, in ms: pieces of prompts are cut so that it does. `auto` is 100 ms, or nine times what

@@ -8,7 +8,8 @@ import { place } from './policies/placement.ts'
 import { mostHeld } from './policies/prefix-search.ts'
 import { Rhythm } from './policies/rhythm.ts'
 import { Speculation } from './policies/speculation.ts'
-import { ThreadCount } from './policies/thread-count.ts'
+import { ThreadCounts, type ThreadCount } from './policies/thread-count.ts'
+import { threadShare } from './policies/thread-shares.ts'
 import { Turns } from './policies/turns.ts'
 import type { NewSequence, SchedulerConfig, SchedulerSnapshot, SequenceEvent } from './scheduler-types.ts'
 import { Sequence } from './sequence.ts'
@@ -19,6 +20,11 @@ import { SlotTable } from './slot-table.ts'
 /** A prompt is read to its end when it is not longer than its piece by more than this. */
 const nearlyAll = 1.25
 
+/** So many may go before one whose adapters fit worse, */
+const mostOvertaken = 8
+/** if they are among so many that are next. */
+const lookedThrough = 16
+
 /** Of so many steps of a lane, one reads prompts in order of admission. */
 const arrivalEvery = 4
 
@@ -27,7 +33,11 @@ const noneAtAll: ReadonlyMap<Sequence, readonly Token[]> = new Map()
 
 interface Lane {
   readonly id: LaneId
-  readonly threadCount: ThreadCount
+  readonly threadCounts: ThreadCounts
+  /** For the share of the threads that it had last. */
+  threadCount: ThreadCount
+  /** It has work, and other lanes have all threads. */
+  isWaitingForThreads: boolean
   readonly turns: Turns
   readonly rhythm: Rhythm
   /** Null where nothing is guessed. */
@@ -103,18 +113,23 @@ export class Scheduler {
     this.#table = new SlotTable(config.laneCount, config.slotsPerLane)
     this.#parked = new ParkedCaches(config.parkBytes ?? 0)
     this.#admission = admissionPolicies[config.policy]()
-    this.#lanes = Array.from({ length: config.laneCount }, (_, index): Lane => ({
-      id: index as LaneId,
-      threadCount: new ThreadCount(Math.floor(config.threads / config.laneCount) + (index < config.threads % config.laneCount ? 1 : 0)),
-      turns: new Turns(config.turnSteps),
-      rhythm: new Rhythm(config.targetItlMs),
-      speculation: mostGuesses === 0 ? null : new Speculation({ ...config, mostGuesses, endTokens: this.#endTokens }),
-      inFlight: null,
-      inFlightSince: 0,
-      planCount: 0,
-      released: [],
-      preempted: []
-    }))
+    this.#lanes = Array.from({ length: config.laneCount }, (_, index): Lane => {
+      const threadCounts = new ThreadCounts()
+      return {
+        id: index as LaneId,
+        threadCounts,
+        threadCount: threadCounts.upTo(config.threads),
+        isWaitingForThreads: false,
+        turns: new Turns(config.turnSteps),
+        rhythm: new Rhythm(config.targetItlMs),
+        speculation: mostGuesses === 0 ? null : new Speculation({ ...config, mostGuesses, endTokens: this.#endTokens }),
+        inFlight: null,
+        inFlightSince: 0,
+        planCount: 0,
+        released: [],
+        preempted: []
+      }
+    })
   }
 
   /**
@@ -228,6 +243,10 @@ export class Scheduler {
 
     const sequences = this.#runningIn(laneId)
     if (sequences.length === 0) return null
+    const threads = this.#threadsFor(lane)
+    lane.isWaitingForThreads = threads === 0
+    if (threads === 0) return null
+    lane.threadCount = lane.threadCounts.upTo(threads)
     const adapters = lane.turns.next(adapterSetsOf(sequences))
     const turn = sequences.filter((sequence) => sequence.request.adapters.key === adapters.key)
     // Before anything is asked about what is pending: it changes that.
@@ -295,19 +314,23 @@ export class Scheduler {
   }
 
   /** What steps take. One that failed, or lost a cache, did not do all that was planned. */
-  #learn ({ inFlightSince, threadCount, rhythm, speculation }: Lane, plan: StepPlan, outcomes: readonly WorkOutcome[], now: Millis): void {
+  #learn ({ inFlightSince, threadCount, turns, rhythm, speculation }: Lane, plan: StepPlan, outcomes: readonly WorkOutcome[], now: Millis): void {
     if (!outcomes.every((outcome) => 'token' in outcome)) return
     const step = { ...planSize(plan), durationMs: now - inFlightSince - cacheMs(outcomes) }
     // A trial's steps, which only decode, do not tell what others take.
     const isOfTrial = step.promptTokens === 0 && threadCount.isTrying
     if (step.promptTokens === 0 && !isOfTrial) speculation?.learn(step.decodes, step.guesses, step.durationMs)
     if (step.guesses > 0) return
+    if (!isOfTrial) turns.learn(step)
     if (!isOfTrial) rhythm.learn(step)
     threadCount.learn(step, now)
   }
 
   /** Sequences without a slot. */
   get waitingCount (): number { return this.#waiting.size }
+
+  /** Whether a lane has work that it can do as soon as the step of another one ends. */
+  get isLaneWaiting (): boolean { return this.#lanes.some(({ isWaitingForThreads }) => isWaitingForThreads) }
 
   snapshot (): SchedulerSnapshot {
     return {
@@ -363,7 +386,7 @@ export class Scheduler {
     if (this.#waiting.size === 0) return
     const passed = new Set<Sequence>()
     for (let freeSlots = this.#table.freeCount; freeSlots > 0; freeSlots--) {
-      const sequence = this.#admission.next(passed, now)
+      const sequence = this.#nextFitting(passed, now)
       if (sequence === null) return
       // A choice that waits for its request's first choice to prefill the prompt keeps a slot, so that nobody overtakes it.
       if (this.#isWaitingForPrompt(sequence)) {
@@ -384,9 +407,38 @@ export class Scheduler {
     }
   }
 
+  /**
+   * Who is next; but one whose adapters run in a lane with a free slot may go before one whose adapters would have to take turns with
+   * others there, now and then: a step for one sequence more of a set takes hardly longer, one more set costs all of them their time.
+   */
+  #nextFitting (passed: ReadonlySet<Sequence>, now: Millis): Sequence | null {
+    const first = this.#admission.next(passed, now)
+    if (first === null || first.wasAdmitted || first.overtaken >= mostOvertaken || this.#fits(first)) return first
+    const aside = new Set(passed).add(first)
+    for (let looked = 0; looked < lookedThrough; looked++) {
+      const other = this.#admission.next(aside, now)
+      if (other === null || !this.#admission.mayOvertake(other, first)) return first
+      if (this.#fits(other)) {
+        first.overtaken++
+        return other
+      }
+      aside.add(other)
+    }
+    return first
+  }
+
+  /** Whether a lane with a free slot runs its adapters already, or nothing. */
+  #fits ({ request: { adapters: { key } } }: Sequence): boolean {
+    return this.#lanes.some(({ id }) => {
+      const holders = this.#table.ofLane(id).map(({ holder }) => holder)
+      return holders.includes(null) &&
+        (holders.some((holder) => holder?.request.adapters.key === key) || holders.every((holder) => holder === null))
+    })
+  }
+
   /** Gives it one of the free slots. */
   #place (sequence: Sequence, now: Millis): void {
-    const placement = place(sequence, this.#table, this.#findParked(sequence))
+    const placement = place(sequence, this.#table, { parked: this.#findParked(sequence), lanesAreApart: this.#config.lanesAreApart ?? false })
     if (placement === null) throw new Error(`There is no free slot for sequence ${sequence.id}`)
     this.#table.take(placement.slot, sequence, placement.keep, placement.copyFrom, placement.restore)
     if (placement.restore !== null) this.#parked.use(placement.restore)
@@ -446,6 +498,14 @@ export class Scheduler {
     if (this.#waiting.has(leaderId)) return !sequence.wasAdmitted
     const leader = this.#running.get(leaderId)
     return leader !== undefined && !leader.isPromptComputed
+  }
+
+  /** How many threads its next step may have; 0 while the steps of other lanes have all of them. */
+  #threadsFor (lane: Lane): number {
+    const { threads, lanesAreApart = false } = this.#config
+    const sharing = this.#lanes.filter(({ id }) => lanesAreApart || this.#table.ofLane(id).some(({ holder }) => holder !== null))
+    const taken = this.#lanes.reduce((sum, { inFlight }) => sum + (inFlight?.threads ?? 0), 0)
+    return threadShare(threads, taken, sharing.map(({ id }) => id), lane.id)
   }
 
   #runningIn (lane: LaneId): Sequence[] {

@@ -33,6 +33,8 @@ export class Sequence {
   leader: Sequence | null = null
   /** It had a slot: what waits with this set has lost it, and comes back. */
   wasAdmitted = false
+  /** How often another one went before it whose adapters fitted better. */
+  overtaken = 0
   /** How often it lost its slot. */
   preemptions = 0
   /** Its slot is not taken from it. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -149,6 +149,11 @@ describe('adapters on a running server', () => {
     put('shout', 'style.gguf')
     await waitUntil(async () => (await user.adapters()).some(({ generation }) => generation === 2), 'the new version')
     expect(await user.ask('drawbridge-demo:style')).toBe(answers.shout)
+    cpSync(path.join(demoAdapters, 'pirate-peft'), hidden('peft'), { recursive: true })
+    renameSync(hidden('peft'), path.join(adapterDir, 'peft'))
+    await waitUntil(async () => (await user.adapters()).some(({ name, state }) => name === 'peft' && state === 'ready'), 'the adapter of the PEFT folder')
+    expect(await user.ask('peft')).toBe(answers.pirate)
+    rmSync(path.join(adapterDir, 'peft'), { recursive: true })
     rmSync(path.join(adapterDir, 'style.gguf'))
     await waitUntil(async () => (await user.adapters()).length === 0, 'the end of the adapter')
     expect(await user.residentBytes()).toBe(0)

@@ -1,12 +1,14 @@
 import { Buffer } from 'node:buffer'
 
-export type GgufValue = string | number | boolean | readonly string[] | readonly number[] | readonly boolean[]
+export type GgufValue = string | number | boolean | readonly string[] | readonly number[] | readonly boolean[] | { readonly float32: number }
 
 export interface GgufTensorDefinition {
   readonly name: string
   readonly shape: readonly number[]
   /** Number of the type in ggml; 0 is F32. */
   readonly type?: number
+  /** Its data, as zeros; by default what it takes in F32. */
+  readonly sizeBytes?: number
 }
 
 export interface GgufDefinition {
@@ -26,9 +28,9 @@ export function writeGguf ({ metadata = {}, tensors = [], version = 3 }: GgufDef
   const parts: Buffer[] = [Buffer.from('GGUF', 'latin1'), u32(version), u64(tensors.length), u64(entries.length)]
   for (const [key, value] of entries) parts.push(text(key), typed(value))
   let dataBytes = 0
-  for (const { name, shape, type = 0 } of tensors) {
+  for (const { name, shape, type = 0, sizeBytes = shape.reduce((product, length) => product * length, 4) } of tensors) {
     parts.push(text(name), u32(shape.length), ...shape.map(u64), u32(type), u64(dataBytes))
-    dataBytes += padded(shape.reduce((product, length) => product * length, 4))
+    dataBytes += padded(sizeBytes)
   }
   const header = Buffer.concat(parts)
   return Buffer.concat([header, Buffer.alloc(padded(header.length) - header.length + dataBytes)])
@@ -57,6 +59,11 @@ const raw = (value: string | number | boolean): Buffer =>
 
 function typed (value: GgufValue): Buffer {
   if (typeof value !== 'object') return Buffer.concat([u32(typeOf(value)), raw(value)])
+  if ('float32' in value) {
+    const bytes = Buffer.alloc(4)
+    bytes.writeFloatLE(value.float32)
+    return Buffer.concat([u32(6), bytes])
+  }
   const items: readonly (string | number | boolean)[] = value
   return Buffer.concat([u32(9), u32(typeOf(items[0] ?? 0)), u64(items.length), ...items.map(raw)])
 }

@@ -76,6 +76,7 @@ export function createScriptedInference (script: (request: GenerationRequest) =>
     build: 'test',
     flashAttention: false,
     placement: 'nowhere',
+    isOnGpu: false,
     laneCount: 1,
     slotsPerLane: 4,
     contextSize: 1024,

@@ -70,6 +70,7 @@ class HashEngine implements FakeEngine {
       backend: 'fake',
       build: 'fake 1',
       placement: 'nowhere: it has no weights',
+      isOnGpu: false,
       laneCount,
       slotsPerLane,
       contextSize,

@@ -152,6 +152,7 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
       backend: 'llama-cpp',
       build: backend.build,
       placement: await placementOf(backend, model),
+      isOnGpu: backend.llama.gpu !== false && model.gpuLayers > 0,
       laneCount,
       slotsPerLane,
       contextSize,

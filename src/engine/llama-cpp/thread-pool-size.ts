@@ -1,3 +1,6 @@
+/** More than that many draws at once hardly occur, and threads that share memory get in each other's way. */
+const mostDrawThreads = 16
+
 /**
  * What `UV_THREADPOOL_SIZE` must be in a process that runs a llama.cpp engine; whoever spawns the process sets it, since
  * libuv reads it once.
@@ -6,7 +9,12 @@
  * own threads from the pool thread that runs the decode, and each hop of a lane's decodes to another pool thread costs
  * more than the decode of a small model: with the default of 4, one lane ran at a twentieth to a third of its speed. One
  * pool thread per lane is the least that lets all lanes decode at the same time, and the most that does not invite hops.
+ *
+ * A GPU does not care which thread waits for it, and decodes so fast that draws take longer: each looks at the whole vocabulary, on the
+ * processor. They run beside each other on all cores but the one of the event loop.
+ *
+ * @param cores that this process may use
  */
-export function threadPoolSize (laneCount: number): number {
-  return Math.max(1, laneCount)
+export function threadPoolSize (laneCount: number, { isOnGpu, cores }: { readonly isOnGpu: boolean, readonly cores: number }): number {
+  return Math.max(1, laneCount, isOnGpu ? Math.min(mostDrawThreads, cores - 1) : 1)
 }

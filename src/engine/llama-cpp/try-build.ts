@@ -37,7 +37,7 @@ export async function tryBuild (trial: BuildTrial, { entry = compiledModule('eng
   const child = fork(entry, [JSON.stringify(trial)], {
     serialization: 'json',
     execArgv: [],
-    env: { ...process.env, UV_THREADPOOL_SIZE: String(threadPoolSize(1)), ...waitPolicy(process.env) },
+    env: { ...process.env, UV_THREADPOOL_SIZE: String(threadPoolSize(1, { isOnGpu: false, cores: 1 })), ...waitPolicy(process.env) },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc']
   })
   let result: BuildTrialResult | null = null

@@ -14,6 +14,8 @@ export interface AdmissionPolicy {
   leave (sequence: Sequence): void
   /** Who is next, of those that wait and were not passed over; null when there is nobody. */
   next (passed: ReadonlySet<Sequence>, now: Millis): Sequence | null
+  /** Whether the second one, which is ahead, can wait until after the first: they are equally urgent, and it is hardly more unfair. */
+  mayOvertake (sequence: Sequence, ahead: Sequence): boolean
   /** It was given a slot, with so many prompt tokens to pay for. Called after `leave`. */
   admit (sequence: Sequence, promptTokens: number, now: Millis): void
   /** So many more prompt tokens than `admit` was told are computed for it; fewer, if negative. */

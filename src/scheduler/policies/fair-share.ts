@@ -6,6 +6,9 @@ import type { IsEnough, Takeover } from './admission.ts'
 const promptTokenCost = 1
 const drawnTokenCost = 2
 
+/** So much more service a tenant may have had, whose request goes before another's that is worse to serve now. */
+const tolerance = 512
+
 /** Those of a tenant that wait and never had a slot. */
 interface Line {
   /** Whom it can lose, in order. */
@@ -83,6 +86,11 @@ export class FairShare {
       if (sequence !== null) best = { tenant, sequence }
     }
     return best?.sequence ?? null
+  }
+
+  /** Of the same tenant, or of one that had hardly more. */
+  mayOvertake (sequence: Sequence, ahead: Sequence): boolean {
+    return this.#tenantOf(sequence).counter - this.#tenantOf(ahead).counter <= tolerance
   }
 
   admit (sequence: Sequence, promptTokens: number): void {

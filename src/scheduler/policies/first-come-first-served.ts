@@ -14,6 +14,8 @@ export class FirstComeFirstServed implements AdmissionPolicy {
     return null
   }
 
+  mayOvertake (): boolean { return false }
+
   admit (): void {}
 
   adjust (): void {}

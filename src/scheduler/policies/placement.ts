@@ -1,3 +1,4 @@
+import type { AdapterSetKey } from '../../domain/adapter-set.ts'
 import { asLaneId } from '../../domain/ids.ts'
 import type { Sequence } from '../sequence.ts'
 import type { ParkedCache } from '../parked-caches.ts'
@@ -16,34 +17,53 @@ export interface Placement {
   readonly awaits: SharedPrefill | null
 }
 
+export interface PlaceOptions {
+  /** The saved cache that holds most of the sequence. */
+  readonly parked: { readonly cache: ParkedCache, readonly keep: number } | null
+  /** See `SchedulerConfig.lanesAreApart`. */
+  readonly lanesAreApart: boolean
+}
+
 /** Restoring a saved cache evicts another one and takes a moment, so it must spare this many tokens more than a copy or a wait. */
 const MIN_RESTORED_TOKENS = 96
 
-/** A lane with one more busy slot is worth it only if its caches spare computing this many more tokens. */
-const TOKENS_PER_BUSY_SLOT = 64
+/*
+ * What speaks for a lane, in prompt tokens whose computing it is worth.
+ */
+/** It runs the sequence's adapter set already: its steps serve one sequence more at hardly any cost. */
+const RUNS_SAME_SET = 256
+/** Among such lanes the fuller one, so that others come to an end and leave it their threads; for each sequence. */
+const PER_COMPANION = 8
+/** The same where lanes do not take each other's threads: a full one is slower. */
+const PER_COMPANION_APART = -64
+/** It runs other adapter sets, which then take turns: for each of those, and for each of their sequences. */
+const PER_OTHER_SET = -128
+const PER_OTHER_SEQUENCE = -128
+/** A prompt of more than so many tokens holds up streams, which get their next tokens in between its pieces: for each token beyond. */
+const HARMLESS_PROMPT_TOKENS = 512
+const PER_TOKEN_BEFORE_STREAMS = -1
 
 /**
  * Longest-prefix placement: the lane whose caches (of idle and running slots, with what running ones compute now) spare the most
- * prompt tokens, less what its load costs; in it the matching slot itself when it is idle and most of its cache stays in use,
+ * prompt tokens; but a lane that runs the same adapter set gets something on top, since a step for one more sequence takes hardly longer,
+ * and other adapter sets count against it, as do streams that a long prompt would hold up. So what is of one kind is in one lane and has
+ * all threads, each adapter set has a lane of its own as long as there are enough, and rare ones share one. In the lane it is the matching slot itself when it is idle and most of its cache stays in use,
  * else the idle slot whose cache is missed least, with a copy of the match.
  *
  * Busy slots are kept next to each other where that costs no more than a copy: llama.cpp decodes neighbouring slots in one
  * pass and starts another at every gap (4 slots with gaps took 1.5 to 2 times as long as 4 neighbours).
  *
  * Null when no slot is free.
- * @param parked the saved cache that holds most of the sequence
  */
-export function place (
-  sequence: Sequence, table: SlotTable, parked: { readonly cache: ParkedCache, readonly keep: number } | null = null
-): Placement | null {
+export function place (sequence: Sequence, table: SlotTable, { parked, lanesAreApart }: PlaceOptions = { parked: null, lanesAreApart: false }): Placement | null {
   let best: Placement | null = null
   let bestScore = -Infinity
   for (let index = 0; index < table.laneCount; index++) {
     const slots = table.ofLane(asLaneId(index))
     const placement = placeInLane(sequence, slots, parked)
     if (placement === null) continue
-    const busySlots = slots.reduce((count, slot) => count + (slot.holder === null ? 0 : 1), 0)
-    const score = (placement.awaits?.length ?? placement.keep) - busySlots * TOKENS_PER_BUSY_SLOT
+    const kept = placement.awaits?.length ?? placement.keep
+    const score = kept + (table.laneCount === 1 ? 0 : companyScore(sequence, sequence.tokens.length - kept, slots, lanesAreApart))
     if (score > bestScore) {
       best = placement
       bestScore = score
@@ -52,11 +72,34 @@ export function place (
   return best
 }
 
-function placeInLane (sequence: Sequence, slots: readonly Slot[], parked: Parameters<typeof place>[2]): Placement | null {
+/** What a lane's present sequences mean to one more, with so many tokens to compute. */
+function companyScore (sequence: Sequence, toCompute: number, slots: readonly Slot[], lanesAreApart: boolean): number {
+  const { key } = sequence.request.adapters
+  const otherSets = new Set<AdapterSetKey>()
+  let companions = 0
+  let others = 0
+  let isStreaming = false
+  for (const { holder } of slots) {
+    if (holder === null) continue
+    if (holder.request.adapters.key === key) {
+      companions++
+    } else {
+      others++
+      otherSets.add(holder.request.adapters.key)
+    }
+    isStreaming ||= holder.drawnTokens > 0
+  }
+  const together = companions === 0 ? 0 : RUNS_SAME_SET + companions * PER_COMPANION
+  return (lanesAreApart ? companions * PER_COMPANION_APART : together) +
+    otherSets.size * PER_OTHER_SET + others * PER_OTHER_SEQUENCE +
+    (isStreaming ? Math.max(0, toCompute - HARMLESS_PROMPT_TOKENS) * PER_TOKEN_BEFORE_STREAMS : 0)
+}
+
+function placeInLane (sequence: Sequence, slots: readonly Slot[], parked: PlaceOptions['parked']): Placement | null {
   const victim = chooseVictim(slots)
   if (victim === null) return null
   const { source, keep, idleSource, idleKeep, awaits } = findPrefix(sequence, slots)
-  if (parked != null && parked.keep - Math.max(keep, awaits?.length ?? 0) >= MIN_RESTORED_TOKENS) {
+  if (parked !== null && parked.keep - Math.max(keep, awaits?.length ?? 0) >= MIN_RESTORED_TOKENS) {
     return { slot: victim, keep: parked.keep, copyFrom: null, restore: parked.cache, awaits: null }
   }
   if (awaits === null) {

@@ -43,6 +43,10 @@ export class PriorityClasses implements AdmissionPolicy {
     return null
   }
 
+  mayOvertake (sequence: Sequence, ahead: Sequence): boolean {
+    return sequence.priority === ahead.priority && this.#classOf(sequence).shares.mayOvertake(sequence, ahead)
+  }
+
   admit (sequence: Sequence, promptTokens: number, now: Millis): void {
     const its = this.#classOf(sequence)
     if (isOverdue(its, now)) {

@@ -107,6 +107,18 @@ export class ThreadCount {
   }
 }
 
+/** A lane has fewer threads while other lanes have work too, and learns for each number of them by itself. */
+export class ThreadCounts {
+  readonly #counts = new Map<number, ThreadCount>()
+
+  /** What is known of computing with at most so many. */
+  upTo (most: number): ThreadCount {
+    let count = this.#counts.get(most)
+    if (count === undefined) this.#counts.set(most, count = new ThreadCount(most))
+    return count
+  }
+}
+
 function median (values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   return sorted[Math.floor(sorted.length / 2)]!

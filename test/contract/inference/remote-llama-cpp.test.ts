@@ -6,7 +6,7 @@ import { describeInference } from './inference-contract.ts'
 describeInference('in an engine process, demo model', async ({ maxQueue, ...limits }) => {
   const host = createTestHost({
     spec: { backend: 'llama-cpp', options: { ...demoEngineOptions, ...limits } },
-    threadPoolSize: threadPoolSize(limits.laneCount),
+    threadPoolSize: threadPoolSize(limits.laneCount, { isOnGpu: false, cores: 1 }),
     scheduling: { maxQueue }
   })
   await host.ready(new AbortController().signal)

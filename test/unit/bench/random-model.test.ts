@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseOptions } from '../../../bench/model/options.ts'
-import { presets, tensorsOf, type ModelShape } from '../../../bench/model/shape.ts'
+import { adapterTensorsOf, presets, tensorsOf, type ModelShape } from '../../../bench/model/shape.ts'
 import { matrixTypes, toHalf } from '../../../bench/model/tensor-type.ts'
 import { makeVocabulary } from '../../../bench/model/vocabulary.ts'
 import { RandomWeights } from '../../../bench/model/weights.ts'
-import { writeModel, type RandomModel, type WrittenModel } from '../../../bench/model/write-model.ts'
+import { writeAdapter, writeModel, type RandomModel, type WrittenModel } from '../../../bench/model/write-model.ts'
 import { readGgufFile } from '../../../src/models/gguf-file.ts'
 import { readModelFile } from '../../../src/models/model-file.ts'
 import { packageRoot } from '../../../src/models/package-root.ts'
@@ -216,9 +216,9 @@ describe('presets', () => {
 
 describe('flags', () => {
   it('have defaults', () => {
-    expect(parseOptions([])).toEqual({ size: '135M', type: 'q8_0', file: 'models/random-135m-q8_0.gguf', seed: 1, contextSize: 4096 })
+    expect(parseOptions([])).toEqual({ size: '135M', type: 'q8_0', file: 'models/random-135m-q8_0.gguf', seed: 1, contextSize: 4096, adapterRank: null })
     expect(parseOptions(['--size', '15m', '--type', 'F16', '--out', 'x.gguf', '--seed', '9', '--context', '128']))
-      .toEqual({ size: '15M', type: 'f16', file: 'x.gguf', seed: 9, contextSize: 128 })
+      .toEqual({ size: '15M', type: 'f16', file: 'x.gguf', seed: 9, contextSize: 128, adapterRank: null })
     expect(parseOptions(['--help'])).toBe(null)
   })
 
@@ -241,5 +241,37 @@ describe('flags', () => {
     writeFileSync(file, 'mine')
     expect(() => parseOptions(['--out', file])).toThrow(`--out is "${file}", which exists already; remove it or choose another name`)
     expect(existsSync(file)).toBe(true)
+  })
+})
+
+describe('a random adapter', () => {
+  it('has a pair of matrices for each one of the base’s layers, and nothing for its embeddings and norms', async () => {
+    const file = path.join(directory, 'adapter.gguf')
+    const { parameterCount } = await writeAdapter(file, { shape: tinyShape, rank: 4, seed: 7, name: 'Random Adapter' }, new AbortController().signal)
+    const { metadata, tensorInfos } = await gguf(file, { allowLocalFile: true })
+    expect(metadata).toMatchObject({ 'general.type': 'adapter', 'adapter.type': 'lora', 'adapter.lora.alpha': 4, 'general.architecture': 'llama' })
+    const shapes = new Map(tensorInfos.map(({ name, shape }) => [name, shape.map(Number)]))
+    const bases = tensorsOf(tinyShape, matrixTypes.f16).filter(({ name }) => /^blk.*(attn_[qkv]|attn_output|ffn_(gate|up|down))\.weight$/.test(name))
+    expect(shapes.size).toBe(2 * 7 * tinyShape.layerCount)
+    for (const { name, rowLength, rowCount } of bases) {
+      expect(shapes.get(`${name}.lora_a`)).toEqual([rowLength, 4])
+      expect(shapes.get(`${name}.lora_b`)).toEqual([4, rowCount])
+    }
+    expect(parameterCount).toBe(adapterTensorsOf(tinyShape, matrixTypes.f16, 4).reduce((sum, { rowLength, rowCount }) => sum + rowLength * (rowCount ?? 1), 0))
+  })
+
+  it('has other weights for another seed', async () => {
+    const files = [1, 2, 1].map((_, index) => path.join(directory, `adapter-${index}.gguf`))
+    for (const [index, seed] of [1, 2, 1].entries()) {
+      await writeAdapter(files[index]!, { shape: tinyShape, rank: 2, seed, name: 'Random' }, new AbortController().signal)
+    }
+    const [one, two, again] = files.map((file) => readFileSync(file))
+    expect(one!.equals(two!)).toBe(false)
+    expect(one!.equals(again!)).toBe(true)
+  })
+
+  it('is asked for with its rank', () => {
+    expect(parseOptions(['--adapter', '8', '--seed', '3', '--size', '15m'])).toMatchObject({ adapterRank: 8, size: '15M', file: 'models/random-15m-adapter-3.gguf' })
+    expect(() => parseOptions(['--adapter', 'big'])).toThrow('--adapter')
   })
 })

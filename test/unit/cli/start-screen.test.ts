@@ -22,6 +22,7 @@ const info: EngineInfo = {
   build: 'x',
   flashAttention: false,
   placement: 'cpu',
+  isOnGpu: false,
   laneCount: 1,
   slotsPerLane: 8,
   contextSize: 2048,

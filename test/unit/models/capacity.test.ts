@@ -157,6 +157,18 @@ describe('with a GPU', () => {
     expect(refusal({ gpuLayers: 'max' }, machineWith(4, { gpu: small }))).toContain('but NVIDIA T400 has 3 GiB of memory free')
   })
 
+  it('says whether the processor has nothing to do but draw', () => {
+    const isOnGpu = (request: Partial<CapacityRequest>, machine: Machine): boolean => chooseCapacity(llama8B, { ...automatic, ...request }, machine).isOnGpu
+    const small = { name: 'NVIDIA T400', freeBytes: 3 * gibibyte }
+    expect(isOnGpu({}, machineWith(16, { gpu }))).toBe(true)
+    expect(isOnGpu({ gpuLayers: 'max' }, machineWith(16, { gpu }))).toBe(true)
+    expect(isOnGpu({ gpu: 'vulkan' }, machineWith(16))).toBe(true)
+    expect(isOnGpu({ gpu: 'off' }, machineWith(16, { gpu }))).toBe(false)
+    expect(isOnGpu({ gpuLayers: 0 }, machineWith(16, { gpu }))).toBe(false)
+    expect(isOnGpu({}, machineWith(16, { gpu: small }))).toBe(false)
+    expect(isOnGpu({}, machineWith(16))).toBe(false)
+  })
+
   it('checks nothing where nothing is known', () => {
     expect(chosen({ gpu: 'vulkan' }, machineWith(1))).toEqual([8, 8192])
   })
@@ -164,7 +176,7 @@ describe('with a GPU', () => {
 
 describe('the fake engine', () => {
   it('gets what it is asked for', () => {
-    expect(chooseFakeCapacity(automatic, machineWith(0.1))).toEqual({ laneCount: 1, slotsPerLane: 8, contextSize: 4096, stepTokens: 512, threads: 4, estimate: null })
+    expect(chooseFakeCapacity(automatic, machineWith(0.1))).toEqual({ laneCount: 1, slotsPerLane: 8, contextSize: 4096, stepTokens: 512, threads: 4, isOnGpu: false, estimate: null })
     expect(chooseFakeCapacity({ ...automatic, slots: 64, lanes: 2, contextSize: 100_000 }, machineWith(0.1))).toMatchObject({ laneCount: 2, slotsPerLane: 32, contextSize: 100_000 })
   })
 })

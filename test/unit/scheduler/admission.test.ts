@@ -42,6 +42,28 @@ const atLeast = (places: number) => ({ length }: readonly Sequence[]): boolean =
 
 const sequences = (...ids: readonly string[]): Sequence[] => ids.map((id) => sequence(id))
 
+describe('who may overtake', () => {
+  it.each([[500, true], [600, false]])('after %i tokens of service more than the one ahead: %s', (promptTokens, mayOvertake) => {
+    const policy = admissionPolicies.fair()
+    const [served, waiting, next] = sequences('anna-1', 'bert-1', 'anna-2') as [Sequence, Sequence, Sequence]
+    for (const one of [served, waiting, next]) policy.join(one, 0)
+    policy.leave(served)
+    policy.admit(served, promptTokens, 0)
+    expect(policy.mayOvertake(next, waiting)).toBe(mayOvertake)
+    expect(policy.mayOvertake(waiting, next)).toBe(true)
+  })
+
+  it('is nobody less or more urgent, and nobody at all first come, first served', () => {
+    const policy = admissionPolicies.fair()
+    const [urgent, normal] = [sequence('anna-1', 1, 'interactive'), sequence('anna-2')]
+    for (const one of [urgent, normal]) policy.join(one, 0)
+    expect(policy.mayOvertake(normal, urgent)).toBe(false)
+    expect(policy.mayOvertake(urgent, normal)).toBe(false)
+    const inOrder: AdmissionPolicy = admissionPolicies['first-come-first-served']()
+    expect(inOrder.mayOvertake(urgent, normal)).toBe(false)
+  })
+})
+
 describe.each(Object.entries(admissionPolicies))('the policy %s', (_, create) => {
   it('serves one tenant in order of arrival', () => {
     expect(order(create(), sequences('a-1', 'a-2', 'a-3'))).toEqual(['a-1', 'a-2', 'a-3'])

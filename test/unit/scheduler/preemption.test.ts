@@ -128,7 +128,7 @@ describe('preemption', () => {
   })
 
   it.each([0, 1])('lets each prompt have its turn in each lane, whatever plans other lanes make meanwhile (%i more)', async (more) => {
-    const rig = new Rig({ laneCount: 2, slotsPerLane: 2, stepTokens: 16, contextSize: 512 })
+    const rig = new Rig({ laneCount: 2, slotsPerLane: 2, stepTokens: 16, contextSize: 512, lanesAreApart: true })
     const add = async (name: string, prompt: number, rest: Partial<NewSequence>): Promise<void> => {
       rig.add(name, text(prompt, prompt), rest)
       await rig.step(0)

@@ -54,6 +54,7 @@ const configs = ({ laneCount, slotsPerLane, contextSize, spareStepTokens }: Rang
   spareThreads: fc.integer({ min: 0, max: 3 }),
   maxQueue: fc.integer({ min: 1, max: 10 }),
   turnSteps: fc.integer({ min: 1, max: 4 }),
+  lanesAreApart: fc.boolean(),
   mostGuesses: fc.constantFrom(0, 1, 4, 15),
   targetItlMs: fc.constantFrom<number | 'auto'>('auto', 1, 10),
   parkBytes: fc.constantFrom(0, 300_000, 10_000_000),

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { createAdapterSet } from '../../../src/domain/adapter-set.ts'
 import { asTenantId } from '../../../src/domain/ids.ts'
 import { greedySampling } from '../../../src/domain/sampling.ts'
+import type { StepPlan } from '../../../src/scheduler/plan.ts'
 import type { NewSequence } from '../../../src/scheduler/scheduler-types.ts'
 import { id, Rig, summary, text } from './rig.ts'
 
@@ -254,20 +255,74 @@ describe('Scheduler', () => {
     ])
   })
 
-  it('spreads sequences over lanes and shares out the threads', () => {
+  const loadAdapter = async (name: string) => {
+    await rig.engine.loadAdapter(`${name}#1` as never, { path: import.meta.filename }, new AbortController().signal)
+    return createAdapterSet([{ name, generation: 1, scale: 1 }])
+  }
+  const placesOf = (plans: readonly StepPlan[]) => plans.map((plan) => plan.work.map(({ sequence, slot }) => [sequence, slot]))
+
+  it('puts what is of one kind into one lane, which has all threads', () => {
     create({ laneCount: 2, threads: 3 })
     rig.add('a', text(1, 10))
     rig.add('b', text(2, 10))
+    const plan = rig.plan(0)
+    expect(placesOf([plan])).toEqual([[['a', 0], ['b', 1]]])
+    expect(plan.threads).toBe(3)
+    expect(rig.isIdle(1)).toBe(true)
+  })
+
+  it('gives each adapter set a lane of its own, and shares out the threads', async () => {
+    create({ laneCount: 2, threads: 3 })
+    rig.add('a', text(1, 10))
+    rig.add('b', text(2, 10), { adapters: await loadAdapter('poet') })
+    rig.add('c', text(3, 10))
     const plans = [rig.plan(0), rig.plan(1)]
-    expect(plans.map((plan) => plan.work.map((work) => [work.sequence, work.slot]))).toEqual([[['a', 0]], [['b', 2]]])
-    expect(plans.map((plan) => plan.threads)).toEqual([2, 1])
+    expect(placesOf(plans)).toEqual([[['a', 0], ['c', 1]], [['b', 2]]])
+    expect(plans.map(({ threads }) => threads)).toEqual([2, 1])
+  })
+
+  it('spreads sequences where lanes do not share the cores', () => {
+    create({ laneCount: 2, threads: 3, lanesAreApart: true })
+    rig.add('a', text(1, 10))
+    const alone = rig.plan(0)
+    rig.add('b', text(2, 10))
+    const beside = rig.plan(1)
+    expect(placesOf([alone, beside])).toEqual([[['a', 0]], [['b', 2]]])
+    expect([alone.threads, beside.threads]).toEqual([2, 1])
+  })
+
+  it('waits for threads that another lane’s step has, and says so', async () => {
+    create({ laneCount: 2, threads: 3 })
+    rig.add('a', text(1, 10))
+    const alone = rig.plan(0)
+    expect(alone.threads).toBe(3)
+    rig.add('b', text(2, 10), { adapters: await loadAdapter('poet') })
+    expect(rig.scheduler.isLaneWaiting).toBe(false)
+    expect(rig.isIdle(1)).toBe(true)
+    expect(rig.scheduler.isLaneWaiting).toBe(true)
+    await rig.carryOut(alone)
+    const plans = [rig.plan(1), rig.plan(0)]
+    expect(plans.map(({ threads }) => threads)).toEqual([1, 2])
+    expect(rig.scheduler.isLaneWaiting).toBe(false)
+    for (const plan of plans) await rig.carryOut(plan)
+    rig.scheduler.abort(id('b'))
+    expect(rig.plan(0).threads).toBe(3)
+  })
+
+  it('keeps a long prompt away from a lane with streams', async () => {
+    create({ laneCount: 2, contextSize: 2048 })
+    rig.add('a', text(1, 10), { maxTokens: 100 })
+    await rig.step(0)
+    rig.add('short', text(2, 100))
+    rig.add('long', text(3, 1500))
+    expect(placesOf([rig.plan(0), rig.plan(1)])).toEqual([[['a', 0], ['short', 1]], [['long', 2]]])
   })
 
   it('goes to the lane that has most of the prompt', async () => {
-    create({ laneCount: 2 })
+    create({ laneCount: 2, slotsPerLane: 1 })
     rig.add('a', text(1, 100), { maxTokens: 1 })
     rig.add('b', text(2, 100), { maxTokens: 1 })
-    for (const lane of [0, 0, 1, 1]) await rig.step(lane)
+    for (const lane of [0, 1, 0, 1]) await rig.step(lane)
     rig.add('c', [...text(2, 100), ...text(3, 5)])
     expect(rig.isIdle(0)).toBe(true)
     expect(summary(rig.plan(1))).toEqual(['c 100+5*'])
@@ -299,6 +354,41 @@ describe('Scheduler', () => {
       order.push((await rig.step()).plan.work[0]!.sequence)
     }
     expect(order).toEqual(['new-0', 'old', 'new-1', 'old', 'new-2', 'new-3'])
+  })
+
+  describe('with a line of several adapter sets', () => {
+    /** One slot runs the base model all the time; the other one is for those of the line, one after the other. */
+    const admissions = async (line: readonly (readonly [name: string, options: Partial<NewSequence>])[], count: number): Promise<string> => {
+      rig.add('stream', text(1, 10), { maxTokens: 200 })
+      rig.add('first', text(2, 10), { maxTokens: 1 })
+      await rig.step()
+      for (const [index, [name, options]] of line.entries()) rig.add(`${name}${index}`, text(index + 3, 10), { maxTokens: 1, ...options })
+      const begun: string[] = []
+      for (let step = 0; begun.length < count && step < 1000; step++) {
+        for (const { sequence } of (await rig.step()).plan.work) if (sequence !== 'stream' && !begun.includes(sequence)) begun.push(sequence)
+      }
+      return begun.map((name) => name[0]).join('')
+    }
+
+    it('lets those go first whose adapters run already, but only a few', async () => {
+      create({ turnSteps: 1 })
+      const adapters = await loadAdapter('poet')
+      const line = Array.from({ length: 20 }, (_, index) => index === 0 ? ['poet', { adapters }] as const : ['base', {}] as const)
+      expect(await admissions(line, 20)).toBe('bbbbbbbbpbbbbbbbbbbb')
+    })
+
+    it('does so between tenants that had about the same service', async () => {
+      create({ turnSteps: 1 })
+      const adapters = await loadAdapter('poet')
+      const tenant = asTenantId('other')
+      expect(await admissions([['poet', { adapters }], ['base', { tenant }], ['base', {}]], 3)).toBe('bbp')
+    })
+
+    it('does not let anybody go before a more urgent one', async () => {
+      create({ turnSteps: 1 })
+      const adapters = await loadAdapter('poet')
+      expect(await admissions([['poet', { adapters, priority: 'interactive' }], ['base', {}]], 2)).toBe('pb')
+    })
   })
 
   it('refuses a config that cannot work', () => {
