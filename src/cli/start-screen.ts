@@ -13,6 +13,8 @@ export interface StartScreen {
   /** Where the API can be reached, without `/v1`; the first one is this machine's own. */
   readonly origins: readonly string[]
   readonly models: readonly StartedModel[]
+  /** Names of the adapters that can be asked for. */
+  readonly adapters: readonly string[]
   readonly keyCount: number
   readonly isPublic: boolean
   /** What starts the program, for hints: `drawbridge` or `npm start --`. */
@@ -22,7 +24,7 @@ export interface StartScreen {
 
 /** What a person sees once the server can answer: where it is, what it serves, and what to do next. */
 export function startScreen (screen: StartScreen): string {
-  const { version, origins, models, keyCount, command } = screen
+  const { version, origins, models, adapters, keyCount, command } = screen
   const bold = (text: string): string => screen.isColoured ? `\u001B[1m${text}\u001B[22m` : text
   const dim = (text: string): string => screen.isColoured ? `\u001B[2m${text}\u001B[22m` : text
   const [origin = ''] = origins
@@ -35,10 +37,12 @@ export function startScreen (screen: StartScreen): string {
       ['', describeCapacity(model.info)] as const,
       ...(model.info.draftModel === undefined ? [] : [['', describeDraft(model.info.draftModel)] as const])
     ]),
+    ...(adapters.length === 0 ? [] : [['Adapters', listNames(adapters)] as const]),
     ['Access', describeAccess(screen)],
     ['Health', `${origin}/health, /ready, /metrics`]
   ]
-  const rows = facts.map(([label, text]) => `  ${dim(label.padEnd(8))}${text}`)
+  const width = Math.max(...facts.map(([label]) => label.length)) + 2
+  const rows = facts.map(([label, text]) => `  ${dim(label.padEnd(width))}${text}`)
 
   const apiKey = keyCount > 0 ? 'YOUR_KEY' : 'none'
   return `
@@ -62,6 +66,11 @@ ${curlLines(origin, first?.id ?? '', keyCount > 0)}
 
 `
 }
+
+const mostNames = 8
+
+const listNames = (names: readonly string[]): string =>
+  names.slice(0, mostNames).join(', ') + (names.length > mostNames ? ` and ${names.length - mostNames} more` : '')
 
 function describeModel ({ info, quantization }: StartedModel): string {
   const { architecture, parameterCount, sizeBytes } = info.model

@@ -24,7 +24,7 @@ export function checkConfig (config: Config, origins: ReadonlyMap<string, string
   const source = (flag: string): string => origins.get(flag) ?? `--${flag}`
   const warnings: string[] = []
 
-  const hasKeys = config.apiKeys.length + config.tenants.length > 0
+  const hasKeys = config.apiKeys.length + config.adminKeys.length + config.tenants.length > 0
   if (!isLoopback(config.host) && !hasKeys && !config.insecureNoAuth) {
     throw new StartupError(`${source('host')} is "${config.host}", where others can reach the server, and no API key is set; ` +
       'set --api-key-file FILE, or --insecure-no-auth if everybody there may use it')

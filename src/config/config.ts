@@ -16,6 +16,22 @@ export const modelConfigSchema = z.strictObject({
   draftModel: z.string().min(1).nullable().default(null)
 })
 
+/** A LoRA adapter to load at the start. */
+export const adapterConfigSchema = z.strictObject({
+  /** With `MODEL:` before it where that is not said otherwise. */
+  name: z.string().min(1).max(512),
+  /** A path, `https:` or `hf:`. */
+  ref: z.string().min(1),
+  /** The model's name in the API; null is the only one, or the one that `name` begins with. */
+  model: z.string().min(1).nullable().default(null),
+  scale: z.number().min(-100).max(100).default(1),
+  /** Whether it stays in memory however long nobody asks for it. */
+  pinned: z.boolean().default(false),
+  systemPrompt: z.string().min(1).nullable().default(null),
+  /** Jinja source. */
+  chatTemplate: z.string().min(1).nullable().default(null)
+})
+
 /** Who is charged for the requests of some keys, and how they are served. Only the file has them. */
 export const tenantConfigSchema = z.strictObject({
   name: z.string().regex(/^[\w.-]{1,64}$/),
@@ -27,7 +43,9 @@ export const tenantConfigSchema = z.strictObject({
   /** The most urgent class that its requests may ask for. */
   highestPriority: z.enum(priorities).default('normal'),
   /** Whether a header of its requests may name the user who is charged. */
-  namesUsers: z.boolean().default(false)
+  namesUsers: z.boolean().default(false),
+  /** Whether its keys may change what is served. */
+  admin: z.boolean().default(false)
 })
 
 /** The fake engine's physics, for demos, benchmarks and tests; they matter only to the model `fake`. */
@@ -61,6 +79,18 @@ export const configSchema = z.strictObject({
 
   models: z.array(modelConfigSchema).min(1).default([{ ref: 'demo', alias: null, draftModel: null }]),
 
+  adapters: z.array(adapterConfigSchema).default([]),
+  /** `off` is none. */
+  adapterDir: z.string().min(1).default('off'),
+  adapterFetch: z.array(z.string().min(1)).default([]),
+  /** `auto` is a file in the adapter folder. */
+  adapterState: z.string().min(1).default('auto'),
+  maxAdapters: z.union([z.literal('off'), z.int().min(1).max(100_000)]).default('off'),
+  /** Bytes, of each model. */
+  adapterMemory: z.union([z.literal('off'), z.int().min(1024).max(1024 ** 5)]).default('off'),
+  adapterMaxSize: z.int().min(1024).max(1024 ** 4).default(4 * 1024 ** 3),
+  adapterMaxRank: z.int().min(1).max(65_536).default(512),
+
   slots: autoOr(z.int().min(1).max(256)).default('auto'),
   contextSize: autoOr(z.int().min(16).max(16_777_216)).default('auto'),
   lanes: autoOr(z.int().min(1).max(64)).default('auto'),
@@ -88,6 +118,8 @@ export const configSchema = z.strictObject({
   /** Each is a tenant of its own. */
   apiKeys: z.array(z.string().min(1)).default([]),
   tenants: z.array(tenantConfigSchema).default([]),
+  /** Each is a tenant of its own that may change what is served. */
+  adminKeys: z.array(z.string().min(1)).default([]),
 
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   logFormat: z.enum(['auto', 'json', 'pretty']).default('auto'),
@@ -97,4 +129,5 @@ export const configSchema = z.strictObject({
 
 export type Config = Readonly<z.infer<typeof configSchema>>
 export type TenantConfig = Readonly<z.infer<typeof tenantConfigSchema>>
+export type AdapterConfig = Readonly<z.infer<typeof adapterConfigSchema>>
 export type ModelConfig = Readonly<z.infer<typeof modelConfigSchema>>

@@ -9,6 +9,8 @@ export type OptionTarget =
   | { readonly type: 'models' }
   | { readonly type: 'aliases' }
   | { readonly type: 'draft-models' }
+  | { readonly type: 'adapters' }
+  | { readonly type: 'admin-keys' }
   | { readonly type: 'api-keys' }
   | { readonly type: 'api-key-file' }
   | { readonly type: 'tenants' }
@@ -16,7 +18,7 @@ export type OptionTarget =
   | { readonly type: 'command', readonly name: 'help' | 'version' | 'print-config' }
 
 export type OptionGroup =
-  | 'Models' | 'Capacity' | 'Placement' | 'Network' | 'Access' | 'Logs' | 'Configuration' | 'Fake engine'
+  | 'Models' | 'Adapters' | 'Capacity' | 'Placement' | 'Network' | 'Access' | 'Logs' | 'Configuration' | 'Fake engine'
 
 /** One option in all its spellings: `--max-queue`, `DRAWBRIDGE_MAX_QUEUE`, and `maxQueue` in the file. */
 export interface Option {
@@ -102,6 +104,66 @@ export const options: readonly Option[] = [
     placeholder: 'REF',
     summary: 'A much smaller model of the same vocabulary that guesses ahead for the first model, which checks several guesses at once; the second one for the second model, and so on. Answers stay the same',
     defaultNote: 'none'
+  }),
+
+  define({
+    flag: 'adapter',
+    fileKey: 'adapters',
+    target: { type: 'adapters' },
+    isRepeatable: true,
+    group: 'Adapters',
+    placeholder: 'NAME=REF[@SCALE]',
+    summary: 'LoRA adapter to load at the start, from a GGUF file, a PEFT folder, `https:` or `hf:OWNER/REPOSITORY`; `MODEL:NAME=REF` where there are several models; repeatable',
+    defaultNote: 'none'
+  }),
+  define({
+    flag: 'adapter-dir',
+    group: 'Adapters',
+    placeholder: 'DIR',
+    summary: 'Folder whose adapters are loaded while they are in it, and the only place that the API may load paths from; `DIR/MODEL` where there are several models'
+  }),
+  define({
+    flag: 'adapter-fetch',
+    isRepeatable: true,
+    group: 'Adapters',
+    placeholder: 'PREFIX',
+    summary: 'What the API may download adapters from: `https://HOST/PATH/`, `hf:OWNER/`, or `hf:` for all of Hugging Face; repeatable',
+    defaultNote: 'nothing'
+  }),
+  define({
+    flag: 'adapter-state',
+    group: 'Adapters',
+    placeholder: 'FILE',
+    summary: 'Where the adapters that the API has loaded are remembered for the next start',
+    defaultNote: '`.drawbridge-adapters.json` in the adapter folder'
+  }),
+  define({
+    flag: 'max-adapters',
+    kind: 'integer',
+    group: 'Adapters',
+    placeholder: 'N',
+    summary: 'Most adapters in memory, for each model; those that nobody has asked for longest make room, and come back when somebody does'
+  }),
+  define({
+    flag: 'adapter-memory',
+    kind: 'bytes',
+    group: 'Adapters',
+    placeholder: 'SIZE',
+    summary: 'Most memory that adapters take, for each model'
+  }),
+  define({
+    flag: 'adapter-max-size',
+    kind: 'bytes',
+    group: 'Adapters',
+    placeholder: 'SIZE',
+    summary: 'Largest file of an adapter'
+  }),
+  define({
+    flag: 'adapter-max-rank',
+    kind: 'integer',
+    group: 'Adapters',
+    placeholder: 'N',
+    summary: 'Highest rank of an adapter'
   }),
 
   define({
@@ -307,6 +369,17 @@ export const options: readonly Option[] = [
     group: 'Access',
     placeholder: 'FILE',
     summary: 'File with one key in each line; lines that begin with # are comments',
+    defaultNote: 'none'
+  }),
+  define({
+    flag: 'admin-key',
+    fileKey: 'adminKeys',
+    target: { type: 'admin-keys' },
+    isRepeatable: true,
+    isSecret: true,
+    group: 'Access',
+    placeholder: 'KEY',
+    summary: 'Key that may load and unload adapters as well; repeatable. Without any keys, programs on this machine may',
     defaultNote: 'none'
   }),
   define({

@@ -26,6 +26,12 @@ export function printConfig ({ config, origins }: LoadedConfig): string {
       case 'api-keys':
         lines.push(`# ${option.fileKey}: ${describeKeys(config.apiKeys.length)}${keySources(origins)}`)
         break
+      case 'admin-keys':
+        lines.push(`# ${option.fileKey}: ${describeKeys(config.adminKeys.length)}${origins.has('admin-key') ? `, from ${origins.get('admin-key')}` : ''}`)
+        break
+      case 'adapters':
+        add(option.fileKey, config.adapters.map((adapter) => Object.fromEntries(Object.entries(adapter).filter(([, value]) => value !== null))), ['adapter'])
+        break
       case 'tenants':
         for (const { name, keys, ...rest } of config.tenants) {
           lines.push(`# tenant ${name}: ${describeKeys(keys.length)}, ${Object.entries(rest).map(([key, value]) => `${key} ${value}`).join(', ')}`)

@@ -21,6 +21,8 @@ export interface PreparedModel {
   readonly file: ModelFile | null
   /** Null where it has none, or nothing is to be guessed. */
   readonly draft: PreparedDraft | null
+  /** All parts in their order; none of the fake engine. */
+  readonly paths: readonly string[]
   readonly capacity: Capacity
   readonly engine: EngineSpec
 }
@@ -55,13 +57,13 @@ export async function prepareModels (
     const draft = draftModel === null || config.speculate === 'off' ? null : await prepareDraft(draftModel, source, draftPlace)
     if (source.type === 'fake') {
       const capacity = chooseFakeCapacity(config, machine)
-      prepared.push({ id, root: source.root, file: null, draft, capacity, engine: fakeEngine(config, capacity, draft !== null) })
+      prepared.push({ id, root: source.root, file: null, paths: [], draft, capacity, engine: fakeEngine(config, capacity, draft !== null) })
       continue
     }
     const file = await readModelFile(source.paths).catch((error: unknown) => namingPlace(() => { throw error }))
     const capacity = chooseCapacity(file, config, machine, { takenBytes, sourceOf, draft: draft?.file ?? null })
     takenBytes += capacity.estimate?.totalBytes ?? 0
-    prepared.push({ id, root: source.root, file, draft, capacity, engine: llamaCppEngine(config, file, draft, capacity, machine) })
+    prepared.push({ id, root: source.root, file, paths: source.paths, draft, capacity, engine: llamaCppEngine(config, file, draft, capacity, machine) })
   }
   return prepared
 }

@@ -1,7 +1,9 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import type { AdapterLibrary } from '../adapters/adapter-library.ts'
 import type { InferenceSnapshot } from '../inference/inference.ts'
 import type { ModelHost } from '../models/model-host.ts'
 import type { Observer, RequestRecord } from './observer.ts'
+import { createAdapterMetrics } from './adapter-metrics.ts'
 import { GapHistogram } from './gap-histogram.ts'
 
 export interface Metrics extends Observer {
@@ -78,7 +80,7 @@ const snapshotMetrics: readonly SnapshotMetric[] = [
  * All metrics of one server in a registry of its own.
  * @param hosts the models at the time of a scrape
  */
-export function createMetrics (hosts: () => readonly ModelHost[]): Metrics {
+export function createMetrics (hosts: () => readonly ModelHost[], adapters: AdapterLibrary): Metrics {
   const registry = new Registry()
   const registers = [registry]
   const labelNames = ['model_name']
@@ -170,6 +172,8 @@ export function createMetrics (hosts: () => readonly ModelHost[]): Metrics {
     name: 'drawbridge_http_requests_total', help: 'Requests answered', labelNames: ['route', 'method', 'status'], registers
   })
 
+  const adapterMetrics = createAdapterMetrics(registry, hosts, adapters)
+
   return {
     contentType: registry.contentType,
     render: async () => await registry.metrics(),
@@ -178,6 +182,7 @@ export function createMetrics (hosts: () => readonly ModelHost[]): Metrics {
       const { generation } = record
       if (generation === null) return
       const labels = { model_name: generation.model }
+      adapterMetrics.generationFinished(generation)
       for (const reason of generation.finishReasons) success.inc({ ...labels, finished_reason: reason })
       // Those that were refused had no choices yet; the count of answers by status has them.
       const wasAccepted = generation.promptTokens > 0

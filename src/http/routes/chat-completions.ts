@@ -8,6 +8,7 @@ import { ChatChunks } from '../chat-chunks.ts'
 import { type Generation, type GenerationSink, UsageSum, runGeneration, streamGeneration } from '../generation.ts'
 import { GenerationTrace } from '../generation-trace.ts'
 import { toChatLogprobs } from '../logprobs.ts'
+import { holdAdapters } from '../hold-adapters.ts'
 import { checkLogitBias, openModel } from '../open-model.ts'
 import { type ChatCompletionRequest, chatCompletionRequestSchema, refuseUnsupportedMessages } from '../schemas/chat-completion-request.ts'
 import { checkSamplingRequest } from '../schemas/check-sampling-request.ts'
@@ -17,15 +18,17 @@ import { toSampling } from '../schemas/sampling-options.ts'
 import { serviceClassOf } from '../schemas/service-class.ts'
 import type { Route } from '../services.ts'
 import { streamUsageOf, toUsage } from '../usage.ts'
+import { withSystemPrompt } from '../with-system-prompt.ts'
 
 /** `POST /v1/chat/completions` */
 export const chatCompletionsRoute: Route = (app, services) => {
-  const { catalogue, chatTemplates, config, now, randomSeed } = services
+  const { chatTemplates, config, now, randomSeed } = services
 
   app.post('/v1/chat/completions', async (request, reply) => {
     const body = readBody(request.body)
     const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? null
-    const { host, adapters, info } = openModel(catalogue, body.model)
+    const model = openModel(services.adapters, body.model, body.lora)
+    const { host, info, picks } = model
     checkLogitBias(body.logit_bias, info)
 
     const context = request.requestContext
@@ -35,41 +38,49 @@ export const chatCompletionsRoute: Route = (app, services) => {
     context.generation = new GenerationTrace({
       id: identity.id,
       model: host.id,
+      adapters: picks.map(({ name }) => name),
       isStream: body.stream,
       arrivedAt: context.arrivedAt,
       choicesPerPrompt: body.n,
       now
     })
-    const generation: Generation = {
-      inference: host.inference,
-      trace: context.generation,
-      cancellation: context.cancellation,
-      requests: [{
-        id: asRequestId(identity.id),
-        tenant: caller.tenant,
-        weight: caller.weight,
-        priority: serviceClass.priority,
-        prompt: { segments: chatTemplates.of(info.model).render(body.messages) },
-        adapters,
-        choices: body.n,
-        maxTokens,
-        stop: body.stop,
-        sampling: toSampling(body, body.logprobs ? body.top_logprobs ?? 0 : null, randomSeed),
-        // What fills idle time waits for it.
-        queueTimeoutMs: serviceClass.priority === 'batch' ? config.requestTimeoutMs : config.queueTimeoutMs,
-        timeoutMs: config.requestTimeoutMs
-      }]
-    }
+    const prompt = { segments: chatTemplates.of(info.model, model.chatTemplate).render(withSystemPrompt(body.messages, model.systemPrompt)) }
+    // What fills idle time waits for it.
+    const queueTimeoutMs = serviceClass.priority === 'batch' ? config.requestTimeoutMs : config.queueTimeoutMs
+    const held = await holdAdapters(model, queueTimeoutMs, now, context.cancellation.signal)
+    try {
+      const generation: Generation = {
+        inference: host.inference,
+        trace: context.generation,
+        cancellation: context.cancellation,
+        requests: [{
+          id: asRequestId(identity.id),
+          tenant: caller.tenant,
+          weight: caller.weight,
+          priority: serviceClass.priority,
+          prompt,
+          adapters: held.adapters,
+          choices: body.n,
+          maxTokens,
+          stop: body.stop,
+          sampling: toSampling(body, body.logprobs ? body.top_logprobs ?? 0 : null, randomSeed),
+          queueTimeoutMs: held.queueTimeoutMs,
+          timeoutMs: config.requestTimeoutMs
+        }]
+      }
 
-    if (!body.stream) {
-      const answer = new ChatAnswer(identity, body.n)
-      await runGeneration(generation, answer)
-      return answer.toJson()
+      if (!body.stream) {
+        const answer = new ChatAnswer(identity, body.n)
+        await runGeneration(generation, answer)
+        return answer.toJson()
+      }
+      const usage = new UsageSum()
+      const chunks = new ChatChunks(identity, streamUsageOf(body.stream_options))
+      return await streamGeneration(request, reply, services, generation,
+        (send) => createChatStreamSink(chunks, usage, send), () => chunks.usage(usage))
+    } finally {
+      held.release()
     }
-    const usage = new UsageSum()
-    const chunks = new ChatChunks(identity, streamUsageOf(body.stream_options))
-    return await streamGeneration(request, reply, services, generation,
-      (send) => createChatStreamSink(chunks, usage, send), () => chunks.usage(usage))
   })
 }
 

@@ -3,6 +3,7 @@ import { ServerError } from '../../domain/errors.ts'
 import { type Token, asToken } from '../../domain/ids.ts'
 import type { Inference, Prompt } from '../../inference/inference.ts'
 import { type OpenModel, openModel } from '../open-model.ts'
+import { withSystemPrompt } from '../with-system-prompt.ts'
 import { refuseUnsupportedMessages } from '../schemas/chat-completion-request.ts'
 import { parseRequest } from '../schemas/parse-request.ts'
 import { tokenizeContentSchema, tokenizeMessagesSchema, tokenizePromptSchema } from '../schemas/tokenize-request.ts'
@@ -28,13 +29,13 @@ export const tokenizeRoute: Route = (app, services) => {
  * These endpoints are asked without a model by clients of servers that have only one.
  * @throws ServerError `missing_required_parameter` when there are several
  */
-export function openNamedOrOnlyModel ({ catalogue }: HttpServices, name: string | undefined): OpenModel {
+export function openNamedOrOnlyModel ({ adapters, catalogue }: HttpServices, name: string | undefined): OpenModel {
   const [only, second] = catalogue.hosts
-  if (name !== undefined) return openModel(catalogue, name)
+  if (name !== undefined) return openModel(adapters, name)
   if (only === undefined || second !== undefined) {
     throw new ServerError('missing_required_parameter', 'Missing required parameter: \'model\'; this server has several models', { param: 'model' })
   }
-  return openModel(catalogue, only.id)
+  return openModel(adapters, only.id)
 }
 
 async function tokenizeContent (raw: unknown, services: HttpServices) {
@@ -58,7 +59,8 @@ async function tokenizeMessages (raw: unknown, services: HttpServices) {
   refuseUnsupportedMessages((raw as { messages: unknown }).messages)
   const body = parseRequest(tokenizeMessagesSchema, raw)
   const model = openNamedOrOnlyModel(services, body.model)
-  const segments = services.chatTemplates.of(model.info.model).render(body.messages, { addGenerationPrompt: body.add_generation_prompt })
+  const template = services.chatTemplates.of(model.info.model, model.chatTemplate)
+  const segments = template.render(withSystemPrompt(body.messages, model.systemPrompt), { addGenerationPrompt: body.add_generation_prompt })
   // As the chat endpoint would read them: with BOS, unless the template wrote it.
   return await countTokens(model, { segments }, { addBos: true, withTexts: body.return_token_strs })
 }

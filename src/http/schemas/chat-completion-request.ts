@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { ChatMessage } from '../../chat/chat-message.ts'
 import { ServerError } from '../../domain/errors.ts'
+import { loraMembers } from './lora.ts'
 import { samplingMembers } from './sampling-options.ts'
 import { serviceClassMembers } from './service-class.ts'
 
@@ -52,6 +53,7 @@ const maxParts = 16_384
 export const chatCompletionRequestSchema = z.strictObject({
   ...samplingMembers,
   ...serviceClassMembers,
+  ...loraMembers,
   model: z.string().min(1).max(1024),
   messages: z.array(messageSchema).min(1).max(maxMessages),
   max_tokens: z.int().min(1).optional(),

@@ -20,6 +20,8 @@ describe('the list of options', () => {
       if (target.type === 'config') return [target.path.join('.')]
       if (target.type === 'models') return ['models']
       if (target.type === 'tenants') return ['tenants']
+      if (target.type === 'adapters') return ['adapters']
+      if (target.type === 'admin-keys') return ['adminKeys']
       return target.type === 'api-keys' ? ['apiKeys'] : []
     })
     const fields = Object.keys(configSchema.shape).flatMap((field) =>
