@@ -172,7 +172,7 @@ export const options: readonly Option[] = [
     group: 'Capacity',
     placeholder: 'N',
     summary: 'Answers that are generated at the same time, for each model; more requests wait in the queue',
-    defaultNote: 'up to 8, from memory and the model'
+    defaultNote: 'up to 8 in each lane, from memory and the model'
   }),
   define({
     flag: 'context-size',
@@ -187,8 +187,8 @@ export const options: readonly Option[] = [
     kind: 'integer',
     group: 'Capacity',
     placeholder: 'N',
-    summary: 'Contexts that step in parallel over one copy of the weights; the slots are divided among them',
-    defaultNote: '1'
+    summary: 'Contexts that step in parallel over one copy of the weights and share the threads, each for other adapters; the slots are divided among them',
+    defaultNote: '1; with adapters on a CPU one for each, up to 4 and no more than threads'
   }),
   define({
     flag: 'step-tokens',

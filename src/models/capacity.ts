@@ -20,10 +20,13 @@ export interface Capacity {
   readonly estimate: MemoryEstimate | null
 }
 
-export type CapacityRequest = Pick<Config, 'slots' | 'contextSize' | 'lanes' | 'stepTokens' | 'threads' | 'gpu' | 'gpuLayers'>
+export type CapacityRequest = Pick<Config, 'slots' | 'contextSize' | 'lanes' | 'stepTokens' | 'threads' | 'gpu' | 'gpuLayers'> &
+  Partial<Pick<Config, 'adapters' | 'adapterDir' | 'adapterFetch'>>
 
-/** What is aimed for where memory is no question. */
+/** What is aimed for where memory is no question; of slots in each lane. */
 const preferredSlots = 8
+/** More lanes for adapters leave each too few threads. */
+const mostAdapterLanes = 4
 const preferredContextSize = 8192
 /** Fewer tokens than this are given up only after slots are. */
 const comfortableContextSize = 2048
@@ -56,12 +59,13 @@ const flagItself = (flag: string): string => `--${flag}`
 export function chooseCapacity (
   model: ModelFile, request: CapacityRequest, machine: Machine, { takenBytes = 0, draft = null, sourceOf = flagItself }: CapacityOptions = {}
 ): Capacity {
-  const { laneCount, threads } = chooseLanes(request, machine)
+  const weightsBytes = model.sizeBytes + (draft?.sizeBytes ?? 0)
+  const device = deviceOf(weightsBytes, request, machine, takenBytes)
+  const { laneCount, threads } = chooseLanes(request, machine, device === 'cpu')
   const trainContextSize = model.trainContextSize ?? Infinity
   if (request.contextSize !== 'auto' && request.contextSize > trainContextSize) {
     throw new StartupError(`${sourceOf('context-size')} is ${request.contextSize}, but the model file ${model.path} was trained for at most ${trainContextSize} tokens`)
   }
-  const weightsBytes = model.sizeBytes + (draft?.sizeBytes ?? 0)
   const budget = budgetOf(weightsBytes, request, machine, takenBytes)
   const candidates = listCandidates(request, laneCount, trainContextSize)
   const shapes = candidates.map(({ slots, contextSize }): MemoryShape => ({ lanes: laneCount, slots, contextSize, stepTokens: request.stepTokens }))
@@ -77,15 +81,15 @@ export function chooseCapacity (
     contextSize: shape.contextSize,
     stepTokens: request.stepTokens,
     threads,
-    isOnGpu: deviceOf(weightsBytes, request, machine, takenBytes) === 'gpu',
+    isOnGpu: device === 'gpu',
     estimate
   }
 }
 
 /** The fake engine needs no memory to speak of, so it gets what it is asked for. */
 export function chooseFakeCapacity (request: CapacityRequest, machine: Machine): Capacity {
-  const { laneCount, threads } = chooseLanes(request, machine)
-  const slots = request.slots === 'auto' ? fittingSlots(preferredSlots, laneCount, request.stepTokens) : request.slots
+  const { laneCount, threads } = chooseLanes(request, machine, true)
+  const slots = request.slots === 'auto' ? fittingSlots(preferredSlots * laneCount, laneCount, request.stepTokens) : request.slots
   return {
     laneCount,
     slotsPerLane: slots / laneCount,
@@ -97,10 +101,27 @@ export function chooseFakeCapacity (request: CapacityRequest, machine: Machine):
   }
 }
 
-function chooseLanes (request: CapacityRequest, machine: Machine): { readonly laneCount: number, readonly threads: number } {
-  const laneCount = request.lanes === 'auto' ? 1 : request.lanes
-  const threads = request.threads === 'auto' ? Math.max(machine.computeThreads, laneCount) : request.threads
-  return { laneCount, threads }
+/**
+ * Adapters are served best in lanes of their own, which share the threads; the base model alone, and whatever a GPU computes, in one
+ * (docs/decisions/0026-lanes-and-adapters.md).
+ */
+function chooseLanes (request: CapacityRequest, machine: Machine, isOnCpu: boolean): { readonly laneCount: number, readonly threads: number } {
+  const wishes = request.lanes === 'auto' ? 1 : request.lanes
+  const threads = request.threads === 'auto' ? Math.max(machine.computeThreads, wishes) : request.threads
+  if (request.lanes !== 'auto' || !isOnCpu) return { laneCount: wishes, threads }
+  const most = Math.min(adapterSetsOf(request), mostAdapterLanes, threads)
+  return { laneCount: request.slots === 'auto' ? most : largestDivisor(request.slots, most), threads }
+}
+
+function largestDivisor (dividend: number, most: number): number {
+  let divisor = Math.min(most, dividend)
+  while (dividend % divisor !== 0) divisor--
+  return divisor
+}
+
+/** As many as are known, with the base model; any number where a folder or the API may bring more. */
+function adapterSetsOf ({ adapters = [], adapterDir = 'off', adapterFetch = [] }: CapacityRequest): number {
+  return adapterDir === 'off' && adapterFetch.length === 0 ? adapters.length + 1 : Infinity
 }
 
 /** At least one slot in each lane, the same number in all of them, and no more in a lane than a step has tokens. */
@@ -113,7 +134,7 @@ function listCandidates (
   request: CapacityRequest, laneCount: number, trainContextSize: number
 ): readonly { readonly slots: number, readonly contextSize: number }[] {
   const fullContext = Math.min(preferredContextSize, trainContextSize)
-  const wanted: (readonly [slots: number, contextSize: number])[] = [[preferredSlots, fullContext], [4, fullContext]]
+  const wanted: (readonly [slots: number, contextSize: number])[] = [[preferredSlots * laneCount, fullContext], [4 * laneCount, fullContext], [preferredSlots, fullContext], [4, fullContext]]
   for (let size = fullContext / 2; size >= comfortableContextSize; size /= 2) wanted.push([4, size])
   const comfortable = Math.min(comfortableContextSize, fullContext)
   wanted.push([4, comfortable], [2, comfortable], [1, comfortable])

@@ -131,7 +131,8 @@ describe('choosing slots and context', () => {
   })
 
   it('divides slots evenly among lanes, and keeps to the step budget', () => {
-    expect(chooseCapacity(llama8B, { ...automatic, lanes: 3 }, machineWith(64))).toMatchObject({ laneCount: 3, slotsPerLane: 2 })
+    expect(chooseCapacity(llama8B, { ...automatic, lanes: 3 }, machineWith(64))).toMatchObject({ laneCount: 3, slotsPerLane: 8 })
+    expect(chooseCapacity(llama8B, { ...automatic, lanes: 3 }, machineWith(32))).toMatchObject({ laneCount: 3, slotsPerLane: 2 })
     expect(chosen({ stepTokens: 2 }, machineWith(64))).toEqual([2, 8192])
     expect(chooseCapacity(llama8B, { ...automatic, lanes: 16 }, machineWith(64))).toMatchObject({ laneCount: 16, slotsPerLane: 1, threads: 16 })
   })
@@ -157,6 +158,49 @@ describe('choosing slots and context', () => {
         expect(large.estimate?.cacheBytes).toBeGreaterThanOrEqual(small.estimate?.cacheBytes ?? NaN)
       }
     ))
+  })
+})
+
+describe('choosing lanes', () => {
+  const lanes = (request: Partial<CapacityRequest>, machine: Partial<Machine> = {}): readonly [lanes: number, slotsPerLane: number] => {
+    const { laneCount, slotsPerLane } = chooseCapacity(llama8B, { ...automatic, ...request }, machineWith(128, { computeThreads: 15, ...machine }))
+    return [laneCount, slotsPerLane]
+  }
+  const adapter = (name: string) => ({ name, ref: `${name}.gguf`, model: null, scale: 1, pinned: false, systemPrompt: null, chatTemplate: null })
+  const gpu = { name: 'NVIDIA L4', freeBytes: 22 * gibibyte }
+
+  it('takes one where no adapters are to be expected', () => {
+    expect(lanes({})).toEqual([1, 8])
+    expect(lanes({ adapters: [], adapterDir: 'off', adapterFetch: [] })).toEqual([1, 8])
+  })
+
+  it('takes one for each adapter and one for the base model, up to four', () => {
+    expect(lanes({ adapters: [adapter('a')] })).toEqual([2, 8])
+    expect(lanes({ adapters: [adapter('a'), adapter('b')] })).toEqual([3, 8])
+    expect(lanes({ adapters: Array.from({ length: 9 }, (_, index) => adapter(`a${index}`)) })).toEqual([4, 8])
+  })
+
+  it('expects any number from a folder and from the API', () => {
+    expect(lanes({ adapterDir: '/adapters' })).toEqual([4, 8])
+    expect(lanes({ adapterFetch: ['hf:'] })).toEqual([4, 8])
+  })
+
+  it('leaves each lane a thread, and a slot', () => {
+    expect(lanes({ adapterDir: '/adapters' }, { computeThreads: 3 })).toEqual([3, 8])
+    expect(lanes({ adapterDir: '/adapters', threads: 1 })).toEqual([1, 8])
+    expect(lanes({ adapterDir: '/adapters', slots: 6 })).toEqual([3, 2])
+    expect(lanes({ adapterDir: '/adapters', slots: 1 })).toEqual([1, 1])
+  })
+
+  it('takes one on a GPU, and what it is told', () => {
+    expect(lanes({ adapterDir: '/adapters' }, { gpu })).toEqual([1, 8])
+    expect(lanes({ adapterDir: '/adapters', gpuLayers: 0 }, { gpu })).toEqual([4, 8])
+    expect(lanes({ adapterDir: '/adapters', lanes: 2, slots: 16 })).toEqual([2, 8])
+  })
+
+  it('makes do with fewer slots where memory is scarce', () => {
+    const { laneCount, slotsPerLane } = chooseCapacity(llama8B, { ...automatic, adapterDir: '/adapters' }, machineWith(16, { computeThreads: 4 }))
+    expect([laneCount, slotsPerLane]).toEqual([4, 1])
   })
 })
 
