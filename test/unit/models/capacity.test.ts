@@ -132,7 +132,7 @@ describe('choosing slots and context', () => {
 
   it('divides slots evenly among lanes, and keeps to the step budget', () => {
     expect(chooseCapacity(llama8B, { ...automatic, lanes: 3 }, machineWith(64))).toMatchObject({ laneCount: 3, slotsPerLane: 8 })
-    expect(chooseCapacity(llama8B, { ...automatic, lanes: 3 }, machineWith(32))).toMatchObject({ laneCount: 3, slotsPerLane: 2 })
+    expect(chooseCapacity(llama8B, { ...automatic, lanes: 3 }, machineWith(24))).toMatchObject({ laneCount: 3, slotsPerLane: 2 })
     expect(chosen({ stepTokens: 2 }, machineWith(64))).toEqual([2, 8192])
     expect(chooseCapacity(llama8B, { ...automatic, lanes: 16 }, machineWith(64))).toMatchObject({ laneCount: 16, slotsPerLane: 1, threads: 16 })
   })
