@@ -81,6 +81,7 @@ export class Roster {
   end (sequence: Sequence): void {
     const { line, lanes } = this.#parts
     if (line.has(sequence.id)) {
+      this.#refund(sequence)
       line.leave(sequence)
       // Where it was last, its preemption has been told by then.
       if (sequence.wasPlanned && sequence.lane !== null) laneOf(lanes, sequence.lane).noteReleased(sequence.id)
@@ -97,10 +98,18 @@ export class Roster {
     const slot = slotOf(sequence)
     parking.forgo(sequence)
     this.#running.delete(sequence.id)
+    this.#refund(sequence)
     admission.release(sequence)
     line.serviceRate.noteLeft()
     table.release(slot)
     if (sequence.wasPlanned) laneOf(lanes, slot.lane).noteReleased(sequence.id)
+  }
+
+  /** Its tenant does not pay for what of its prompt was not computed. */
+  #refund (sequence: Sequence): void {
+    const { paidTokens, promptLength, furthest } = sequence
+    const unused = Math.min(paidTokens, promptLength - furthest)
+    if (unused > 0) this.#parts.admission.adjust(sequence, -unused)
   }
 
   /** Gives it one of the free slots. */

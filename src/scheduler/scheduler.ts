@@ -252,6 +252,7 @@ export class Scheduler {
     sequence.wasPlanned = true
     sequence.startedAt = now
     this.#admission.adjust(sequence, sequence.pending - sequence.paidTokens)
+    sequence.paidTokens = sequence.pending
     this.#counters.prefixQueriedTokens += sequence.promptLength
   }
 

@@ -34,7 +34,7 @@ export class Sequence {
   awaits: SharedPrefill | null = null
   /** Counts up with every slot that is given away: whoever has one longer has a smaller one. */
   admission = 0
-  /** Prompt tokens that its tenant was charged for when it was given its slot. */
+  /** Prompt tokens that its tenant was charged for. */
   paidTokens = 0
   cachedTokens = 0
   /** The one that it shares its prompt with, of the same request. */
