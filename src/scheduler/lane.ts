@@ -46,13 +46,14 @@ export class Lane {
   get planCount (): number { return this.#planCount }
 
   /**
-   * Its next step may have so many threads.
-   * @returns whether there is one; it waits for other lanes' otherwise.
+   * Its next step may have so many threads; null when it has no work.
+   * @returns whether there is a step; with work but no thread it waits for other lanes'.
    */
-  shareThreads (threads: number): boolean {
+  shareThreads (threads: number | null): boolean {
     this.#isWaitingForThreads = threads === 0
-    if (threads > 0) this.#threadCount = this.#threadCounts.upTo(threads)
-    return threads > 0
+    if (threads === null || threads === 0) return false
+    this.#threadCount = this.#threadCounts.upTo(threads)
+    return true
   }
 
   /** It ended: the engine is told with the next plan. */

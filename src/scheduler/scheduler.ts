@@ -129,10 +129,13 @@ export class Scheduler {
     if (lane.inFlight !== null) throw new Error(`Lane ${laneId} is carrying out plan ${lane.inFlight.id}`)
     // Before free slots are given away: what a leader left behind in one is for those that waited for it.
     settleSharedPrefills(this.#roster.running, this.#table)
-    this.#counters.preempted += this.#roster.admit(lane, now)
+    const preempted = this.#roster.admit(lane, now)
+    this.#counters.preempted += preempted
+    // Those that waited for one of them wait for another, so that one of them reads for all.
+    if (preempted > 0) settleSharedPrefills(this.#roster.running, this.#table)
 
     const sequences = this.#roster.runningIn(laneId)
-    if (sequences.length === 0 || !lane.shareThreads(this.#threadsFor(lane))) return null
+    if (!lane.shareThreads(sequences.length === 0 ? null : this.#threadsFor(lane))) return null
     const adapters = lane.turns.next(adapterSetsOf(sequences))
     const turn = sequences.filter((sequence) => sequence.request.adapters.key === adapters.key)
     // Before anything is asked about what is pending: it changes that.
