@@ -7,13 +7,14 @@ import { slotOf } from './slot-table.ts'
 export function slotWork (sequence: Sequence, budget: number, { tokens: guesses, draft }: Guess): SlotWork {
   const { computed, tokens, pending, copyFrom, restore, request: { sampling }, drawnTokens: index, promptLength } = sequence
   const count = Math.min(pending, budget)
+  const next = tokens.slice(computed, computed + count)
   return {
     slot: slotOf(sequence).id,
     sequence: sequence.id,
     ...(copyFrom === null ? {} : { copyFrom: copyFrom.id }),
     ...(restore === null ? {} : { restore: restore.id }),
     keep: computed,
-    tokens: [...tokens.slice(computed, computed + count), ...guesses],
+    tokens: guesses.length === 0 ? next : [...next, ...guesses],
     ...(guesses.length === 0 ? {} : { guessCount: guesses.length }),
     ...(draft === 0 ? {} : { draft }),
     ...(count < pending ? {} : { sample: { sampling, index, history: tokens, promptLength } })
