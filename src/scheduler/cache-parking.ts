@@ -33,6 +33,9 @@ export class CacheParking {
     return promptTokenMs > 0 && this.#parked.restoreMs(found.cache.length) > found.keep * promptTokenMs ? null : found
   }
 
+  /** How long its plan takes to restore what it begins with, as far as is known; 0 where that is nothing. */
+  restoreMs ({ restore }: Sequence): Millis { return restore === null ? 0 : this.#parked.restoreMs(restore.length) }
+
   /** It was given a slot, to begin with what it restores there, if anything. */
   use ({ restore }: Sequence): void {
     if (restore !== null) this.#parked.use(restore)

@@ -142,14 +142,14 @@ export class Scheduler {
     for (const sequence of turn) mendBrokenPromises(sequence, this.#table)
 
     const areStreamsFlowing = sequences.some(({ isFlowing }) => isFlowing)
-    const work = this.#workFor(lane, turn, areStreamsFlowing, now)
+    const { work, spareMs } = this.#workFor(lane, turn, areStreamsFlowing, now)
     const dropped = this.#parking.takeDropped()
     const plan: StepPlan = {
       id: ++this.#planCount,
       lane: laneId,
       threads: planSize({ work }).promptTokens === 0 ? lane.threadCount.threads : lane.threadCount.proven,
       adapters,
-      work: this.#parking.withSaves(work, areStreamsFlowing ? lane.rhythm.spareMs : Infinity),
+      work: this.#parking.withSaves(work, spareMs),
       ...(dropped.length === 0 ? {} : { dropped }),
       ...lane.takeNews()
     }
@@ -209,8 +209,9 @@ export class Scheduler {
    * Decode first: streams that flow keep flowing. Then prompts, as far as the budget goes; and no further than streams, those of other
    * adapter sets too, can wait for their next token.
    * @param turn the lane's sequences whose turn it is, in order of admission
+   * @returns the work, and how much longer streams can wait for what else is done in the step.
    */
-  #workFor (lane: Lane, turn: readonly Sequence[], areStreamsFlowing: boolean, now: Millis): readonly SlotWork[] {
+  #workFor (lane: Lane, turn: readonly Sequence[], areStreamsFlowing: boolean, now: Millis): { readonly work: readonly SlotWork[], readonly spareMs: Millis } {
     // Not beside prompts: guesses would take their room in the step, and passes of their own.
     const mayGuess = !lane.threadCount.isTrying && turn.every(({ isFlowing }) => isFlowing)
     const guesses = mayGuess ? lane.speculation?.guess(turn) ?? noneAtAll : noneAtAll
@@ -218,8 +219,14 @@ export class Scheduler {
     let budget = this.#config.stepTokens
     /** Of the budget, for prompts. */
     let room = Infinity
+    let spareMs = areStreamsFlowing ? lane.rhythm.spareMs : Infinity
+    let isRestoring = false
     const include = (sequence: Sequence): void => {
-      if (budget === 0 || room <= 0) return
+      const restoreMs = this.#parking.restoreMs(sequence)
+      // A cache cannot be restored in pieces: the first one is, however long it takes.
+      if (budget === 0 || room <= 0 || (isRestoring && restoreMs > spareMs)) return
+      spareMs -= restoreMs
+      isRestoring ||= sequence.restore !== null
       if (!sequence.wasPlanned) this.#start(sequence, now)
       // A rest that takes hardly longer is not left for a step of its own.
       const isNearlyAll = sequence.pending <= room * nearlyAll
@@ -229,11 +236,12 @@ export class Scheduler {
       room -= plannedTokens(item)
       work.push(item)
     }
-    turn.filter(({ isDecoding }) => isDecoding).forEach(include)
+    const isReading = ({ isDecoding, restore }: Sequence): boolean => !isDecoding || restore !== null
+    for (const sequence of turn) if (!isReading(sequence)) include(sequence)
     room = areStreamsFlowing ? lane.rhythm.promptBudget : Infinity
-    const readers = new Set(this.#inOrder(lane, turn.filter(({ isDecoding }) => !isDecoding)).map(readerFor))
-    for (const reader of readers) if (!reader.isDecoding) include(reader)
-    return work
+    const readers = new Set(this.#inOrder(lane, turn.filter(isReading)).map(readerFor))
+    for (const reader of readers) if (isReading(reader)) include(reader)
+    return { work, spareMs }
   }
 
   /** Prompts in the order in which they are read; but now and then the one that came first goes first, so that each comes to its end. */
