@@ -95,24 +95,7 @@ export interface DraftOutcome {
 
 /** One for each member of `work`, in any order. */
 export type WorkOutcome =
-  | {
-    readonly slot: SlotId
-    /** The drawn token; null where nothing was to be drawn. */
-    readonly token: Token | null
-    /** Present when the sampling asked for log-probabilities and a token was drawn. */
-    readonly logprobs?: TokenLogprob
-    /**
-     * What was drawn after `token`, one for each guess that was right, in order; absent when there is none. Of the guesses the slot's
-     * cache holds all; those that were wrong go with the next plan's `keep`.
-     */
-    readonly further?: readonly DrawnToken[]
-    /** What came of the wish for a draft; absent where there was none, or no draft model that could. */
-    readonly drafted?: DraftOutcome
-    /** What saving the slot's cache came to; absent where none was to be saved, or it could not be. */
-    readonly parked?: { readonly bytes: number, readonly durationMs: Millis }
-    /** How long restoring took; absent where nothing was to be restored. */
-    readonly restoredInMs?: Millis
-  }
+  | ComputedOutcome
   | {
     /** The saved cache could not be restored. Nothing was computed, and the slot is empty. */
     readonly slot: SlotId
@@ -123,6 +106,26 @@ export type WorkOutcome =
     readonly slot: SlotId
     readonly error: Error
   }
+
+/** All of the work was done. */
+export interface ComputedOutcome {
+  readonly slot: SlotId
+  /** The drawn token; null where nothing was to be drawn. */
+  readonly token: Token | null
+  /** Present when the sampling asked for log-probabilities and a token was drawn. */
+  readonly logprobs?: TokenLogprob
+  /**
+   * What was drawn after `token`, one for each guess that was right, in order; absent when there is none. Of the guesses the slot's
+   * cache holds all; those that were wrong go with the next plan's `keep`.
+   */
+  readonly further?: readonly DrawnToken[]
+  /** What came of the wish for a draft; absent where there was none, or no draft model that could. */
+  readonly drafted?: DraftOutcome
+  /** What saving the slot's cache came to; absent where none was to be saved, or it could not be. */
+  readonly parked?: { readonly bytes: number, readonly durationMs: Millis }
+  /** How long restoring took; absent where nothing was to be restored. */
+  readonly restoredInMs?: Millis
+}
 
 /** The guesses of a piece of work, in order. */
 export function guessesOf ({ tokens, guessCount = 0 }: SlotWork): readonly Token[] {

@@ -5,6 +5,14 @@ import type { ParkedCache } from './parked-caches.ts'
 import type { SharedPrefill } from './policies/prefix-search.ts'
 import type { Slot } from './slot-table.ts'
 
+/** What came of computing tokens of a sequence. */
+export interface Progress {
+  /** Of its prompt, for the first time. */
+  readonly promptTokens: number
+  /** That were computed before, in a slot that it lost. */
+  readonly recomputedTokens: number
+}
+
 /**
  * The scheduler's record of one sequence. The one idea behind everything: `computed` catches up with `tokens.length`.
  * Prefill and decode are the same thing; a sequence whose last token alone is not computed is decoding.
@@ -26,7 +34,7 @@ export class Sequence {
   awaits: SharedPrefill | null = null
   /** Counts up with every slot that is given away: whoever has one longer has a smaller one. */
   admission = 0
-  /** Prompt tokens that its tenant was charged for when it was given its slot. */
+  /** Prompt tokens that its tenant was charged for. */
   paidTokens = 0
   cachedTokens = 0
   /** The one that it shares its prompt with, of the same request. */
@@ -72,4 +80,32 @@ export class Sequence {
   /** Tokens that will be computed for it, as far as is known: those that are pending, less what it waits for. */
   get toCompute (): number { return this.tokens.length - (this.awaits?.length ?? this.computed) }
   get isPromptComputed (): boolean { return this.computed >= this.request.prompt.length }
+  /** One token is left to compute: the last one, after which the next is drawn. */
+  get isDecoding (): boolean { return this.pending === 1 }
+  /** Somebody waits for its next token, and gets it with every step. */
+  get isFlowing (): boolean { return this.isDecoding && this.drawnTokens > 0 }
+  /** When it ends, if it has not ended by then and is still where it is: without a slot, or with one. */
+  get timesOutAt (): Millis {
+    const { queueDeadline, deadline } = this.request
+    return this.hasBegun ? deadline : Math.min(queueDeadline, deadline)
+  }
+
+  /** Its slot is somebody else's now. Its tokens are kept, and computed again in the slot that it is given next. */
+  loseSlot (): void {
+    this.slot = null
+    this.copyFrom = null
+    this.awaits = null
+    this.computed = 0
+    this.isPlanned = false
+    this.preemptions++
+  }
+
+  /** By now its slot's cache holds its first `keep` tokens and so many more, which were appended. */
+  advance (keep: number, appended: number): Progress {
+    this.computed = keep + appended
+    const fresh = Math.max(0, this.computed - Math.max(keep, this.furthest))
+    const promptTokens = Math.min(fresh, Math.max(0, this.promptLength - (this.computed - fresh)))
+    this.furthest = Math.max(this.furthest, this.computed)
+    return { promptTokens, recomputedTokens: appended - fresh }
+  }
 }

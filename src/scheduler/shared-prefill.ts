@@ -1,6 +1,6 @@
 import { findPrefix, holdsPrefix, isMostlyKept, MIN_COPIED_TOKENS, type SharedPrefill } from './policies/prefix-search.ts'
 import type { Sequence } from './sequence.ts'
-import type { SlotTable } from './slot-table.ts'
+import { slotOf, type SlotTable } from './slot-table.ts'
 
 /** Whether the leader is still at it. */
 const isUnderWay = ({ leader, slot, admission }: SharedPrefill): boolean =>
@@ -35,9 +35,8 @@ export function settleSharedPrefills (running: Iterable<Sequence>, table: SlotTa
 }
 
 function startOver (sequence: Sequence, table: SlotTable): void {
-  const { slot, computed, admission } = sequence
-  if (slot === null) throw new Error(`Sequence ${sequence.id} has no slot`)
-  const { source, keep, awaits } = findPrefix(sequence, table.ofLane(slot.lane), admission)
+  const { computed, admission } = sequence
+  const { source, keep, awaits } = findPrefix(sequence, table.ofLane(slotOf(sequence).lane), admission)
   sequence.awaits = awaits
   if (awaits !== null || source === null || keep - computed < MIN_COPIED_TOKENS) return
   // An idle slot may be somebody else's before the copy is made, so it is better to be there.

@@ -106,3 +106,9 @@ export class SlotTable {
     slot.overwritten = null
   }
 }
+
+/** Where a sequence is that has a slot. */
+export function slotOf (sequence: Sequence): Slot {
+  if (sequence.slot === null) throw new Error(`Sequence ${sequence.id} has no slot`)
+  return sequence.slot
+}

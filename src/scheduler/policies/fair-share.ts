@@ -119,7 +119,10 @@ export class FairShare {
 
   /** @param running of this class, in order of admission. */
   takeover (passed: ReadonlySet<Sequence>, running: readonly Sequence[]): Takeover | null {
-    if (running.length === 0) return null
+    // Its last slot is nobody's to take, and no stream stops twice for this.
+    const takeable = running.filter((sequence) => sequence.preemptions === 0 && this.#tenantOf(sequence).running > 1)
+    // This is asked in every step while all slots are taken, and there may be thousands of tenants.
+    if (takeable.length === 0) return null
     let totalWeight = 0
     let best: { readonly tenant: Tenant, readonly sequence: Sequence } | null = null
     for (const tenant of this.#tenants.values()) {
@@ -133,10 +136,9 @@ export class FairShare {
 
     let furthest: Tenant | null = null
     let victim: Sequence | null = null
-    for (const sequence of running) {
+    for (const sequence of takeable) {
       const tenant = this.#tenantOf(sequence)
-      // Its last slot is nobody's to take, and no stream stops twice for this.
-      if (tenant.counter < best.tenant.counter || sequence.preemptions > 0 || tenant.running < 2 || tenant.running * totalWeight <= this.#running * tenant.weight) continue
+      if (tenant.counter < best.tenant.counter || tenant.running * totalWeight <= this.#running * tenant.weight) continue
       if (furthest !== null && furthest !== tenant && tenant.running / tenant.weight <= furthest.running / furthest.weight) continue
       furthest = tenant
       victim = sequence

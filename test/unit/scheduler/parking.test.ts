@@ -144,6 +144,31 @@ describe('a cache whose slot is given away', () => {
       expect(steps.flatMap(({ plan }) => plan.work.flatMap(({ park }) => park ?? []))).toEqual(saves)
     }
   })
+
+  it.each([
+    ['one after the other where each takes long', 100, [['b'], ['c'], []]],
+    ['together where they do not', 10, [['b', 'c'], [], []]]
+  ] as const)('is restored beside running streams %s', async (_, restoredInMs, expected) => {
+    create({ slotsPerLane: 3, targetItlMs: 50, parkBytes: 10_000_000 })
+    const step = async (): Promise<string[]> => {
+      const plan = rig.plan()
+      const outcomes = await rig.engine.step(plan)
+      rig.scheduler.commit(plan, outcomes.map((outcome): WorkOutcome => 'restoredInMs' in outcome ? { ...outcome, restoredInMs } : outcome), rig.now)
+      return plan.work.flatMap(({ sequence, restore }) => restore === undefined ? [] : sequence)
+    }
+    const finish = async (): Promise<void> => { while (rig.scheduler.snapshot().running + rig.scheduler.snapshot().waiting > 0) await step() }
+    for (const seed of [1, 2, 3, 11, 12, 13, 14, 15]) rig.add(`s${seed}`, text(seed, 200), { maxTokens: 1 })
+    await finish()
+    // From this one it is known how long it takes.
+    rig.add('a', text(1, 210), { maxTokens: 1 })
+    expect(await step()).toEqual(['a'])
+    rig.add('stream', text(9, 10), { maxTokens: 100 })
+    for (let steps = 0; steps < 3; steps++) await step()
+    // The whole of it is there but the last token, or it has a question of its own.
+    rig.add('b', text(2, 200), { maxTokens: 4 })
+    rig.add('c', [...text(3, 200), ...text(8, 5)], { maxTokens: 4 })
+    expect([await step(), await step(), await step()]).toEqual(expected)
+  })
 })
 
 describe('many saved caches of texts that begin alike', () => {

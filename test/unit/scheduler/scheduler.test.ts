@@ -309,6 +309,17 @@ describe('Scheduler', () => {
     expect(rig.plan(0).threads).toBe(3)
   })
 
+  it('waits for no threads any more when what it had to do has ended', async () => {
+    create({ laneCount: 2, threads: 3 })
+    rig.add('a', text(1, 10))
+    rig.plan(0)
+    rig.add('b', text(2, 10), { adapters: await loadAdapter('poet') })
+    expect(rig.isIdle(1)).toBe(true)
+    rig.scheduler.abort(id('b'))
+    expect(rig.isIdle(1)).toBe(true)
+    expect(rig.scheduler.isLaneWaiting).toBe(false)
+  })
+
   it('keeps a long prompt away from a lane with streams', async () => {
     create({ laneCount: 2, contextSize: 2048 })
     rig.add('a', text(1, 10), { maxTokens: 100 })

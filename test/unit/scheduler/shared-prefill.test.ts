@@ -148,6 +148,20 @@ describe('a prompt that several sequences share', () => {
     ])
   })
 
+  it('is read by one of those that waited for a leader whose slot was taken', async () => {
+    create()
+    rig.add('leader', [...system, ...question(1)], { priority: 'batch' })
+    await rig.step()
+    ask(2, 3, 4)
+    await rig.step()
+    rig.add('urgent', text(9, 20), { priority: 'interactive', maxTokens: 20 })
+    expect((await rig.step()).plan.preempted).toEqual([id('leader')])
+    await drain()
+    // What the leader had read is lost; later it copies the start, as two of the others do.
+    expect(rig.scheduler.snapshot()).toMatchObject({ preempted: 1, promptTokens: 128 + 20 + 160 + 3 * 10 })
+    expect(rig.engine.violations).toEqual([])
+  })
+
   it('is paid for by whoever it is computed for', async () => {
     create({ slotsPerLane: 2, stepTokens: 512 })
     for (const name of ['anna', 'ben']) {
