@@ -1,6 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { isAdapterName, adapterNameAdvice } from './adapter-name.ts'
-import type { AdapterLogger, AdapterRegistry } from './adapter-registry.ts'
+import type { AdapterLogger } from './adapter-entries.ts'
+import type { AdapterRegistry } from './adapter-registry.ts'
 import { type FoundAdapter, scanAdapterFolder } from './scan-adapter-folder.ts'
 
 export interface AdapterFolderOptions {

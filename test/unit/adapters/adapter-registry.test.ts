@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { AdapterPick } from '../../../src/adapters/adapter-registry.ts'
+import type { AdapterPick } from '../../../src/adapters/adapter-leases.ts'
 import { neverAborted } from '../../support/generation.ts'
 import { createGate, createScriptedRegistry, loadRequest } from '../../support/scripted-adapter-host.ts'
 
