@@ -21,7 +21,7 @@ export class AdapterEntries {
   readonly model: string
   readonly logger: AdapterLogger
   readonly byName = new Map<string, AdapterEntry>()
-  /** Unloaded, and still in memory for requests. */
+  /** Unloaded, and still in memory for requests, or on the way there. */
   readonly leaving = new Set<AdapterEntry>()
   readonly counts = { loads: 0, failures: 0, evictions: 0, unloads: 0, loadMs: 0 } satisfies AdapterCounts
   readonly #changes = new Changes()
@@ -34,6 +34,11 @@ export class AdapterEntries {
   /** Those that can be asked for, in the order of their numbers, then those that are leaving. */
   all (): readonly AdapterEntry[] {
     return [...this.byName.values(), ...this.leaving]
+  }
+
+  /** Forgets an unloaded adapter once nothing of it is in memory, nor on its way there. */
+  forgetIfGone (entry: AdapterEntry): void {
+    if (entry.old.size === 0 && entry.arriving === null) this.leaving.delete(entry)
   }
 
   statusOf (entry: AdapterEntry): AdapterStatus {

@@ -34,7 +34,11 @@ interface SeenAdapter {
   /** When it was first seen like this. */
   readonly since: number
   /** Whether it was loaded or refused; it is not looked at again until it changes. */
-  isHandled: boolean
+  readonly isHandled: boolean
+  /** Whether it was passed over because of its name. */
+  isLeftOut: boolean
+  /** Aborted when it is gone: a load that still waits for its turn would find nothing. */
+  readonly removal: AbortController
 }
 
 /** Keeps a registry's adapters as the files in a folder are. */
@@ -52,7 +56,7 @@ export class AdapterFolder {
 
   constructor (options: AdapterFolderOptions) {
     this.#options = options
-    for (const [name, fingerprint] of options.unloaded) this.#seen.set(name, { fingerprint, since: 0, isHandled: true })
+    for (const [name, fingerprint] of options.unloaded) this.#seen.set(name, { fingerprint, since: 0, isHandled: true, isLeftOut: false, removal: new AbortController() })
   }
 
   /** Looks once, then watches. When it settles, adapters that are there are on their way. */
@@ -66,8 +70,8 @@ export class AdapterFolder {
 
   /** What is in the folder and was unloaded all the same. */
   get unloaded (): readonly { readonly name: string, readonly fingerprint: string }[] {
-    return [...this.#seen].flatMap(([name, { fingerprint, isHandled }]) =>
-      isHandled && isAdapterName(name) && this.#options.registry.find(name) === null ? [{ name, fingerprint }] : [])
+    return [...this.#seen].flatMap(([name, { fingerprint, isHandled, isLeftOut }]) =>
+      isHandled && !isLeftOut && isAdapterName(name) && this.#options.registry.find(name) === null ? [{ name, fingerprint }] : [])
   }
 
   async close (): Promise<void> {
@@ -102,8 +106,9 @@ export class AdapterFolder {
       if (isSame && known.isHandled) continue
       const since = isSame ? known.since : now
       const isSettled = now - since >= settleIntervalMs || adapter.changedAt <= now - settledMs
-      this.#seen.set(adapter.name, { fingerprint: adapter.fingerprint, since, isHandled: isSettled })
-      if (isSettled) this.#load(adapter)
+      const seen = { fingerprint: adapter.fingerprint, since, isHandled: isSettled, isLeftOut: false, removal: known?.removal ?? new AbortController() }
+      this.#seen.set(adapter.name, seen)
+      if (isSettled) this.#load(adapter, seen)
       else this.#hasUnsettled = true
     }
     const names = new Set(found.map(({ name }) => name))
@@ -111,7 +116,7 @@ export class AdapterFolder {
   }
 
   /** Loads go on beside the watching. The registry logs what comes of them, and keeps why one failed. */
-  #load ({ name, path }: FoundAdapter): void {
+  #load ({ name, path }: FoundAdapter, seen: SeenAdapter): void {
     const { registry, logger, isTaken } = this.#options
     const known = registry.find(name)
     const problem = !isAdapterName(name)
@@ -120,6 +125,7 @@ export class AdapterFolder {
         ? 'a model has its name'
         : known !== null && known.origin !== 'directory' ? `there is one of its name already, from ${known.reference}` : null
     if (problem !== null) {
+      seen.isLeftOut = true
       logger.warn({ model: registry.model, adapter: name, path, reason: problem }, 'adapter in the folder is left out')
       return
     }
@@ -133,11 +139,12 @@ export class AdapterFolder {
       chatTemplate: null,
       ifExists: 'replace',
       keepsFailure: true
-    }, this.#closing.signal).then(this.#options.onChange, () => {})
+    }, AbortSignal.any([this.#closing.signal, seen.removal.signal])).then(this.#options.onChange, () => {})
   }
 
   #remove (name: string): void {
     const { registry, onChange } = this.#options
+    this.#seen.get(name)?.removal.abort()
     this.#seen.delete(name)
     if (registry.find(name)?.origin === 'directory') registry.unload(name).catch(() => {})
     onChange()

@@ -118,7 +118,8 @@ export class AdapterLibrary {
     const registry = this.#registryNamed(order.model)
     const known = registry.find(name)
     const reference = resolveReference(order.reference)
-    const status = await registry.load({
+    // What is remembered must be true after a failure as well.
+    return await registry.load({
       name,
       reference,
       // What the folder brought and is only loaded again stays the folder's.
@@ -130,9 +131,7 @@ export class AdapterLibrary {
       ifExists,
       keepsFailure: false,
       ...(expectedGeneration === undefined ? {} : { expectedGeneration })
-    }, signal)
-    onChange?.()
-    return status
+    }, signal).finally(() => onChange?.())
   }
 
   /** @throws ServerError `adapter_not_found`, `adapter_conflict` */

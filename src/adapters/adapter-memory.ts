@@ -3,24 +3,34 @@ import { ServerError } from '../domain/errors.ts'
 import type { Millis } from '../domain/ids.ts'
 import { throwIfAborted } from './abort-error.ts'
 import type { AdapterEntries } from './adapter-entries.ts'
-import { type AdapterEntry, type Generation, generationsOf } from './adapter-entry.ts'
+import type { AdapterEntry, Generation } from './adapter-entry.ts'
 import type { AdapterHost } from './adapter-host.ts'
-import { chooseEvictions, type RoomLimits } from './choose-evictions.ts'
+import { chooseEvictions, type Resident, type RoomLimits } from './choose-evictions.ts'
+
+export interface AdapterMemoryOptions {
+  readonly inference: AdapterHost['inference']
+  readonly room: RoomLimits
+  /** Aborted when the server closes. */
+  readonly closing: AbortSignal
+  readonly now: () => Millis
+}
+
+/** A version that takes memory, for the choice of those that have to go. */
+interface ResidentVersion extends Resident {
+  readonly entry: AdapterEntry
+  readonly generation: Generation
+}
 
 /** Which versions of adapters are in the engine's memory: brings them in, within the limits, and takes them out. */
 export class AdapterMemory {
   readonly #entries: AdapterEntries
-  readonly #inference: AdapterHost['inference']
-  readonly #room: RoomLimits
-  readonly #now: () => Millis
+  readonly #options: AdapterMemoryOptions
   /** Two that look for room at once would both take the same. */
   #roomTurn: Promise<unknown> = Promise.resolve()
 
-  constructor (entries: AdapterEntries, inference: AdapterHost['inference'], room: RoomLimits, now: () => Millis) {
+  constructor (entries: AdapterEntries, options: AdapterMemoryOptions) {
     this.#entries = entries
-    this.#inference = inference
-    this.#room = room
-    this.#now = now
+    this.#options = options
   }
 
   /** Settles when nobody looks for room any more. */
@@ -34,7 +44,7 @@ export class AdapterMemory {
     this.#roomTurn = turn.catch(() => {})
     await turn
     try {
-      await this.#inference.loadAdapter(generation.key, { path: generation.path }, signal)
+      await this.#options.inference.loadAdapter(generation.key, { path: generation.path }, signal)
     } catch (error) {
       generation.residence = 'absent'
       this.#entries.notify()
@@ -42,7 +52,7 @@ export class AdapterMemory {
     }
     generation.residence = 'resident'
     generation.loadedAt = Date.now()
-    generation.lastUsedAt = this.#now()
+    generation.lastUsedAt = this.#options.now()
     this.#entries.counts.loads++
     if (signal.aborted || entry.isUnloaded) {
       await this.#leave(generation)
@@ -51,12 +61,14 @@ export class AdapterMemory {
     }
   }
 
-  /** For replaced and unloaded versions. */
+  /** For replaced and unloaded versions. Settles when it is out of memory, unless requests hold it or it is on its way in. */
   async freeIfUnused (entry: AdapterEntry, generation: Generation): Promise<void> {
-    if (generation.leases > 0 || generation.residence === 'leaving' || generation.residence === 'arriving') return
+    // Somebody else takes it out: for its room, or because it was replaced. What they leave behind is ours to remove.
+    while (generation.residence === 'leaving') await this.#entries.nextChange(this.#options.closing)
+    if (!entry.old.has(generation) || generation.leases > 0 || generation.residence === 'arriving') return
     if (generation.residence === 'resident') await this.#leave(generation)
     entry.old.delete(generation)
-    if (entry.old.size === 0) this.#entries.leaving.delete(entry)
+    this.#entries.forgetIfGone(entry)
     // Nobody waits for the disk.
     rm(generation.folder, { recursive: true, force: true }).catch(() => {})
     this.#entries.changed(entry, 'adapter version freed', { generation: generation.number, freedBytes: generation.facts.sizeBytes })
@@ -66,26 +78,19 @@ export class AdapterMemory {
   async #makeRoom (entry: AdapterEntry, generation: Generation, signal: AbortSignal): Promise<void> {
     for (;;) {
       throwIfAborted(signal)
-      const residents = this.#entries.all().filter((other) => other !== entry).flatMap((other) =>
-        generationsOf(other).filter(({ residence }) => residence !== 'absent').map((resident) => ({
-          entry: other,
-          resident,
-          sizeBytes: resident.facts.sizeBytes,
-          leases: resident.leases,
-          isPinned: other.definition.isPinned && resident === other.current,
-          // Others than the current one go by themselves.
-          isSettled: resident.residence === 'resident' && resident === other.current,
-          lastUsedAt: resident.lastUsedAt
-        })))
-      const decision = chooseEvictions(residents, generation.facts.sizeBytes, this.#room)
+      const residents = this.#entries.all().flatMap((other) => [...other === entry ? [] : servingVersionOf(other), ...drainingVersionsOf(other)])
+      const decision = chooseEvictions(residents, generation.facts.sizeBytes, this.#options.room)
       if (decision.type === 'never') throw this.#noRoom(entry.definition.name, generation)
       if (decision.type === 'evict') {
         generation.residence = 'arriving'
-        for (const item of decision.items) {
-          await this.#leave(item.resident)
+        // All are out of requests' reach before the first of them is waited for.
+        const evictions = decision.items.map(async (item) => {
+          await this.#leave(item.generation)
           this.#entries.counts.evictions++
           this.#entries.changed(item.entry, 'adapter evicted')
-        }
+        })
+        this.#entries.notify()
+        await Promise.all(evictions)
         return
       }
       await this.#entries.nextChange(signal)
@@ -93,7 +98,7 @@ export class AdapterMemory {
   }
 
   #noRoom (name: string, { facts }: Generation): ServerError {
-    const { maxAdapters, maxBytes } = this.#room
+    const { maxAdapters, maxBytes } = this.#options.room
     const bytes = Number.isFinite(maxBytes) ? ` and ${maxBytes} bytes` : ''
     return new ServerError('adapter_limit', `There is no room for the adapter "${name}" of ${facts.sizeBytes} bytes beside those that are pinned; the limit is ${maxAdapters} adapters${bytes}`)
   }
@@ -102,7 +107,7 @@ export class AdapterMemory {
   async #leave (generation: Generation): Promise<void> {
     generation.residence = 'leaving'
     try {
-      await this.#inference.unloadAdapter(generation.key)
+      await this.#options.inference.unloadAdapter(generation.key)
     } catch (error) {
       // A process that could not be told is gone, and its successor does not load it.
       this.#entries.logger.warn({ model: this.#entries.model, adapter: generation.key, error: (error as Error).message }, 'engine was not told to unload an adapter')
@@ -110,4 +115,29 @@ export class AdapterMemory {
     generation.residence = 'absent'
     this.#entries.notify()
   }
+}
+
+const isInMemory = ({ residence }: Generation): boolean => residence !== 'absent'
+
+/** What requests get, and what comes to be that or to replace it; the two are one, since they are both there for a moment only. */
+function servingVersionOf (entry: AdapterEntry): readonly ResidentVersion[] {
+  const { current, arriving, definition, waiting } = entry
+  const [generation, other] = [current, arriving].filter((version) => version !== null).filter(isInMemory)
+  if (generation === undefined) return []
+  return [{
+    entry,
+    generation,
+    sizeBytes: Math.max(generation.facts.sizeBytes, other?.facts.sizeBytes ?? 0),
+    leases: generation.leases,
+    isPinned: definition.isPinned && generation === current,
+    // Whoever waits for it is about to hold it.
+    isSettled: generation.residence === 'resident' && generation === current && other === undefined && waiting === 0,
+    lastUsedAt: generation.lastUsedAt
+  }]
+}
+
+/** Replaced and unloaded versions. They go by themselves. */
+function drainingVersionsOf (entry: AdapterEntry): readonly ResidentVersion[] {
+  return [...entry.old].filter(isInMemory).map((generation) =>
+    ({ entry, generation, sizeBytes: generation.facts.sizeBytes, leases: generation.leases, isPinned: false, isSettled: false, lastUsedAt: generation.lastUsedAt }))
 }

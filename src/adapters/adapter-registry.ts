@@ -62,8 +62,9 @@ export class AdapterRegistry {
     this.#options = options
     this.#now = now
     this.#entries = new AdapterEntries(host.id, logger)
-    this.#memory = new AdapterMemory(this.#entries, host.inference, room, now)
-    this.#leases = new AdapterLeases(this.#entries, this.#memory, { maxAdapters: room.maxAdapters, closing: this.#closing.signal, now })
+    const closing = this.#closing.signal
+    this.#memory = new AdapterMemory(this.#entries, { inference: host.inference, room, closing, now })
+    this.#leases = new AdapterLeases(this.#entries, this.#memory, { maxAdapters: room.maxAdapters, closing, now })
   }
 
   get counts (): AdapterCounts { return this.#entries.counts }
@@ -96,6 +97,8 @@ export class AdapterRegistry {
   async load (request: LoadRequest, signal: AbortSignal): Promise<AdapterStatus> {
     return await this.#inTurn(request.name, async () => {
       throwIfAborted(signal)
+      // Its folder would come back after it was removed.
+      throwIfAborted(this.#closing.signal)
       const known = this.#entries.byName.get(request.name)
       const hasVersion = known !== undefined && known.current !== null
       if (hasVersion && request.ifExists === 'refuse') {
@@ -138,7 +141,7 @@ export class AdapterRegistry {
     entry.revival?.abort(gone)
     if (current !== null) entry.old.add(current)
     entry.current = null
-    if (entry.old.size > 0) this.#entries.leaving.add(entry)
+    if (entry.old.size > 0 || entry.arriving !== null) this.#entries.leaving.add(entry)
     this.#entries.changed(entry, 'adapter unloaded')
     await Promise.all([...entry.old].map(async (generation) => await this.#memory.freeIfUnused(entry, generation)))
     return { ...this.#entries.statusOf(entry), generation: current?.number ?? 0, facts: current?.facts ?? null }
@@ -186,13 +189,17 @@ export class AdapterRegistry {
       this.#advance(entry, 'loading')
       await host.ready(signal)
       generation = createGeneration(request.name, this.#nextNumber(request.name), { path: file, folder, facts: prepared.facts }, Date.now())
+      entry.arriving = generation
       await this.#memory.load(entry, generation, signal)
     } catch (error) {
+      entry.arriving = null
+      this.#entries.forgetIfGone(entry)
       if (generation === null || generation.residence === 'absent') await rm(folder, { recursive: true, force: true })
       throw error
     }
     generation.loadMs = this.#now() - startedAt
     this.#entries.counts.loadMs += generation.loadMs
+    entry.arriving = null
     if (entry.isUnloaded) {
       entry.old.add(generation)
       await this.#memory.freeIfUnused(entry, generation)

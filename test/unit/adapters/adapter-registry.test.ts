@@ -302,6 +302,77 @@ describe('room', () => {
     expect(await load('a', '15', { ifExists: 'replace' })).toMatchObject({ state: 'ready', residentBytes: 15 })
   })
 
+  it('is not given twice to adapters that come at once', async () => {
+    const scripted = await setUp({ room: { maxAdapters: 1, maxBytes: Infinity } })
+    const { load, gates, registry, stateOf } = scripted
+    const gate = createGate()
+    gates.set('load a#1', gate.opened)
+    const first = load('a')
+    await untilFact(scripted, () => registry.residentBytes === 10)
+    const second = load('b')
+    await untilFact(scripted, () => stateOf('b') === 'loading')
+    // Both have sought room by the time a third is refused for another reason.
+    await expect(load('c', '10 bad')).rejects.toThrow()
+    expect(registry.residentBytes).toBe(10)
+    gate.open()
+    await Promise.all([first, second])
+    expect(['a', 'b'].map(stateOf)).toEqual(['evicted', 'ready'])
+  })
+
+  it('is not made of an adapter that a request takes while another one is let go', async () => {
+    const scripted = await setUp({ room: { maxAdapters: 10, maxBytes: 20 } })
+    const { load, acquire, gates, registry, stateOf, loaded } = scripted
+    await load('a')
+    await load('b')
+    const gate = createGate()
+    gates.set('unload a#1', gate.opened)
+    const loading = load('big', '20')
+    await untilFact(scripted, () => stateOf('a') === 'evicted')
+    const lease = acquire('b')
+    await untilFact(scripted, () => registry.find('b')?.waiting === 1 || registry.find('b')?.inFlight === 1)
+    gate.open()
+    await loading
+    expect((await lease).adapters.key).toBe('b#1@1')
+    expect(loaded.has('b#1')).toBe(true)
+  })
+
+  it.each([
+    ['unloaded', async ({ registry }: Scripted) => await registry.unload('a'), []],
+    ['replaced', async ({ registry }: Scripted) => await registry.load(loadRequest('a', '5', { ifExists: 'replace' }), neverAborted), ['a']]
+  ] as const)('is made by evicting one that is %s meanwhile, of which nothing stays behind', async (_what, change, left) => {
+    const scripted = await setUp({ room: { maxAdapters: 1, maxBytes: Infinity } })
+    const { load, gates, registry, stateOf, loaded, folder } = scripted
+    await load('a')
+    const gate = createGate()
+    gates.set('unload a#1', gate.opened)
+    const loading = load('b')
+    await untilFact(scripted, () => stateOf('a') === 'evicted')
+    const changing = change(scripted)
+    await untilFact(scripted, () => registry.list().some(({ name, draining, next }) => name === 'a' && (draining.length > 0 || next === 'loading')))
+    expect(loaded.has('a#1')).toBe(true)
+    gate.open()
+    await Promise.all([changing, loading])
+    expect(registry.list().map(({ name, draining }) => [name, draining.length])).toEqual([...left, 'b'].map((name) => [name, 0]))
+    expect(loaded.has('a#1')).toBe(false)
+    expect(registry.residentBytes).toBe(left.length === 0 ? 10 : 5)
+    // Nobody waits for the disk.
+    await expect.poll(async () => (await readdir(folder)).length).toBe(left.length + 1)
+  })
+
+  it('does not grow with replacements of what requests hold', async () => {
+    const scripted = await setUp({ room: { maxAdapters: 1, maxBytes: Infinity } })
+    const { load, acquire, registry } = scripted
+    await load('a')
+    const lease = await acquire('a')
+    await load('a', '11', { ifExists: 'replace' })
+    const third = load('a', '12', { ifExists: 'replace' })
+    await untilFact(scripted, () => registry.find('a')?.next === 'loading')
+    await expect(load('c', '10 bad')).rejects.toThrow()
+    expect(registry.residentBytes).toBe(21)
+    lease.release()
+    expect(await third).toMatchObject({ generation: 3, residentBytes: 12 })
+  })
+
   it('is waited for by requests that need several adapters without their blocking each other', async () => {
     const { load, acquire } = await setUp({ room: { maxAdapters: 2, maxBytes: Infinity } })
     for (const name of ['a', 'b', 'c', 'd']) await load(name)
@@ -330,6 +401,8 @@ describe('closing', () => {
     gate.open()
     await closed
     expect(await results).toMatchObject([{ reason: { code: 'server_draining' } }, { reason: { code: 'server_draining' } }])
+    await expect(readdir(folder)).rejects.toMatchObject({ code: 'ENOENT' })
+    await expect(load('late')).rejects.toMatchObject({ code: 'server_draining' })
     await expect(readdir(folder)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 })
