@@ -66,10 +66,14 @@ describe.each([
     const random = new Random(2026)
     const asks = Array.from({ length: 200 }, (): Ask => ({ ...pick(random, variants), question: pick(random, questions) }))
     const crowd: string[] = []
+    const switches = async (): Promise<number> => await metric(server.origin, 'drawbridge_adapter_switches_total')
+    const before = await switches()
     const left = [...asks.entries()]
     await Promise.all(Array.from({ length: 32 }, async () => {
       for (let next = left.shift(); next !== undefined; next = left.shift()) crowd[next[0]] = await ask(next[1])
     }))
+    // Five adapter sets, and fewer lanes: they took turns.
+    expect(await switches() - before).toBeGreaterThan(10)
     const alone = new Map<string, string>()
     for (const one of asks) {
       const key = JSON.stringify(one)
