@@ -1,4 +1,5 @@
 import { type FSWatcher, watch } from 'node:fs'
+import { ServerError } from '../domain/errors.ts'
 import { isAdapterName, adapterNameAdvice } from './adapter-name.ts'
 import type { AdapterLogger } from './adapter-entries.ts'
 import type { AdapterRegistry } from './adapter-registry.ts'
@@ -144,7 +145,7 @@ export class AdapterFolder {
 
   #remove (name: string): void {
     const { registry, onChange } = this.#options
-    this.#seen.get(name)?.removal.abort()
+    this.#seen.get(name)?.removal.abort(new ServerError('adapter_not_found', `The adapter "${name}" was removed from the folder`))
     this.#seen.delete(name)
     if (registry.find(name)?.origin === 'directory') registry.unload(name).catch(() => {})
     onChange()

@@ -57,7 +57,7 @@ export class AdapterMemory {
     if (signal.aborted || entry.isUnloaded) {
       await this.#leave(generation)
       throwIfAborted(signal)
-      throw new ServerError('request_aborted', `The adapter "${entry.definition.name}" was unloaded`)
+      throw new ServerError('adapter_conflict', `The adapter "${entry.definition.name}" was unloaded while it was being loaded`, { param: 'name' })
     }
   }
 

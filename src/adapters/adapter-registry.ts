@@ -91,8 +91,8 @@ export class AdapterRegistry {
 
   /**
    * Loads a new adapter, or a new version of one, which serves until the new one can.
-   * @throws ServerError `adapter_conflict`, `adapter_limit`, `invalid_adapter`, what fetching throws, and `request_aborted` when the
-   * signal fired or the adapter was unloaded meanwhile
+   * @throws ServerError `adapter_conflict`, also when the adapter was unloaded meanwhile, `adapter_limit`, `invalid_adapter`, what fetching
+   * throws, and `request_aborted` or the signal's reason when it fired
    */
   async load (request: LoadRequest, signal: AbortSignal): Promise<AdapterStatus> {
     return await this.#inTurn(request.name, async () => {
@@ -102,7 +102,7 @@ export class AdapterRegistry {
       const known = this.#entries.byName.get(request.name)
       const hasVersion = known !== undefined && known.current !== null
       if (hasVersion && request.ifExists === 'refuse') {
-        throw new ServerError('adapter_conflict', `The model "${this.model}" already has an adapter "${request.name}"`)
+        throw new ServerError('adapter_conflict', `The model "${this.model}" already has an adapter "${request.name}"; say that it is to be replaced, or unload it first`)
       }
       checkGeneration(request.name, known?.current?.number ?? 0, request.expectedGeneration)
       const entry = known ?? createEntry(this.#options.nextId(), definitionOf(request))
@@ -136,7 +136,7 @@ export class AdapterRegistry {
     entry.isUnloaded = true
     this.#entries.byName.delete(name)
     this.#entries.counts.unloads++
-    const gone = new ServerError('request_aborted', `The adapter "${name}" was unloaded`)
+    const gone = new ServerError('adapter_conflict', `The adapter "${name}" was unloaded while it was being loaded`, { param: 'name' })
     entry.next?.controller.abort(gone)
     entry.revival?.abort(gone)
     if (current !== null) entry.old.add(current)
@@ -234,7 +234,8 @@ export class AdapterRegistry {
       entry.isUnloaded = true
       this.#entries.byName.delete(entry.definition.name)
     }
-    this.#entries.changed(entry, 'adapter could not be loaded', { error: error.message }, 'warn')
+    // One that is forgotten was never there to be drained.
+    this.#entries.changed(entry, 'adapter could not be loaded', { ...isForgotten ? { state: 'failed' } : {}, error: error.message }, 'warn')
     return error
   }
 

@@ -170,7 +170,7 @@ describe('a folder of adapters', () => {
   })
 
   it('forgets a file that goes before its load has had its turn', async () => {
-    const { put, look, folder, directory, gates, registry, rest } = await setUp()
+    const { put, look, folder, directory, gates, registry, rest, log } = await setUp()
     const gate = createGate()
     const file = path.join(directory, 'pirate.gguf')
     gates.set('check 10', gate.opened)
@@ -186,6 +186,7 @@ describe('a folder of adapters', () => {
     await expect(registry.load(loadRequest('pirate', '10'), AbortSignal.abort())).rejects.toMatchObject({ code: 'request_aborted' })
     expect(await look()).toEqual([])
     expect(registry.list()).toEqual([])
+    expect(log.flatMap(({ message, details }) => message === 'adapter could not be loaded' ? [details['error']] : [])).toContain('The adapter "pirate" was removed from the folder')
   })
 
   it('is watched from its start on', async () => {

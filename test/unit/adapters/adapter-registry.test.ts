@@ -81,13 +81,16 @@ describe('loading an adapter', () => {
   })
 
   it('leaves nothing behind when it fails', async () => {
-    const { load, registry, folder, engine } = await setUp()
+    const { load, registry, folder, engine, log } = await setUp()
     await expect(load('pirate', '10 bad')).rejects.toMatchObject({ code: 'invalid_adapter', message: 'The adapter 10 bad is bad' })
     await expect(load('pirate', '10 engine-refuses')).rejects.toMatchObject({ code: 'invalid_adapter' })
     expect(registry.list()).toEqual([])
     expect(await readdir(folder)).toEqual([])
     expect(engine).toEqual([])
     expect(registry.counts).toMatchObject({ loads: 0, failures: 2 })
+    expect(log.filter(({ message }) => message === 'adapter could not be loaded').map(({ details }) => [details['state'], details['error']])).toEqual([
+      ['failed', 'The adapter 10 bad is bad'], ['failed', 'The file is not a LoRA adapter of this model']
+    ])
   })
 
   it('stays on the list with its reason where that is wanted, and requests are told', async () => {
@@ -131,7 +134,7 @@ describe('loading an adapter', () => {
     await registry.unload('pirate')
     gate.open()
     expect(await results).toMatchObject([
-      { reason: { code: 'request_aborted', message: 'The adapter "pirate" was unloaded' } },
+      { reason: { code: 'adapter_conflict', message: 'The adapter "pirate" was unloaded while it was being loaded' } },
       { reason: { code: 'model_not_found' } }
     ])
     expect([...loaded]).toEqual([])

@@ -203,7 +203,7 @@ describe('vLLM\'s routes', () => {
 
   it.each([
     ['a bad file', { ...path, lora_path: '10 bad' }, 400, 'invalid_adapter', 'The adapter 10 bad is bad'],
-    ['a bad name', { ...path, lora_name: 'a#1' }, 400, 'invalid_value', 'is no name of an adapter'],
+    ['a bad name', { ...path, lora_name: 'a#1' }, 400, 'invalid_value', 'Invalid value for \'lora_name\': "a#1" is no name of an adapter'],
     ['the name of a model', { ...path, lora_name: 'base' }, 409, 'adapter_conflict', 'A model is called "base"'],
     ['another generation', { ...path, expected_generation: 3 }, 409, 'adapter_conflict', 'expected at generation 3'],
     ['what vLLM has and this server has not', { ...path, is_3d_lora_weight: true }, 400, 'unknown_parameter', 'is_3d_lora_weight'],
