@@ -109,7 +109,7 @@ export class AdapterFolder {
       const isSettled = now - since >= settleIntervalMs || adapter.changedAt <= now - settledMs
       const seen = { fingerprint: adapter.fingerprint, since, isHandled: isSettled, isLeftOut: false, removal: known?.removal ?? new AbortController() }
       this.#seen.set(adapter.name, seen)
-      if (isSettled) this.#load(adapter, seen)
+      if (isSettled) this.#load(adapter, seen, known === undefined)
       else this.#hasUnsettled = true
     }
     const names = new Set(found.map(({ name }) => name))
@@ -117,14 +117,17 @@ export class AdapterFolder {
   }
 
   /** Loads go on beside the watching. The registry logs what comes of them, and keeps why one failed. */
-  #load ({ name, path }: FoundAdapter, seen: SeenAdapter): void {
+  #load ({ name, path }: FoundAdapter, seen: SeenAdapter, isFirstLook: boolean): void {
     const { registry, logger, isTaken } = this.#options
     const known = registry.find(name)
+    // The API or an option may have named the very file.
+    const isItsFile = known !== null && known.reference === path
+    if (isItsFile && known.origin !== 'directory' && isFirstLook) return
     const problem = !isAdapterName(name)
       ? `its name ${adapterNameAdvice}`
       : isTaken(name)
         ? 'a model has its name'
-        : known !== null && known.origin !== 'directory' ? `there is one of its name already, from ${known.reference}` : null
+        : known !== null && known.origin !== 'directory' && !isItsFile ? `there is one of its name already, from ${known.reference}` : null
     if (problem !== null) {
       seen.isLeftOut = true
       logger.warn({ model: registry.model, adapter: name, path, reason: problem }, 'adapter in the folder is left out')
@@ -133,11 +136,11 @@ export class AdapterFolder {
     registry.load({
       name,
       reference: path,
-      origin: 'directory',
+      origin: isItsFile ? known.origin : 'directory',
       scale: known?.scale ?? 1,
       isPinned: known?.isPinned ?? false,
-      systemPrompt: null,
-      chatTemplate: null,
+      systemPrompt: known?.systemPrompt ?? null,
+      chatTemplate: known?.chatTemplate ?? null,
       ifExists: 'replace',
       keepsFailure: true
     }, AbortSignal.any([this.#closing.signal, seen.removal.signal])).then(this.#options.onChange, () => {})

@@ -28,6 +28,8 @@ interface HeldAdapter {
 export interface AdapterLeasesOptions {
   /** Most adapters in memory. */
   readonly maxAdapters: number
+  /** Most requests that wait for adapters. */
+  readonly maxWaiting: number
   /** Aborted when the server closes. */
   readonly closing: AbortSignal
   readonly now: () => Millis
@@ -40,6 +42,7 @@ export class AdapterLeases {
   readonly #options: AdapterLeasesOptions
   /** A request that holds one adapter and waits for another must not wait for a request that does the same. */
   #severalTurn: Promise<unknown> = Promise.resolve()
+  #waiting = 0
 
   constructor (entries: AdapterEntries, memory: AdapterMemory, options: AdapterLeasesOptions) {
     this.#entries = entries
@@ -50,7 +53,7 @@ export class AdapterLeases {
   /**
    * Holds the adapters of a request; brings those back that were evicted, and waits for those on their way.
    * @throws ServerError `model_not_found` for names there are none of, `invalid_adapter` for one that failed, `adapter_limit` for more than
-   * fit at once, `queue_timeout`, or the signal's reason
+   * fit at once, `queue_full`, `queue_timeout`, or the signal's reason
    */
   async acquire (picks: readonly AdapterPick[], timeoutMs: Millis, signal: AbortSignal): Promise<AdapterLease> {
     if (picks.length > this.#options.maxAdapters) {
@@ -58,6 +61,10 @@ export class AdapterLeases {
     }
     const ready = this.#holdIfReady(picks)
     if (ready !== null) return ready
+    const { maxWaiting } = this.#options
+    if (this.#waiting >= maxWaiting) {
+      throw new ServerError('queue_full', `${this.#waiting} requests wait for adapters to be loaded; the limit is ${maxWaiting} (--max-queue)`)
+    }
     const timeout = new AbortController()
     const timer = setTimeout(() => {
       const names = picks.map(({ name }) => `"${name}"`).join(', ')
@@ -65,10 +72,12 @@ export class AdapterLeases {
     }, Math.min(timeoutMs, 2 ** 31 - 1))
     timer.unref()
     const bothSignals = AbortSignal.any([signal, timeout.signal, this.#options.closing])
+    this.#waiting++
     try {
       return picks.length < 2 ? await this.#hold(picks, bothSignals) : await this.#holdSeveral(picks, bothSignals)
     } finally {
       clearTimeout(timer)
+      this.#waiting--
     }
   }
 

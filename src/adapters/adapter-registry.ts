@@ -20,6 +20,8 @@ export interface AdapterRegistryOptions {
   readonly prepare: PrepareAdapter
   readonly limits: AdapterLimits
   readonly room: RoomLimits
+  /** Most requests that wait for adapters. */
+  readonly maxWaiting: number
   /** The registry's own; it makes and removes it. Whatever happens to users' files, what runs can be loaded again from here. */
   readonly folder: string
   /** Gives the number of a new adapter. */
@@ -57,14 +59,14 @@ export class AdapterRegistry {
   readonly #closing = new AbortController()
 
   constructor (options: AdapterRegistryOptions) {
-    const { host, logger, room, now = () => performance.now() } = options
+    const { host, logger, room, maxWaiting, now = () => performance.now() } = options
     this.model = host.id
     this.#options = options
     this.#now = now
     this.#entries = new AdapterEntries(host.id, logger)
     const closing = this.#closing.signal
     this.#memory = new AdapterMemory(this.#entries, { inference: host.inference, room, closing, now })
-    this.#leases = new AdapterLeases(this.#entries, this.#memory, { maxAdapters: room.maxAdapters, closing, now })
+    this.#leases = new AdapterLeases(this.#entries, this.#memory, { maxAdapters: room.maxAdapters, maxWaiting, closing, now })
   }
 
   get counts (): AdapterCounts { return this.#entries.counts }
@@ -158,7 +160,7 @@ export class AdapterRegistry {
   /**
    * Holds the adapters of a request; brings those back that were evicted, and waits for those on their way.
    * @throws ServerError `model_not_found` for names there are none of, `invalid_adapter` for one that failed, `adapter_limit` for more than
-   * fit at once, `queue_timeout`, or the signal's reason
+   * fit at once, `queue_full`, `queue_timeout`, or the signal's reason
    */
   async acquire (picks: readonly AdapterPick[], timeoutMs: Millis, signal: AbortSignal): Promise<AdapterLease> {
     return await this.#leases.acquire(picks, timeoutMs, signal)

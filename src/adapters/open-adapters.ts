@@ -25,7 +25,7 @@ export interface AdapterModel {
 }
 
 export interface OpenAdaptersOptions {
-  readonly config: Pick<Config, 'adapters' | 'adapterDir' | 'adapterFetch' | 'adapterState' | 'maxAdapters' | 'adapterMemory' | 'adapterMaxSize' | 'adapterMaxRank'>
+  readonly config: Pick<Config, 'adapters' | 'adapterDir' | 'adapterFetch' | 'adapterState' | 'maxAdapters' | 'adapterMemory' | 'adapterMaxSize' | 'adapterMaxRank' | 'maxQueue'>
   readonly catalogue: ModelCatalogue
   readonly models: readonly AdapterModel[]
   readonly logger: AdapterLogger
@@ -78,6 +78,7 @@ export function openAdapters ({ config, catalogue, models, logger, sourceOf, env
     prepare,
     limits: { maxRank: config.adapterMaxRank, maxSizeBytes: config.adapterMaxSize },
     room: { maxAdapters: unlimited(config.maxAdapters), maxBytes: unlimited(config.adapterMemory) },
+    maxWaiting: config.maxQueue,
     folder: path.join(folder, String(index)),
     nextId: () => ++lastId,
     logger

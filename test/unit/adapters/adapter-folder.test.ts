@@ -135,6 +135,20 @@ describe('a folder of adapters', () => {
     expect(log).toEqual([{ message: 'adapter in the folder is left out', details: expect.objectContaining({ adapter: name, reason: expect.stringContaining(reason) }) }])
   })
 
+  it('follows a file that an option or the API has named as well, without loading it twice', async () => {
+    const { put, look, registry, directory, problems } = await setUp()
+    put('pirate.gguf', '10')
+    await registry.load(loadRequest('pirate', path.join(directory, 'pirate.gguf'), { scale: 0.5 }), neverAborted)
+    expect(await look()).toEqual(['pirate ready 1'])
+    put('pirate.gguf', '11')
+    expect(await look()).toEqual(['pirate ready 2'])
+    expect(registry.find('pirate')).toMatchObject({ origin: 'api', scale: 0.5, residentBytes: 11 })
+    rmSync(path.join(directory, 'pirate.gguf'))
+    // It is the API's to unload.
+    expect(await look()).toEqual(['pirate ready 2'])
+    expect(problems().map(({ message }) => message)).not.toContain('adapter in the folder is left out')
+  })
+
   it('leaves adapters alone while it cannot be read', async () => {
     const { put, look, directory, log } = await setUp()
     put('pirate.gguf', '10')

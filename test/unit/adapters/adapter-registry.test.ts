@@ -188,6 +188,22 @@ describe('a request', () => {
     expect(registry.find('pirate')).toMatchObject({ waiting: 0, inFlight: 0 })
   })
 
+  it('is refused when too many wait already', async () => {
+    const scripted = await setUp({ maxWaiting: 2 })
+    const { load, gates, acquire } = scripted
+    const gate = createGate()
+    gates.set('load pirate#1', gate.opened)
+    const loading = load('pirate')
+    const waiting = [acquire('pirate'), acquire('pirate')]
+    await expect(acquire('pirate')).rejects.toMatchObject({ code: 'queue_full', status: 429, message: '2 requests wait for adapters to be loaded; the limit is 2 (--max-queue)' })
+    gate.open()
+    await loading
+    await Promise.all(waiting)
+    // Nobody waits any more.
+    expect((await Promise.all([acquire('pirate'), acquire('pirate'), acquire('pirate')])).map(({ adapters }) => adapters.key)).toEqual(['pirate#1@1', 'pirate#1@1', 'pirate#1@1'])
+    await expect(acquire('nobody')).rejects.toMatchObject({ code: 'model_not_found' })
+  })
+
   it('keeps the generation that it began with', async () => {
     const scripted = await setUp()
     const { load, acquire, registry, engine } = scripted
