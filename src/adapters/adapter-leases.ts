@@ -105,7 +105,7 @@ export class AdapterLeases {
       for (const { name, scale } of picks) {
         const entry = this.#entries.byName.get(name)
         if (entry === undefined) throw new ServerError('model_not_found', `The model "${this.#entries.model}" has no adapter "${name}"`, { param: 'model' })
-        const generation = await this.#lease(entry, signal)
+        const generation = await this.#lease(entry, held, signal)
         held.push({ entry, generation, scale: scale ?? entry.definition.scale })
       }
     } catch (error) {
@@ -126,7 +126,7 @@ export class AdapterLeases {
   }
 
   /** The version that requests get, in memory. Counted before anybody else can take its room. */
-  async #lease (entry: AdapterEntry, signal: AbortSignal): Promise<Generation> {
+  async #lease (entry: AdapterEntry, held: readonly HeldAdapter[], signal: AbortSignal): Promise<Generation> {
     throwIfAborted(signal)
     if (entry.current?.residence === 'resident') return hold(entry.current)
     const { failedRevivals } = entry
@@ -140,15 +140,27 @@ export class AdapterLeases {
         }
         if (entry.isUnloaded) throw new ServerError('model_not_found', `The adapter "${name}" was unloaded`, { param: 'model' })
         if (current?.residence === 'resident') return hold(current)
+        this.#checkRoomBeside(held, entry)
         if (entry.failedRevivals > failedRevivals && failure !== null) throw failure
         if (current?.residence === 'absent' && entry.revival === null) this.#revive(entry, current)
         await this.#entries.nextChange(signal)
       }
     } finally {
       entry.waiting--
+      // What somebody waits for is not evicted; from now on it may be.
+      this.#entries.notify()
       // Nobody wants it any more, and others may want its room.
       if (entry.waiting === 0) entry.revival?.abort(new ServerError('request_aborted', 'Nobody waits for the adapter any more'))
     }
+  }
+
+  /** Whoever holds the very room that it waits for would wait for itself, and keep others waiting. */
+  #checkRoomBeside (held: readonly HeldAdapter[], entry: AdapterEntry): void {
+    const generation = entry.current ?? entry.arriving
+    if (held.length === 0 || generation?.residence !== 'absent') return
+    if (this.#memory.canBeBeside(held.map((other) => other.generation), { generation, entry })) return
+    const names = [...held.map((other) => other.entry), entry].map(({ definition: { name } }) => `"${name}"`)
+    throw new ServerError('adapter_limit', `There is no room for the adapters ${names.join(', ')} at once beside those that are pinned`)
   }
 
   #release (entry: AdapterEntry, generation: Generation): void {

@@ -21,28 +21,30 @@ interface ResidentVersion extends Resident {
   readonly generation: Generation
 }
 
+/** A version that looks for room. */
+interface Seeker {
+  readonly entry: AdapterEntry
+  readonly generation: Generation
+  readonly signal: AbortSignal
+  /** Once it has found it, or cannot: settles when the room is empty. */
+  outcome: (() => Promise<void>) | null
+}
+
 /** Which versions of adapters are in the engine's memory: brings them in, within the limits, and takes them out. */
 export class AdapterMemory {
   readonly #entries: AdapterEntries
   readonly #options: AdapterMemoryOptions
-  /** Two that look for room at once would both take the same. */
-  #roomTurn: Promise<unknown> = Promise.resolve()
+  /** In the order of their coming. */
+  readonly #seekers = new Set<Seeker>()
 
   constructor (entries: AdapterEntries, options: AdapterMemoryOptions) {
     this.#entries = entries
     this.#options = options
   }
 
-  /** Settles when nobody looks for room any more. */
-  async settle (): Promise<void> {
-    await this.#roomTurn
-  }
-
   /** Makes room, and loads a version into the engine. */
   async load (entry: AdapterEntry, generation: Generation, signal: AbortSignal): Promise<void> {
-    const turn = this.#roomTurn.then(async () => await this.#makeRoom(entry, generation, signal))
-    this.#roomTurn = turn.catch(() => {})
-    await turn
+    await this.#makeRoom(entry, generation, signal)
     try {
       await this.#options.inference.loadAdapter(generation.key, { path: generation.path }, signal)
     } catch (error) {
@@ -76,25 +78,54 @@ export class AdapterMemory {
 
   /** Reserves room for a version. One that replaces another needs no room beside it: both are there for a moment only. */
   async #makeRoom (entry: AdapterEntry, generation: Generation, signal: AbortSignal): Promise<void> {
-    for (;;) {
-      throwIfAborted(signal)
-      const residents = this.#entries.all().flatMap((other) => [...other === entry ? [] : servingVersionOf(other), ...drainingVersionsOf(other)])
-      const decision = chooseEvictions(residents, generation.facts.sizeBytes, this.#options.room)
-      if (decision.type === 'never') throw this.#noRoom(entry.definition.name, generation)
-      if (decision.type === 'evict') {
-        generation.residence = 'arriving'
-        // All are out of requests' reach before the first of them is waited for.
-        const evictions = decision.items.map(async (item) => {
-          await this.#leave(item.generation)
-          this.#entries.counts.evictions++
-          this.#entries.changed(item.entry, 'adapter evicted')
-        })
-        this.#entries.notify()
-        await Promise.all(evictions)
-        return
+    const seeker: Seeker = { entry, generation, signal, outcome: null }
+    this.#seekers.add(seeker)
+    try {
+      for (;;) {
+        // Those that have sought for longer choose first; what they have no use for is not kept from others.
+        for (const other of this.#seekers) this.#seek(other)
+        if (seeker.outcome !== null) return await seeker.outcome()
+        throwIfAborted(signal)
+        await this.#entries.nextChange(signal)
       }
-      await this.#entries.nextChange(signal)
+    } finally {
+      this.#seekers.delete(seeker)
     }
+  }
+
+  /** Looks whether there is room for it now, and takes it in the same moment. */
+  #seek (seeker: Seeker): void {
+    const { entry, generation, signal } = seeker
+    if (seeker.outcome !== null || signal.aborted) return
+    const residents = this.#entries.all().flatMap((other) => [...other === entry ? [] : servingVersionOf(other), ...drainingVersionsOf(other)])
+    const decision = chooseEvictions(residents, generation.facts.sizeBytes, this.#options.room)
+    if (decision.type === 'wait') return
+    if (decision.type === 'never') {
+      const error = this.#noRoom(entry.definition.name, generation)
+      seeker.outcome = async () => { throw error }
+    } else {
+      generation.residence = 'arriving'
+      // All are out of requests' reach before the first of them is waited for.
+      const evictions = Promise.all(decision.items.map(async (item) => {
+        await this.#leave(item.generation)
+        this.#entries.counts.evictions++
+        this.#entries.changed(item.entry, 'adapter evicted')
+      }))
+      seeker.outcome = async () => { await evictions }
+    }
+    this.#entries.notify()
+  }
+
+  /**
+   * Whether there can ever be room for a version as long as others are held.
+   * @param held versions that whoever asks will hold until it is there
+   */
+  canBeBeside (held: readonly Generation[], { generation, entry }: { readonly generation: Generation, readonly entry: AdapterEntry }): boolean {
+    const residents = this.#entries.all().filter((other) => other !== entry).flatMap(servingVersionOf)
+      .filter((resident) => resident.isPinned && !held.includes(resident.generation))
+    const fixed = [...residents, ...held.map(({ facts: { sizeBytes } }) => ({ sizeBytes }))]
+    const { maxAdapters, maxBytes } = this.#options.room
+    return fixed.length < maxAdapters && fixed.reduce((sum, { sizeBytes }) => sum + sizeBytes, generation.facts.sizeBytes) <= maxBytes
   }
 
   #noRoom (name: string, { facts }: Generation): ServerError {

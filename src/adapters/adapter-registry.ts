@@ -169,7 +169,7 @@ export class AdapterRegistry {
   /** Gives up what is on its way, and removes the files. The engine's memory goes with its process. */
   async close (): Promise<void> {
     this.#closing.abort(new ServerError('server_draining', 'The server is shutting down'))
-    await Promise.allSettled([...this.#turns.values(), this.#memory.settle()])
+    await Promise.allSettled(this.#turns.values())
     await rm(this.#options.folder, { recursive: true, force: true })
   }
 
@@ -192,6 +192,8 @@ export class AdapterRegistry {
       await host.ready(signal)
       generation = createGeneration(request.name, this.#nextNumber(request.name), { path: file, folder, facts: prepared.facts }, Date.now())
       entry.arriving = generation
+      // Its size is known now, and whether there can be room for it beside what a request holds that waits for it.
+      this.#entries.notify()
       await this.#memory.load(entry, generation, signal)
     } catch (error) {
       entry.arriving = null

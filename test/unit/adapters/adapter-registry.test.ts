@@ -405,6 +405,30 @@ describe('room', () => {
     expect(keys).toEqual(['a#1@1+b#1@1', 'c#1@1+d#1@1', 'b#1@1+c#1@1', 'a#1@1+d#1@1'])
     await expect(acquire('a', 'b', 'c')).rejects.toMatchObject({ code: 'adapter_limit' })
   })
+
+  it('is not waited for by a request that holds it itself', async () => {
+    const { load, acquire, registry, stateOf } = await setUp({ room: { maxAdapters: 10, maxBytes: 40 } })
+    await load('pinned', '15', { isPinned: true })
+    await load('a', '10')
+    await load('b', '20')
+    await expect(acquire('a', 'b')).rejects.toMatchObject({ code: 'adapter_limit', message: 'There is no room for the adapters "a", "b" at once beside those that are pinned' })
+    expect(registry.find('a')?.inFlight).toBe(0)
+    expect((await acquire('b')).adapters.key).toBe('b#1@1')
+    expect(stateOf('a')).toBe('evicted')
+  })
+
+  it('that is too small for one is not kept from others', async () => {
+    const scripted = await setUp({ room: { maxAdapters: 10, maxBytes: 40 } })
+    const { load, acquire, stateOf, registry } = scripted
+    await load('held', '20')
+    const lease = await acquire('held')
+    const large = load('large', '30')
+    await untilFact(scripted, () => stateOf('large') === 'loading')
+    expect(await load('small', '10')).toMatchObject({ state: 'ready' })
+    lease.release()
+    expect(await large).toMatchObject({ state: 'ready' })
+    expect(registry.residentBytes).toBeLessThanOrEqual(40)
+  })
 })
 
 describe('closing', () => {
