@@ -33,6 +33,8 @@ export interface AdapterEntry {
   current: Generation | null
   /** The version on its way. */
   next: { state: 'fetching' | 'checking' | 'loading', readonly controller: AbortController } | null
+  /** The version on its way, from when room is sought for it until requests get it. */
+  arriving: Generation | null
   /** The current version is being brought back into memory. */
   revival: AbortController | null
   /** Replaced and unloaded versions that are still in memory. */
@@ -61,10 +63,10 @@ export function createGeneration (
 }
 
 export const createEntry = (id: number, definition: AdapterDefinition): AdapterEntry => ({
-  id, definition, current: null, next: null, revival: null, old: new Set(), waiting: 0, failure: null, failedRevivals: 0, isUnloaded: false
+  id, definition, current: null, next: null, arriving: null, revival: null, old: new Set(), waiting: 0, failure: null, failedRevivals: 0, isUnloaded: false
 })
 
-export const generationsOf = ({ current, old }: AdapterEntry): readonly Generation[] => current === null ? [...old] : [current, ...old]
+export const generationsOf = ({ current, arriving, old }: AdapterEntry): readonly Generation[] => [current, arriving, ...old].filter((generation) => generation !== null)
 
 const isInMemory = ({ residence }: Generation): boolean => residence !== 'absent'
 

@@ -1,4 +1,5 @@
 import type { AdapterFile } from '../engine/engine.ts'
+import type { AdapterDefinition } from './adapter-status.ts'
 
 /** What an adapter's files say of it. */
 export interface AdapterFacts {
@@ -47,3 +48,9 @@ export interface PrepareAdapterOptions {
  * @throws ServerError `invalid_adapter`, with a reason that says what is wrong with the file and what was expected
  */
 export type PrepareAdapter = (path: string, options: PrepareAdapterOptions) => Promise<PreparedAdapter>
+
+/** Brings what a reference names into a folder, or says where it is. A file of the user's is copied: what is checked is what is loaded. */
+export type FetchAdapter = (definition: Pick<AdapterDefinition, 'reference' | 'origin'>, options: {
+  readonly folder: string
+  readonly signal: AbortSignal
+}) => Promise<string>

@@ -1,6 +1,8 @@
 import { type FSWatcher, watch } from 'node:fs'
+import { ServerError } from '../domain/errors.ts'
 import { isAdapterName, adapterNameAdvice } from './adapter-name.ts'
-import type { AdapterLogger, AdapterRegistry } from './adapter-registry.ts'
+import type { AdapterLogger } from './adapter-entries.ts'
+import type { AdapterRegistry } from './adapter-registry.ts'
 import { type FoundAdapter, scanAdapterFolder } from './scan-adapter-folder.ts'
 
 export interface AdapterFolderOptions {
@@ -33,7 +35,11 @@ interface SeenAdapter {
   /** When it was first seen like this. */
   readonly since: number
   /** Whether it was loaded or refused; it is not looked at again until it changes. */
-  isHandled: boolean
+  readonly isHandled: boolean
+  /** Whether it was passed over because of its name. */
+  isLeftOut: boolean
+  /** Aborted when it is gone: a load that still waits for its turn would find nothing. */
+  readonly removal: AbortController
 }
 
 /** Keeps a registry's adapters as the files in a folder are. */
@@ -51,7 +57,7 @@ export class AdapterFolder {
 
   constructor (options: AdapterFolderOptions) {
     this.#options = options
-    for (const [name, fingerprint] of options.unloaded) this.#seen.set(name, { fingerprint, since: 0, isHandled: true })
+    for (const [name, fingerprint] of options.unloaded) this.#seen.set(name, { fingerprint, since: 0, isHandled: true, isLeftOut: false, removal: new AbortController() })
   }
 
   /** Looks once, then watches. When it settles, adapters that are there are on their way. */
@@ -65,8 +71,8 @@ export class AdapterFolder {
 
   /** What is in the folder and was unloaded all the same. */
   get unloaded (): readonly { readonly name: string, readonly fingerprint: string }[] {
-    return [...this.#seen].flatMap(([name, { fingerprint, isHandled }]) =>
-      isHandled && isAdapterName(name) && this.#options.registry.find(name) === null ? [{ name, fingerprint }] : [])
+    return [...this.#seen].flatMap(([name, { fingerprint, isHandled, isLeftOut }]) =>
+      isHandled && !isLeftOut && isAdapterName(name) && this.#options.registry.find(name) === null ? [{ name, fingerprint }] : [])
   }
 
   async close (): Promise<void> {
@@ -101,8 +107,9 @@ export class AdapterFolder {
       if (isSame && known.isHandled) continue
       const since = isSame ? known.since : now
       const isSettled = now - since >= settleIntervalMs || adapter.changedAt <= now - settledMs
-      this.#seen.set(adapter.name, { fingerprint: adapter.fingerprint, since, isHandled: isSettled })
-      if (isSettled) this.#load(adapter)
+      const seen = { fingerprint: adapter.fingerprint, since, isHandled: isSettled, isLeftOut: false, removal: known?.removal ?? new AbortController() }
+      this.#seen.set(adapter.name, seen)
+      if (isSettled) this.#load(adapter, seen, known === undefined)
       else this.#hasUnsettled = true
     }
     const names = new Set(found.map(({ name }) => name))
@@ -110,33 +117,38 @@ export class AdapterFolder {
   }
 
   /** Loads go on beside the watching. The registry logs what comes of them, and keeps why one failed. */
-  #load ({ name, path }: FoundAdapter): void {
+  #load ({ name, path }: FoundAdapter, seen: SeenAdapter, isFirstLook: boolean): void {
     const { registry, logger, isTaken } = this.#options
     const known = registry.find(name)
+    // The API or an option may have named the very file.
+    const isItsFile = known !== null && known.reference === path
+    if (isItsFile && known.origin !== 'directory' && isFirstLook) return
     const problem = !isAdapterName(name)
       ? `its name ${adapterNameAdvice}`
       : isTaken(name)
         ? 'a model has its name'
-        : known !== null && known.origin !== 'directory' ? `there is one of its name already, from ${known.reference}` : null
+        : known !== null && known.origin !== 'directory' && !isItsFile ? `there is one of its name already, from ${known.reference}` : null
     if (problem !== null) {
+      seen.isLeftOut = true
       logger.warn({ model: registry.model, adapter: name, path, reason: problem }, 'adapter in the folder is left out')
       return
     }
     registry.load({
       name,
       reference: path,
-      origin: 'directory',
+      origin: isItsFile ? known.origin : 'directory',
       scale: known?.scale ?? 1,
       isPinned: known?.isPinned ?? false,
-      systemPrompt: null,
-      chatTemplate: null,
+      systemPrompt: known?.systemPrompt ?? null,
+      chatTemplate: known?.chatTemplate ?? null,
       ifExists: 'replace',
       keepsFailure: true
-    }, this.#closing.signal).then(this.#options.onChange, () => {})
+    }, AbortSignal.any([this.#closing.signal, seen.removal.signal])).then(this.#options.onChange, () => {})
   }
 
   #remove (name: string): void {
     const { registry, onChange } = this.#options
+    this.#seen.get(name)?.removal.abort(new ServerError('adapter_not_found', `The adapter "${name}" was removed from the folder`))
     this.#seen.delete(name)
     if (registry.find(name)?.origin === 'directory') registry.unload(name).catch(() => {})
     onChange()

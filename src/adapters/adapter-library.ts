@@ -3,7 +3,8 @@ import type { Millis } from '../domain/ids.ts'
 import type { ModelCatalogue } from '../models/catalogue.ts'
 import type { ModelHost } from '../models/model-host.ts'
 import { checkAdapterName } from './adapter-name.ts'
-import type { AdapterLease, AdapterPick, AdapterRegistry } from './adapter-registry.ts'
+import type { AdapterLease, AdapterPick } from './adapter-leases.ts'
+import type { AdapterRegistry } from './adapter-registry.ts'
 import type { AdapterStatus } from './adapter-status.ts'
 import { modelNotFound } from './model-not-found.ts'
 import { baseAdapterSet } from '../domain/adapter-set.ts'
@@ -117,7 +118,8 @@ export class AdapterLibrary {
     const registry = this.#registryNamed(order.model)
     const known = registry.find(name)
     const reference = resolveReference(order.reference)
-    const status = await registry.load({
+    // What is remembered must be true after a failure as well.
+    return await registry.load({
       name,
       reference,
       // What the folder brought and is only loaded again stays the folder's.
@@ -129,9 +131,7 @@ export class AdapterLibrary {
       ifExists,
       keepsFailure: false,
       ...(expectedGeneration === undefined ? {} : { expectedGeneration })
-    }, signal)
-    onChange?.()
-    return status
+    }, signal).finally(() => onChange?.())
   }
 
   /** @throws ServerError `adapter_not_found`, `adapter_conflict` */

@@ -10,7 +10,9 @@ import { adapterNameAdvice, isAdapterName } from './adapter-name.ts'
 import { AdapterFolder } from './adapter-folder.ts'
 import type { PrepareAdapter } from './adapter-facts.ts'
 import { AdapterLibrary } from './adapter-library.ts'
-import { type AdapterHost, type AdapterLogger, AdapterRegistry } from './adapter-registry.ts'
+import type { AdapterLogger } from './adapter-entries.ts'
+import type { AdapterHost } from './adapter-host.ts'
+import { AdapterRegistry } from './adapter-registry.ts'
 import { type AdapterState, AdapterStateWriter, readAdapterState } from './adapter-state.ts'
 import { allowListProblem } from './sources/allow-list.ts'
 import { createFetchAdapter, resolveReference } from './sources/fetch-adapter.ts'
@@ -23,7 +25,7 @@ export interface AdapterModel {
 }
 
 export interface OpenAdaptersOptions {
-  readonly config: Pick<Config, 'adapters' | 'adapterDir' | 'adapterFetch' | 'adapterState' | 'maxAdapters' | 'adapterMemory' | 'adapterMaxSize' | 'adapterMaxRank'>
+  readonly config: Pick<Config, 'adapters' | 'adapterDir' | 'adapterFetch' | 'adapterState' | 'maxAdapters' | 'adapterMemory' | 'adapterMaxSize' | 'adapterMaxRank' | 'maxQueue'>
   readonly catalogue: ModelCatalogue
   readonly models: readonly AdapterModel[]
   readonly logger: AdapterLogger
@@ -76,6 +78,7 @@ export function openAdapters ({ config, catalogue, models, logger, sourceOf, env
     prepare,
     limits: { maxRank: config.adapterMaxRank, maxSizeBytes: config.adapterMaxSize },
     room: { maxAdapters: unlimited(config.maxAdapters), maxBytes: unlimited(config.adapterMemory) },
+    maxWaiting: config.maxQueue,
     folder: path.join(folder, String(index)),
     nextId: () => ++lastId,
     logger

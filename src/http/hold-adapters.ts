@@ -1,4 +1,4 @@
-import type { AdapterLease } from '../adapters/adapter-registry.ts'
+import type { AdapterLease } from '../adapters/adapter-leases.ts'
 import { baseAdapterSet } from '../domain/adapter-set.ts'
 import type { Millis } from '../domain/ids.ts'
 import type { OpenModel } from './open-model.ts'

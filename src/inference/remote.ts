@@ -169,7 +169,11 @@ export class RemoteInference implements Inference {
    * @throws ServerError `invalid_adapter`; `request_aborted` when the signal fired.
    */
   async loadAdapter (key: AdapterKey, file: AdapterFile, signal: AbortSignal): Promise<void> {
-    await this.#ask((call) => ({ type: 'load-adapter', call, adapter: { key, file } }), signal)
+    await this.#ask((call) => ({ type: 'load-adapter', call, adapter: { key, file } }), signal).catch(async (error: unknown) => {
+      // It may have been loaded when it was given up, and must not stay in memory, nor be in the way when it is loaded again.
+      if (signal.aborted && this.#connection !== null) await this.unloadAdapter(key).catch(() => {})
+      throw error
+    })
     this.#adapters.set(key, file)
   }
 

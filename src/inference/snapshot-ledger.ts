@@ -7,6 +7,7 @@ import { isQuiet } from './snapshot-publisher.ts'
 const counters = {
   stepSeconds: true,
   steps: true,
+  adapterSwitches: true,
   promptTokens: true,
   prefixQueriedTokens: true,
   prefixHitTokens: true,
@@ -42,6 +43,7 @@ const nothingYet: InferenceSnapshot = {
   requests: 0,
   stepSeconds: 0,
   steps: 0,
+  adapterSwitches: 0,
   promptTokens: 0,
   prefixQueriedTokens: 0,
   prefixHitTokens: 0,

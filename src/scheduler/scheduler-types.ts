@@ -125,6 +125,8 @@ export interface SchedulerSnapshot extends ParkedSnapshot {
   readonly lanes: readonly LaneSnapshot[]
   readonly contextSize: number
   readonly steps: number
+  /** Those of them that had other adapters than the step before in their lane. */
+  readonly adapterSwitches: number
   /** When the last step was committed, by the clock of `commit`; null before the first. */
   readonly lastStepAt: Millis | null
   /** Prompt tokens computed. */

@@ -191,6 +191,7 @@ export class Scheduler {
       running: this.#roster.size,
       lastStepAt: this.#lastStepAt,
       contextSize: this.#config.contextSize,
+      adapterSwitches: this.#lanes.reduce((sum, { turns }) => sum + turns.switches, 0),
       lanes: this.#lanes.map((lane) => {
         const slots = this.#table.ofLane(lane.id)
         return {

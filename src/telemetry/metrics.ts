@@ -64,6 +64,7 @@ const snapshotMetrics: readonly SnapshotMetric[] = [
   { name: 'drawbridge_restored_tokens_total', type: 'counter', help: 'Prompt tokens found in saved caches', value: ({ restoredTokens }) => restoredTokens },
   { name: 'drawbridge_parked_caches_evicted_total', type: 'counter', help: 'Saved caches dropped to make room', value: ({ cachesEvicted }) => cachesEvicted },
   { name: 'drawbridge_steps_total', type: 'counter', help: 'Forward passes', value: ({ steps }) => steps },
+  { name: 'drawbridge_adapter_switches_total', type: 'counter', help: 'Forward passes with other adapters than the one before in their lane', value: ({ adapterSwitches }) => adapterSwitches },
   { name: 'drawbridge_step_seconds_total', type: 'counter', help: 'Time spent in forward passes, summed over lanes', value: ({ stepSeconds }) => stepSeconds },
   { name: 'drawbridge_compute_threads', type: 'gauge', help: 'Threads that compute, over all lanes; fewer than were set while other programs want the cores', value: ({ lanes }) => sum(lanes.map(({ threads }) => threads)) },
   { name: 'drawbridge_slots_total', type: 'gauge', help: 'Slots over all lanes', value: slotsOf },

@@ -198,7 +198,7 @@ describe('adapters on a running server', () => {
     expect(await run('load', 'team/pirate', '.hold/pirate.gguf', '--scale', '0.5', '--pin', ...at)).toEqual({ code: 0, stdout: 'Loaded "team/pirate" for drawbridge-demo: generation 1, 204 KiB.\n', stderr: '' })
     const listed = await run('list', ...at)
     expect(listed.stdout).toMatch(/^id +name .*\n\d+ +team\/pirate +drawbridge-demo +ready, pinned +1 +0\.5 /)
-    expect(await run('load', 'team/pirate', '.hold/pirate.gguf', ...at)).toEqual({ code: 1, stdout: '', stderr: 'drawbridge: The model "drawbridge-demo" already has an adapter "team/pirate"\n' })
+    expect(await run('load', 'team/pirate', '.hold/pirate.gguf', ...at)).toEqual({ code: 1, stdout: '', stderr: 'drawbridge: The model "drawbridge-demo" already has an adapter "team/pirate"; say that it is to be replaced, or unload it first\n' })
     expect(await run('unload', 'team/pirate', ...at)).toEqual({ code: 0, stdout: 'Unloaded "team/pirate" from drawbridge-demo.\n', stderr: '' })
     expect(await run('unload', 'team/pirate', ...at)).toMatchObject({ code: 1, stderr: expect.stringContaining('There is no adapter "team/pirate"') })
     expect(await run('list', '--url', 'http://127.0.0.1:9')).toMatchObject({ code: 1, stderr: expect.stringContaining('gives no answer') })

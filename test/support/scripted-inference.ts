@@ -133,6 +133,7 @@ export function createScriptedInference (script: (request: GenerationRequest) =>
       lanes: [{ lane: asLaneId(0), slotCount: 4, busySlots: 1, isStepping: false, threads: 2, cachedTokens: 7 }],
       contextSize: info.contextSize,
       steps: 11,
+      adapterSwitches: 8,
       promptTokens: 100,
       prefixQueriedTokens: 40,
       prefixHitTokens: 10,

@@ -38,11 +38,14 @@ export function createAllowList (entries: readonly string[], endpoint: URL): All
       if (!URL.canParse(reference)) return false
       // Dots in the path are resolved by now, encoded ones too.
       const url = new URL(reference)
-      return urlProblem(url) === null && urls.some((prefix) => prefix.origin === url.origin && isBelow(url.pathname, prefix.pathname))
+      return urlProblem(url) === null && !hiddenDots.test(url.pathname) && urls.some((prefix) => prefix.origin === url.origin && isBelow(url.pathname, prefix.pathname))
     },
     trusts: (url) => url.origin === endpoint.origin || urls.some(({ origin }) => origin === url.origin)
   }
 }
+
+/** Dots between encoded slashes, which some servers decode; parsing an address leaves them as they are. */
+const hiddenDots = /(?:\/|%2f|%5c)(?:\.|%2e){1,2}(?=\/|%2f|%5c|$)/i
 
 /** Whole parts of paths: `/adapters` is no prefix of `/adapters-of-others`. */
 function isBelow (path: string, prefix: string): boolean {

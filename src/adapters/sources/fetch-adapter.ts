@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { ServerError } from '../../domain/errors.ts'
-import type { FetchAdapter } from '../adapter-registry.ts'
+import type { FetchAdapter } from '../adapter-facts.ts'
 import { createAllowList, urlProblem } from './allow-list.ts'
 import { downloadFile } from './download.ts'
 import { downloadFromHuggingFace } from './hugging-face.ts'

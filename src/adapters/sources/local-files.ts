@@ -41,6 +41,7 @@ export async function takeLocalFile (file: string, { folder, maxSizeBytes, jail 
 /** Where a path really leads. @param shown what the reader knows it as */
 async function realPathIn (file: string, shown: string, jail: string | null): Promise<string> {
   // Before the disk is asked: what is outside does not even exist for whoever asks.
+  if (jail !== null && path.resolve(file) === path.resolve(jail)) throw new ServerError('permission_denied', `${shown} is the folder of adapters itself (--adapter-dir); name one that is in it`)
   if (jail !== null && !isInside(path.resolve(file), path.resolve(jail))) throw outside(shown)
   const real = await realpath(file).catch((error: unknown) => { throw unreadable(shown, error) })
   if (jail !== null && !isInside(real, await realpath(jail))) throw outside(shown)

@@ -8,8 +8,8 @@ export class Adapters {
   readonly #bindings: NativeBindings
   readonly #model: NativeModel
   readonly #loaded = new Map<AdapterKey, NativeLora>()
-  /** llama.cpp keeps a list of a model's adapters that two loads at once would break. */
-  #lastLoad: Promise<unknown> = Promise.resolve()
+  /** llama.cpp keeps a list of a model's adapters that two changes at once, on two threads, would break. */
+  #lastChange: Promise<unknown> = Promise.resolve()
 
   constructor (bindings: NativeBindings, model: NativeModel) {
     this.#bindings = bindings
@@ -25,7 +25,7 @@ export class Adapters {
 
   /** See `Engine.loadAdapter`. The signal is looked at before and after: the loading itself cannot be stopped. */
   async load (key: AdapterKey, path: string, signal: AbortSignal): Promise<void> {
-    const load = this.#lastLoad.then(async () => {
+    await this.#inTurn(async () => {
       signal.throwIfAborted()
       if (this.#loaded.has(key)) throw new ServerError('engine_error', `The adapter ${key} is loaded already`)
       const lora = new this.#bindings.AddonModelLora(this.#model, path)
@@ -39,8 +39,6 @@ export class Adapters {
       }
       this.#loaded.set(key, lora)
     })
-    this.#lastLoad = load.catch(() => {})
-    await load
   }
 
   has (key: AdapterKey): boolean {
@@ -50,12 +48,19 @@ export class Adapters {
   /** No context may use it any more. */
   async unload (key: AdapterKey): Promise<void> {
     const lora = this.#loaded.get(key)
+    // At once, so that no step takes it up again while this waits.
     this.#loaded.delete(key)
-    await lora?.dispose()
+    await this.#inTurn(async () => { await lora?.dispose() })
   }
 
   async dispose (): Promise<void> {
-    await this.#lastLoad
+    await this.#lastChange
     for (const key of [...this.#loaded.keys()]) await this.unload(key)
+  }
+
+  async #inTurn (change: () => Promise<void>): Promise<void> {
+    const mine = this.#lastChange.then(change)
+    this.#lastChange = mine.catch(() => {})
+    await mine
   }
 }

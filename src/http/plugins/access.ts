@@ -6,14 +6,14 @@ import type { HttpServices } from '../services.ts'
 
 const single = (header: string | string[] | undefined): string | undefined => Array.isArray(header) ? header[0] : header
 
-/** What proxies add to the requests that they pass on. */
-const proxyHeaders = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via'] as const
+/** What proxies, tunnels and content networks add to the requests that they pass on. */
+const proxyHeader = /^(?:forwarded|via|x-forwarded.*|x-original-.*|x-envoy-.*|x-(?:real|client|cluster-client)-ip|true-client-ip|(?:cf|fastly|fly)-.*|x-arr-.*|x-amzn-.*)$/
 
 /** Pages say where they are from; one whose name was made to lead here is not of this machine either. */
 function isDirect (headers: IncomingHttpHeaders): boolean {
   const { origin } = headers
   const isFromHere = origin === undefined || (URL.canParse(origin) && isLoopback(new URL(origin).hostname))
-  return isFromHere && proxyHeaders.every((name) => headers[name] === undefined)
+  return isFromHere && !Object.keys(headers).some((name) => proxyHeader.test(name))
 }
 
 /** Finds out who asks, before anything else of the request is looked at. Unknown paths are behind the keys as well. */

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { checkAdapterName } from '../../adapters/adapter-name.ts'
 import { ServerError } from '../../domain/errors.ts'
 import { toErrorBody, toErrorHeaders } from '../error-response.ts'
 import { noteError } from '../plugins/errors.ts'
@@ -24,7 +25,9 @@ function sendVllmError (request: FastifyRequest, reply: FastifyReply, error: Ser
     ? toErrorBody(error)
     : { error: { message: wording.message, type: wording.type as string, param: null, code: wording.status as number } }
   const { message, type } = body.error
-  return reply.code(wording?.status ?? error.status).headers(toErrorHeaders(error)).send({ ...body, object: 'error', message, type, param: body.error.param, code: body.error.code })
+  // vLLM's name for it.
+  const param = body.error.param === 'name' ? 'lora_name' : body.error.param
+  return reply.code(wording?.status ?? error.status).headers(toErrorHeaders(error)).send({ error: { ...body.error, param }, object: 'error', message, type, param, code: body.error.code })
 }
 
 const asText = (reply: FastifyReply, text: string): FastifyReply => reply.type('text/plain; charset=utf-8').send(text)
@@ -70,6 +73,7 @@ export const loadLoraAdapterRoute: Route = (app, services) => {
     const body = parseRequest(loadLoraAdapterSchema, request.body)
     const { lora_name: name, lora_path: reference } = body
     if (name === '' || reference === '') throw missing("Both 'lora_name' and 'lora_path' must be provided.")
+    checkAdapterName(name, 'lora_name')
     await adapters.load({
       name,
       reference,

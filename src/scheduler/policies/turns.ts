@@ -39,6 +39,7 @@ export class Turns {
   #current: AdapterSetKey | null = null
   #stepsTaken = 0
   #steps = 0
+  #switches = 0
   /** What a change of adapters adds to a step. */
   #switchMs: Millis | null = null
   /** What steps take that only decode, of whichever set. */
@@ -62,6 +63,7 @@ export class Turns {
     const chosen = current !== undefined && (sets.size === 1 || this.#goesOn(current.key)) ? current : this.#longestWaiting(sets)
     const member = this.#members.get(chosen.key)!
     if (chosen.key !== this.#current) {
+      if (this.#current !== null) this.#switches++
       this.#current = chosen.key
       this.#stepsTaken = 0
       member.credit = Math.max(-this.#mostSteps, Math.min(0, member.credit)) + this.turnSteps
@@ -92,6 +94,9 @@ export class Turns {
       this.#switchMs = blend(this.#switchMs, Math.max(0, durationMs - member.decodeMs))
     }
   }
+
+  /** Steps with another set than the one before. */
+  get switches (): number { return this.#switches }
 
   /** Steps of a turn at present. */
   get turnSteps (): number {

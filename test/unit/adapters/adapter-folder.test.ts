@@ -4,7 +4,7 @@ import path from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { AdapterFolder, type AdapterFolderOptions } from '../../../src/adapters/adapter-folder.ts'
 import { neverAborted } from '../../support/generation.ts'
-import { createScriptedRegistry, loadRequest } from '../../support/scripted-adapter-host.ts'
+import { createGate, createScriptedRegistry, loadRequest } from '../../support/scripted-adapter-host.ts'
 
 const disposers: (() => Promise<void>)[] = []
 afterEach(async () => { for (const dispose of disposers.splice(0).reverse()) await dispose() })
@@ -51,7 +51,7 @@ async function setUp (options: Partial<AdapterFolderOptions> = {}) {
     await rest()
     return registry.list().map(({ name, state, generation }) => `${name} ${state} ${generation}`).sort()
   }
-  return { ...scripted, directory, folder, put, look, pass: (milliseconds: number) => { now += milliseconds }, problems: () => log.filter(({ message }) => message !== 'adapter is being fetched') }
+  return { ...scripted, directory, folder, put, look, rest, pass: (milliseconds: number) => { now += milliseconds }, problems: () => log.filter(({ message }) => message !== 'adapter is being fetched') }
 }
 
 describe('a folder of adapters', () => {
@@ -135,6 +135,20 @@ describe('a folder of adapters', () => {
     expect(log).toEqual([{ message: 'adapter in the folder is left out', details: expect.objectContaining({ adapter: name, reason: expect.stringContaining(reason) }) }])
   })
 
+  it('follows a file that an option or the API has named as well, without loading it twice', async () => {
+    const { put, look, registry, directory, problems } = await setUp()
+    put('pirate.gguf', '10')
+    await registry.load(loadRequest('pirate', path.join(directory, 'pirate.gguf'), { scale: 0.5 }), neverAborted)
+    expect(await look()).toEqual(['pirate ready 1'])
+    put('pirate.gguf', '11')
+    expect(await look()).toEqual(['pirate ready 2'])
+    expect(registry.find('pirate')).toMatchObject({ origin: 'api', scale: 0.5, residentBytes: 11 })
+    rmSync(path.join(directory, 'pirate.gguf'))
+    // It is the API's to unload.
+    expect(await look()).toEqual(['pirate ready 2'])
+    expect(problems().map(({ message }) => message)).not.toContain('adapter in the folder is left out')
+  })
+
   it('leaves adapters alone while it cannot be read', async () => {
     const { put, look, directory, log } = await setUp()
     put('pirate.gguf', '10')
@@ -160,6 +174,33 @@ describe('a folder of adapters', () => {
     one.put('pirate.gguf', '11')
     expect(await other.look()).toEqual(['pirate ready 1'])
     expect(other.folder.unloaded).toEqual([])
+  })
+
+  it('does not take what it leaves out for unloaded', async () => {
+    const { put, look, folder } = await setUp()
+    put('base.gguf', '10')
+    expect(await look()).toEqual([])
+    expect(folder.unloaded).toEqual([])
+  })
+
+  it('forgets a file that goes before its load has had its turn', async () => {
+    const { put, look, folder, directory, gates, registry, rest, log } = await setUp()
+    const gate = createGate()
+    const file = path.join(directory, 'pirate.gguf')
+    gates.set('check 10', gate.opened)
+    put('pirate.gguf', '10')
+    await folder.rescan()
+    put('pirate.gguf', '11 changed')
+    await folder.rescan()
+    rmSync(file)
+    await folder.rescan()
+    gate.open()
+    await rest()
+    // This one has its turn after them, and does nothing.
+    await expect(registry.load(loadRequest('pirate', '10'), AbortSignal.abort())).rejects.toMatchObject({ code: 'request_aborted' })
+    expect(await look()).toEqual([])
+    expect(registry.list()).toEqual([])
+    expect(log.flatMap(({ message, details }) => message === 'adapter could not be loaded' ? [details['error']] : [])).toContain('The adapter "pirate" was removed from the folder')
   })
 
   it('is watched from its start on', async () => {

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { AdapterPick } from '../../../src/adapters/adapter-registry.ts'
+import type { AdapterPick } from '../../../src/adapters/adapter-leases.ts'
 import { neverAborted } from '../../support/generation.ts'
 import { createGate, createScriptedRegistry, loadRequest } from '../../support/scripted-adapter-host.ts'
 
@@ -81,13 +81,16 @@ describe('loading an adapter', () => {
   })
 
   it('leaves nothing behind when it fails', async () => {
-    const { load, registry, folder, engine } = await setUp()
+    const { load, registry, folder, engine, log } = await setUp()
     await expect(load('pirate', '10 bad')).rejects.toMatchObject({ code: 'invalid_adapter', message: 'The adapter 10 bad is bad' })
     await expect(load('pirate', '10 engine-refuses')).rejects.toMatchObject({ code: 'invalid_adapter' })
     expect(registry.list()).toEqual([])
     expect(await readdir(folder)).toEqual([])
     expect(engine).toEqual([])
     expect(registry.counts).toMatchObject({ loads: 0, failures: 2 })
+    expect(log.filter(({ message }) => message === 'adapter could not be loaded').map(({ details }) => [details['state'], details['error']])).toEqual([
+      ['failed', 'The adapter 10 bad is bad'], ['failed', 'The file is not a LoRA adapter of this model']
+    ])
   })
 
   it('stays on the list with its reason where that is wanted, and requests are told', async () => {
@@ -131,7 +134,7 @@ describe('loading an adapter', () => {
     await registry.unload('pirate')
     gate.open()
     expect(await results).toMatchObject([
-      { reason: { code: 'request_aborted', message: 'The adapter "pirate" was unloaded' } },
+      { reason: { code: 'adapter_conflict', message: 'The adapter "pirate" was unloaded while it was being loaded' } },
       { reason: { code: 'model_not_found' } }
     ])
     expect([...loaded]).toEqual([])
@@ -183,6 +186,22 @@ describe('a request', () => {
     gate.open()
     await loading
     expect(registry.find('pirate')).toMatchObject({ waiting: 0, inFlight: 0 })
+  })
+
+  it('is refused when too many wait already', async () => {
+    const scripted = await setUp({ maxWaiting: 2 })
+    const { load, gates, acquire } = scripted
+    const gate = createGate()
+    gates.set('load pirate#1', gate.opened)
+    const loading = load('pirate')
+    const waiting = [acquire('pirate'), acquire('pirate')]
+    await expect(acquire('pirate')).rejects.toMatchObject({ code: 'queue_full', status: 429, message: '2 requests wait for adapters to be loaded; the limit is 2 (--max-queue)' })
+    gate.open()
+    await loading
+    await Promise.all(waiting)
+    // Nobody waits any more.
+    expect((await Promise.all([acquire('pirate'), acquire('pirate'), acquire('pirate')])).map(({ adapters }) => adapters.key)).toEqual(['pirate#1@1', 'pirate#1@1', 'pirate#1@1'])
+    await expect(acquire('nobody')).rejects.toMatchObject({ code: 'model_not_found' })
   })
 
   it('keeps the generation that it began with', async () => {
@@ -302,6 +321,77 @@ describe('room', () => {
     expect(await load('a', '15', { ifExists: 'replace' })).toMatchObject({ state: 'ready', residentBytes: 15 })
   })
 
+  it('is not given twice to adapters that come at once', async () => {
+    const scripted = await setUp({ room: { maxAdapters: 1, maxBytes: Infinity } })
+    const { load, gates, registry, stateOf } = scripted
+    const gate = createGate()
+    gates.set('load a#1', gate.opened)
+    const first = load('a')
+    await untilFact(scripted, () => registry.residentBytes === 10)
+    const second = load('b')
+    await untilFact(scripted, () => stateOf('b') === 'loading')
+    // Both have sought room by the time a third is refused for another reason.
+    await expect(load('c', '10 bad')).rejects.toThrow()
+    expect(registry.residentBytes).toBe(10)
+    gate.open()
+    await Promise.all([first, second])
+    expect(['a', 'b'].map(stateOf)).toEqual(['evicted', 'ready'])
+  })
+
+  it('is not made of an adapter that a request takes while another one is let go', async () => {
+    const scripted = await setUp({ room: { maxAdapters: 10, maxBytes: 20 } })
+    const { load, acquire, gates, registry, stateOf, loaded } = scripted
+    await load('a')
+    await load('b')
+    const gate = createGate()
+    gates.set('unload a#1', gate.opened)
+    const loading = load('big', '20')
+    await untilFact(scripted, () => stateOf('a') === 'evicted')
+    const lease = acquire('b')
+    await untilFact(scripted, () => registry.find('b')?.waiting === 1 || registry.find('b')?.inFlight === 1)
+    gate.open()
+    await loading
+    expect((await lease).adapters.key).toBe('b#1@1')
+    expect(loaded.has('b#1')).toBe(true)
+  })
+
+  it.each([
+    ['unloaded', async ({ registry }: Scripted) => await registry.unload('a'), []],
+    ['replaced', async ({ registry }: Scripted) => await registry.load(loadRequest('a', '5', { ifExists: 'replace' }), neverAborted), ['a']]
+  ] as const)('is made by evicting one that is %s meanwhile, of which nothing stays behind', async (_what, change, left) => {
+    const scripted = await setUp({ room: { maxAdapters: 1, maxBytes: Infinity } })
+    const { load, gates, registry, stateOf, loaded, folder } = scripted
+    await load('a')
+    const gate = createGate()
+    gates.set('unload a#1', gate.opened)
+    const loading = load('b')
+    await untilFact(scripted, () => stateOf('a') === 'evicted')
+    const changing = change(scripted)
+    await untilFact(scripted, () => registry.list().some(({ name, draining, next }) => name === 'a' && (draining.length > 0 || next === 'loading')))
+    expect(loaded.has('a#1')).toBe(true)
+    gate.open()
+    await Promise.all([changing, loading])
+    expect(registry.list().map(({ name, draining }) => [name, draining.length])).toEqual([...left, 'b'].map((name) => [name, 0]))
+    expect(loaded.has('a#1')).toBe(false)
+    expect(registry.residentBytes).toBe(left.length === 0 ? 10 : 5)
+    // Nobody waits for the disk.
+    await expect.poll(async () => (await readdir(folder)).length).toBe(left.length + 1)
+  })
+
+  it('does not grow with replacements of what requests hold', async () => {
+    const scripted = await setUp({ room: { maxAdapters: 1, maxBytes: Infinity } })
+    const { load, acquire, registry } = scripted
+    await load('a')
+    const lease = await acquire('a')
+    await load('a', '11', { ifExists: 'replace' })
+    const third = load('a', '12', { ifExists: 'replace' })
+    await untilFact(scripted, () => registry.find('a')?.next === 'loading')
+    await expect(load('c', '10 bad')).rejects.toThrow()
+    expect(registry.residentBytes).toBe(21)
+    lease.release()
+    expect(await third).toMatchObject({ generation: 3, residentBytes: 12 })
+  })
+
   it('is waited for by requests that need several adapters without their blocking each other', async () => {
     const { load, acquire } = await setUp({ room: { maxAdapters: 2, maxBytes: Infinity } })
     for (const name of ['a', 'b', 'c', 'd']) await load(name)
@@ -314,6 +404,30 @@ describe('room', () => {
     }))
     expect(keys).toEqual(['a#1@1+b#1@1', 'c#1@1+d#1@1', 'b#1@1+c#1@1', 'a#1@1+d#1@1'])
     await expect(acquire('a', 'b', 'c')).rejects.toMatchObject({ code: 'adapter_limit' })
+  })
+
+  it('is not waited for by a request that holds it itself', async () => {
+    const { load, acquire, registry, stateOf } = await setUp({ room: { maxAdapters: 10, maxBytes: 40 } })
+    await load('pinned', '15', { isPinned: true })
+    await load('a', '10')
+    await load('b', '20')
+    await expect(acquire('a', 'b')).rejects.toMatchObject({ code: 'adapter_limit', message: 'There is no room for the adapters "a", "b" at once beside those that are pinned' })
+    expect(registry.find('a')?.inFlight).toBe(0)
+    expect((await acquire('b')).adapters.key).toBe('b#1@1')
+    expect(stateOf('a')).toBe('evicted')
+  })
+
+  it('that is too small for one is not kept from others', async () => {
+    const scripted = await setUp({ room: { maxAdapters: 10, maxBytes: 40 } })
+    const { load, acquire, stateOf, registry } = scripted
+    await load('held', '20')
+    const lease = await acquire('held')
+    const large = load('large', '30')
+    await untilFact(scripted, () => stateOf('large') === 'loading')
+    expect(await load('small', '10')).toMatchObject({ state: 'ready' })
+    lease.release()
+    expect(await large).toMatchObject({ state: 'ready' })
+    expect(registry.residentBytes).toBeLessThanOrEqual(40)
   })
 })
 
@@ -330,6 +444,8 @@ describe('closing', () => {
     gate.open()
     await closed
     expect(await results).toMatchObject([{ reason: { code: 'server_draining' } }, { reason: { code: 'server_draining' } }])
+    await expect(readdir(folder)).rejects.toMatchObject({ code: 'ENOENT' })
+    await expect(load('late')).rejects.toMatchObject({ code: 'server_draining' })
     await expect(readdir(folder)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 })

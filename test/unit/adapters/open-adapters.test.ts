@@ -75,7 +75,7 @@ describe('configured adapters', () => {
     expect(one.library.list().map(({ name, model, scale, origin }) => [name, model, scale, origin])).toEqual([['pirate', 'base', 1, 'option'], ['team:pirate', 'base', 0.5, 'option']])
     const two = await open(['qwen:7b', 'llama'], { adapters: [...adaptersOf(`qwen:7b:pirate=${file}`), { ...adaptersOf(`pirate=${file}`)[0]!, model: 'llama' }] })
     await two.configured
-    expect([...two.engine]).toEqual(['qwen:7b pirate#1', 'llama pirate#1'])
+    expect([...two.engine].sort()).toEqual(['llama pirate#1', 'qwen:7b pirate#1'])
   })
 
   it.each([

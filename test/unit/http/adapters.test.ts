@@ -203,7 +203,7 @@ describe('vLLM\'s routes', () => {
 
   it.each([
     ['a bad file', { ...path, lora_path: '10 bad' }, 400, 'invalid_adapter', 'The adapter 10 bad is bad'],
-    ['a bad name', { ...path, lora_name: 'a#1' }, 400, 'invalid_value', 'is no name of an adapter'],
+    ['a bad name', { ...path, lora_name: 'a#1' }, 400, 'invalid_value', 'Invalid value for \'lora_name\': "a#1" is no name of an adapter'],
     ['the name of a model', { ...path, lora_name: 'base' }, 409, 'adapter_conflict', 'A model is called "base"'],
     ['another generation', { ...path, expected_generation: 3 }, 409, 'adapter_conflict', 'expected at generation 3'],
     ['what vLLM has and this server has not', { ...path, is_3d_lora_weight: true }, 400, 'unknown_parameter', 'is_3d_lora_weight'],
@@ -332,6 +332,8 @@ describe('who may change adapters', () => {
     ['another machine', {}, { remoteAddress: '10.0.0.2' }],
     ['a proxy on this machine', {}, { headers: { 'x-forwarded-for': '10.0.0.2' } }],
     ['another proxy', {}, { headers: { forwarded: 'for=10.0.0.2' } }],
+    ['a proxy that tells the scheme only', {}, { headers: { 'x-forwarded-proto': 'https' } }],
+    ['a tunnel', {}, { headers: { 'cf-connecting-ip': '10.0.0.2' } }],
     ['a page of another host', {}, { headers: { origin: 'https://example.com' } }],
     ['a page without an origin of its own', {}, { headers: { origin: 'null' } }],
     ['a key that is no admin\'s', { apiKeys: ['k-user'], adminKeys: ['k-admin'] }, { headers: { 'x-api-key': 'k-user' } }]
@@ -349,6 +351,8 @@ describe('who may change adapters', () => {
 
   it.each([
     ['this machine', {}, {}],
+    ['this machine, on a socket for both versions of IP', {}, { remoteAddress: '::ffff:127.0.0.1' }],
+    ['this machine by IPv6', {}, { remoteAddress: '::1' }],
     ['a page of this machine', {}, { headers: { origin: 'http://localhost:3000' } }],
     ['an admin key, from anywhere', { apiKeys: ['k-user'], adminKeys: ['k-admin'] }, { remoteAddress: '10.0.0.2', headers: { 'x-api-key': 'k-admin' } }]
   ] as [string, Partial<Config>, InjectOptions][])('is %s', async (_who, config, options) => {

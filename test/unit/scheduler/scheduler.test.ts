@@ -348,6 +348,7 @@ describe('Scheduler', () => {
     const order = []
     for (let step = 0; step < 8; step++) order.push(...(await rig.step()).plan.work.map((work) => work.sequence))
     expect(order.join('')).toBe('aabbaabb')
+    expect(rig.scheduler.snapshot().adapterSwitches).toBe(3)
   })
 
   it('does not let newcomers’ adapter sets go before one that waits already', async () => {

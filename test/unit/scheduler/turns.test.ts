@@ -44,6 +44,17 @@ function turnLengths (log: readonly { readonly name: string }[]): number[] {
 }
 
 describe('Turns', () => {
+  it('counts how often the adapters changed', () => {
+    const turns = new Turns(64)
+    run(turns, ['a'], 5, { decodeMs: 1, switchMs: 1 })
+    expect(turns.switches).toBe(0)
+    const log = run(turns, ['a', 'b', 'c'], 300, { decodeMs: 1, switchMs: 1 })
+    // Both begin with "a".
+    expect(turns.switches).toBe(turnLengths(log).length - 1)
+    run(turns, ['b'], 5, { decodeMs: 1, switchMs: 1 })
+    expect(turns.switches).toBe(turnLengths([...log, { name: 'b' }]).length - 1)
+  })
+
   it('leaves a set alone that is alone', () => {
     expect(turnLengths(run(new Turns(4), ['a'], 20, { decodeMs: 1, switchMs: 1 }))).toEqual([20])
   })

@@ -50,6 +50,7 @@ describe('/metrics', () => {
       `drawbridge_draft_model_right_guesses_total{${model}} 3`,
       `vllm:gpu_prefix_cache_hit_rate{${model}} 0.25`,
       `drawbridge_steps_total{${model}} 11`,
+      `drawbridge_adapter_switches_total{${model}} 8`,
       `drawbridge_slots_total{${model}} 4`,
       `drawbridge_slots_busy{${model},lane="0"} 1`,
       `drawbridge_engine_up{${model}} 1`,

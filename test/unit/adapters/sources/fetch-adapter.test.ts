@@ -105,6 +105,8 @@ describe('an address', () => {
     ['another folder is', () => `${origin}/b/x.gguf`, () => [`${origin}/a/`]],
     ['a folder that begins alike is', () => `${origin}/ab/x.gguf`, () => [`${origin}/a`]],
     ['dots lead out', () => `${origin}/a/%2e%2e/b/x.gguf`, () => [`${origin}/a/`]],
+    ['dots lead out for a server that decodes slashes', () => `${origin}/a/..%2fb/x.gguf`, () => [`${origin}/a/`]],
+    ['encoded dots do', () => `${origin}/a/b%2F%2e%2e%5Cx.gguf`, () => [`${origin}/a/`]],
     ['the host goes on', () => `${origin}.example.com/a/x`, () => [origin]],
     ['a password could carry it', () => `${origin.replace('//', '//u:p@')}/a/x`, () => [origin]],
     ['a repository of others', () => 'hf:other/adapter', () => ['hf:owner/']]
