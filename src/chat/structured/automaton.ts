@@ -1,4 +1,5 @@
 import { allCodePoints, codePoints, complementOf, hasCodePoint, intersectCodePoints, type CodePoints } from './code-points.ts'
+import type { WorkBudget } from './work-budget.ts'
 
 export interface Transition {
   readonly on: CodePoints
@@ -59,13 +60,14 @@ export function complementOfAutomaton (automaton: Automaton): Automaton {
 /**
  * The texts that both accept, states that lead nowhere left out; null when the automaton would have more states than the limit.
  */
-export function intersectAutomata (a: Automaton, b: Automaton, maxStates: number): Automaton | null {
+export function intersectAutomata (a: Automaton, b: Automaton, maxStates: number, budget: WorkBudget): Automaton | null {
   const numbers = new Map<number, number>([[0, 0]])
   const pairs: [number, number][] = [[0, 0]]
   const states: State[] = []
   for (let index = 0; index < pairs.length; index++) {
     const [inA, inB] = pairs[index]!
     const transitions: Transition[] = []
+    budget.spend(a[inA]!.transitions.length * b[inB]!.transitions.length + 1)
     for (const one of a[inA]!.transitions) {
       for (const other of b[inB]!.transitions) {
         const on = intersectCodePoints(one.on, other.on)

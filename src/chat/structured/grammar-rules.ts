@@ -1,4 +1,5 @@
 import { ServerError } from '../../domain/errors.ts'
+import { WorkBudget } from './work-budget.ts'
 
 /** What a schema may become. The grammar as a whole has to fit what the engine takes: 64 KiB of text, 50,000 elements. */
 export const maxGrammarRules = 4000
@@ -13,11 +14,13 @@ export class GrammarRules {
   #repeated = 0
   /** The request's field that the grammar is made from. */
   readonly param: string
+  readonly budget: WorkBudget
 
   /** @param prefix letters and digits */
   constructor (prefix: string, param: string) {
     this.#prefix = prefix
     this.param = param
+    this.budget = new WorkBudget(param)
   }
 
   get rules (): ReadonlyMap<string, string> { return this.#rules }

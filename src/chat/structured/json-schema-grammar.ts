@@ -79,7 +79,7 @@ class SchemaCompiler implements Compiler {
   constructor (rules: GrammarRules, root: LocatedSchema) {
     this.rules = rules
     this.#root = root
-    this.#schemas = new SchemaAlternatives(root)
+    this.#schemas = new SchemaAlternatives(root, rules.budget)
   }
 
   compileRoot (): string {
@@ -208,9 +208,10 @@ class SchemaCompiler implements Compiler {
   /** A value that must hold one of its own kind has no end. */
   #refuseEndless (): void {
     const finite = new Set<string>()
+    const innerFirst = [...this.#byName.values()].reverse()
     for (let before = -1; before !== finite.size;) {
       before = finite.size
-      for (const { name, alternatives } of this.#byName.values()) {
+      for (const { name, alternatives } of innerFirst) {
         const isFinite = (name: string): boolean => finite.has(name) || !this.#byName.has(name)
         if (alternatives.some(({ needs }) => needs.every(isFinite))) finite.add(name)
       }

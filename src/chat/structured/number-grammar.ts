@@ -7,8 +7,11 @@ import { multiplesAutomaton } from './multiples-automaton.ts'
 import { automatonOfRegex } from './regex-automaton.ts'
 import type { Bound, Constraints, Placed } from './schema-constraints.ts'
 import { textGrammar } from './text-grammar.ts'
+import type { WorkBudget } from './work-budget.ts'
 
 const maxStates = 2000
+/** Its remainders are states, before those that are alike are merged. */
+const maxDivisor = 10_000
 /** What is beyond it is beyond every number that is written here. */
 const limit = 10 ** exactDigits - 1
 
@@ -22,7 +25,7 @@ export function numberGrammar (rules: GrammarRules, constraints: Constraints, ty
   const path = minimum?.path ?? maximum?.path ?? ''
   const [least, most] = [without(minimum, -1), without(maximum, 1)]
   if (least === null && most === null) return jsonNumber(rules)
-  const automaton = realsBetween(least, most, path)
+  const automaton = realsBetween(least, most, path, rules.budget)
   return automaton === null ? null : textGrammar(rules, automaton, 'plain')
 }
 
@@ -38,11 +41,12 @@ function integerGrammar (rules: GrammarRules, minimum: Bound | null, maximum: Bo
   const most = upper === null ? limit : upper.isExclusive ? Math.ceil(upper.value) - 1 : Math.floor(upper.value)
   if (least > most) return null
   const path = lower?.path ?? upper?.path ?? multiples[0]!.path
-  let automaton = automatonOfRegex(signed(least, most), path)
+  let automaton = automatonOfRegex(signed(least, most), path, rules.budget)
   for (const { value, path } of multiples) {
     if (!Number.isInteger(value)) throw unsupportedSchema(path, '"multipleOf" is only supported for whole numbers')
-    const divisible: Automaton | null = value === 1 ? automaton : value > maxStates ? null : intersectAutomata(automaton, multiplesAutomaton(value), maxStates)
-    if (divisible === null) throw unsupportedSchema(path, `multiples of ${value} take more than the ${maxStates} states that are the limit; a narrower range of numbers takes fewer`)
+    rules.budget.spend(value * 20)
+    const divisible: Automaton | null = value === 1 ? automaton : value > maxDivisor ? null : intersectAutomata(automaton, multiplesAutomaton(value), maxStates, rules.budget)
+    if (divisible === null) throw unsupportedSchema(path, `multiples of ${value} take too many states; the limits are divisors up to ${maxDivisor} and ${maxStates} states, of which a narrower range of numbers takes fewer`)
     automaton = divisible
   }
   return acceptsNothing(automaton) ? null : textGrammar(rules, automaton, 'plain')
@@ -55,7 +59,7 @@ function signed (least: number, most: number): string {
   return [...negative, ...other].join('|')
 }
 
-function realsBetween (least: Bound | null, most: Bound | null, path: string): Automaton | null {
+function realsBetween (least: Bound | null, most: Bound | null, path: string, budget: WorkBudget): Automaton | null {
   const wholeDigits = Math.max(...[least, most].map((bound) => bound === null ? 1 : String(Math.trunc(Math.abs(bound.value))).length))
   // So few digits that what is less than a bound when it is written is less when it is read.
   const decimals = exactDigits - wholeDigits
@@ -71,9 +75,9 @@ function realsBetween (least: Bound | null, most: Bound | null, path: string): A
   const highest = most ?? { value: Infinity, isExclusive: true, path }
   const automata: Automaton[] = []
   const add = (sign: string, from: Bound, to: Bound): void => {
-    let automaton = automatonOfRegex(sign + shape, path)
-    if (from.value > 0 || from.isExclusive) automaton = both(automaton, `${sign}(?:${atLeast(from)})`, path)
-    if (to.value < Infinity) automaton = both(automaton, `${sign}(?:${atMost(to)})`, path)
+    let automaton = automatonOfRegex(sign + shape, path, budget)
+    if (from.value > 0 || from.isExclusive) automaton = both(automaton, `${sign}(?:${atLeast(from)})`, path, budget)
+    if (to.value < Infinity) automaton = both(automaton, `${sign}(?:${atMost(to)})`, path, budget)
     automata.push(automaton)
   }
   if (highest.value >= 0) add('', lowest.value < 0 ? { value: 0, isExclusive: false, path } : lowest, highest)
@@ -84,8 +88,8 @@ function realsBetween (least: Bound | null, most: Bound | null, path: string): A
   return joined(possible)
 }
 
-function both (automaton: Automaton, pattern: string, path: string): Automaton {
-  const combined = intersectAutomata(automaton, automatonOfRegex(pattern, path), maxStates)
+function both (automaton: Automaton, pattern: string, path: string, budget: WorkBudget): Automaton {
+  const combined = intersectAutomata(automaton, automatonOfRegex(pattern, path, budget), maxStates, budget)
   if (combined === null) throw unsupportedSchema(path, `the range takes more than the ${maxStates} states that are the limit`)
   return combined
 }

@@ -62,7 +62,7 @@ function namesOf (compiler: Compiler, constraints: Constraints): Names {
     const [only, ...others] = withPatterns.patterns
     const isAlone = others.length === 0 && objects.length === 1 && propertyNames.length === 0 && withPatterns.additional.schema === false
     const path = `${withPatterns.patternsPath}.${only!.pattern}`
-    const automaton = automatonOfRegex(only!.pattern, path, 'search')
+    const automaton = automatonOfRegex(only!.pattern, path, compiler.rules.budget, 'search')
     if (!isAlone || [...named].some((name) => acceptsText(automaton, name))) {
       throw unsupportedSchema(withPatterns.patternsPath, '"patternProperties" is only supported with one pattern, which no named property matches, and with "additionalProperties": false')
     }
@@ -104,7 +104,7 @@ function readNames (compiler: Compiler, schemas: Conjunction): AskedNames | null
   }
   const [only, ...others] = alternatives
   if (only === undefined || others.length > 0) throw unsupportedSchema(schemas[0]!.path, '"propertyNames" is only supported without alternatives')
-  const isAny = patternOf(only) === null && only.minLength === 0 && only.maxLength === Infinity && only.values === null
+  const isAny = patternOf(only, compiler.rules.budget) === null && only.minLength === 0 && only.maxLength === Infinity && only.values === null
   return isAny ? null : { kind: 'pattern', key: () => stringGrammar(compiler.rules, only) ?? '' }
 }
 

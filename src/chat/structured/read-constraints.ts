@@ -79,6 +79,9 @@ export function readConstraints ({ schema, path }: LocatedSchema & { readonly sc
   }
 }
 
+/** Of an object's properties, and of an enumeration's values. */
+const maxMembers = 2000
+
 class KeywordReader {
   readonly #schema: SchemaObject
   readonly #path: string
@@ -116,6 +119,7 @@ class KeywordReader {
     if (!this.has('enum')) return this.has('const') ? { value: [this.#get('const')], path } : null
     const values = this.#get('enum')
     if (!Array.isArray(values) || values.length === 0) throw this.#wrong('enum', '"enum" is a list of at least one value')
+    if (values.length > maxMembers) throw unsupportedSchema(path, `${values.length} values; the limit is ${maxMembers}`)
     if (this.has('const')) throw unsupportedSchema(`${this.#path}.const`, '"const" beside "enum" is not supported')
     return { value: values, path }
   }
@@ -169,7 +173,9 @@ class KeywordReader {
   #members (keyword: string): readonly LocatedSchemaEntry[] {
     const members = this.#get(keyword, {})
     if (!isObject(members)) throw this.#wrong(keyword, `"${keyword}" is an object of schemas`)
-    return Object.entries(members).map(([name, schema]) => [name, locate(schema, `${this.#path}.${keyword}.${name}`)])
+    const entries = Object.entries(members)
+    if (entries.length > maxMembers) throw unsupportedSchema(`${this.#path}.${keyword}`, `${entries.length} properties; the limit is ${maxMembers}`)
+    return entries.map(([name, schema]) => [name, locate(schema, `${this.#path}.${keyword}.${name}`)])
   }
 
   objects (): readonly ObjectPart[] {

@@ -2,12 +2,11 @@ import { complementOfAutomaton, intersectAutomata, trimAutomaton, type Automaton
 import { allCodePoints, codePoints, type CodePoints } from './code-points.ts'
 import { unsupportedSchema } from './located-schema.ts'
 import { parseRegex, type RegexNode } from './regex-parser.ts'
+import type { WorkBudget } from './work-budget.ts'
 
 const maxStates = 2000
 /** Of the automaton before it is made deterministic; each repetition is written out. */
 const maxParts = 20_000
-/** Moves that are looked at while it is made deterministic: some tenths of a second. */
-const maxWork = 4_000_000
 
 /**
  * What a text has to do: be matched from beginning to end (`whole`), have a match somewhere in it (`search`, what JSON Schema's
@@ -19,12 +18,12 @@ export type RegexMatch = 'whole' | 'search' | 'prefix'
  * The texts that a regular expression matches.
  * @throws ServerError `invalid_value` and `unsupported_value`, with `path` as `param`
  */
-export function automatonOfRegex (pattern: string, path: string, match: RegexMatch = 'whole'): Automaton {
+export function automatonOfRegex (pattern: string, path: string, budget: WorkBudget, match: RegexMatch = 'whole'): Automaton {
   const { node, lookaheads } = parseRegex(pattern, path)
-  let automaton = determine(node, match, path)
+  let automaton = determine(node, match, path, budget)
   for (const { isNegative, node: ahead } of lookaheads) {
-    const begun = determine(ahead, 'prefix', path)
-    automaton = intersectAutomata(automaton, isNegative ? complementOfAutomaton(begun) : begun, maxStates) ?? tooLarge(path)
+    const begun = determine(ahead, 'prefix', path, budget)
+    automaton = intersectAutomata(automaton, isNegative ? complementOfAutomaton(begun) : begun, maxStates, budget) ?? tooLarge(path)
   }
   return automaton
 }
@@ -33,7 +32,8 @@ function tooLarge (path: string): never {
   throw unsupportedSchema(path, `the regular expression is too large or too ambiguous; the limit is ${maxStates} states`)
 }
 
-const determine = (node: RegexNode, match: RegexMatch, path: string): Automaton => new Determiner(match, path).determine(node)
+const determine = (node: RegexNode, match: RegexMatch, path: string, budget: WorkBudget): Automaton =>
+  new Determiner(match, path, budget).determine(node)
 
 /** A state of the nondeterministic automaton. What leads on without a character may ask to be at the text's beginning or end. */
 interface Part {
@@ -50,11 +50,13 @@ interface Part {
 class Determiner {
   readonly #match: RegexMatch
   readonly #path: string
+  readonly #budget: WorkBudget
   readonly #parts: Part[] = []
 
-  constructor (match: RegexMatch, path: string) {
+  constructor (match: RegexMatch, path: string, budget: WorkBudget) {
     this.#match = match
     this.#path = path
+    this.#budget = budget
   }
 
   #part (): number {
@@ -139,7 +141,6 @@ class Determiner {
     const everything = 'everything'
     const numbers = new Map<string, number>()
     const sets: (ReadonlySet<number> | null)[] = []
-    let work = 0
     const numberOf = (set: ReadonlySet<number>): number => {
       const isDone = isOpen && set.has(end)
       const key = isDone ? everything : [...set].sort((a, b) => a - b).join(' ')
@@ -163,14 +164,13 @@ class Determiner {
       const targets = new Map<number, number[]>()
       for (const part of set) {
         const { atoms, to } = this.#parts[part]!
-        work += atoms.length + 1
+        this.#budget.spend(atoms.length + 1)
         for (const atom of atoms) {
           const known = targets.get(atom)
           if (known === undefined) targets.set(atom, [to])
           else known.push(to)
         }
       }
-      if (work > maxWork) tooLarge(this.#path)
       const ways = new Map<string, { readonly to: readonly number[], readonly on: (readonly [number, number])[] }>()
       for (const [atom, to] of targets) {
         const key = to.join(' ')
@@ -181,7 +181,7 @@ class Determiner {
       const transitions: Transition[] = []
       for (const { to, on } of ways.values()) {
         const next = this.#closure(to)
-        work += next.size
+        this.#budget.spend(next.size)
         transitions.push({ on: codePoints(on), to: numberOf(next) })
       }
       // At the very beginning of an empty text, both anchors hold.
@@ -207,6 +207,7 @@ class Determiner {
       let inside = known.get(part.on)
       if (inside === undefined) {
         inside = atoms.flatMap(([first], index) => part.on.some(([from, to]) => from <= first && first <= to) ? [index] : [])
+        this.#budget.spend(atoms.length * part.on.length)
         known.set(part.on, inside)
       }
       part.atoms = inside

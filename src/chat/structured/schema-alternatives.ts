@@ -2,11 +2,10 @@ import { invalidSchema, locate, resolveReference, unsupportedSchema, type Conjun
 import { isAnnotation, readConstraints } from './read-constraints.ts'
 import { bothConstraints, noConstraints, type Constraints } from './schema-constraints.ts'
 import { areDisjoint } from './disjoint-constraints.ts'
+import type { WorkBudget } from './work-budget.ts'
 
 /** Most alternatives that a schema comes to when those of several keywords are combined. */
 const maxAlternatives = 256
-/** Most schemas that are read, again for each place that combines them with others. */
-const maxReads = 20_000
 
 /** What a schema is, beside what it asks itself. */
 type Shape =
@@ -17,13 +16,17 @@ type Shape =
   | { readonly kind: 'union', readonly branches: readonly LocatedSchema[] }
   | { readonly kind: 'constraints' }
 
+/** About what reading a small schema takes, in steps of a budget. */
+const stepsOfRead = 50
+
 /** Reads schemas as lists of alternatives that have none within. */
 export class SchemaAlternatives {
   readonly #root: LocatedSchema
-  #reads = 0
+  readonly #budget: WorkBudget
 
-  constructor (root: LocatedSchema) {
+  constructor (root: LocatedSchema, budget: WorkBudget) {
     this.#root = root
+    this.#budget = budget
   }
 
   shapeOf ({ schema, path }: LocatedSchema): Shape {
@@ -50,13 +53,16 @@ export class SchemaAlternatives {
       if (combined.length * list.length > maxAlternatives) {
         throw unsupportedSchema(path, `combined it comes to more than ${maxAlternatives} alternatives`)
       }
-      return combined.flatMap((one) => list.map((other) => bothConstraints(one, other)))
+      return combined.flatMap((one) => list.map((other) => {
+        this.#budget.spend(sizeOf(one) + sizeOf(other))
+        return bothConstraints(one, other)
+      }))
     }, [noConstraints])
   }
 
   #alternativesOf (located: LocatedSchema, within: readonly LocatedSchema['schema'][]): readonly Constraints[] {
     const { schema, path } = located
-    if (++this.#reads > maxReads) throw unsupportedSchema(this.#root.path, 'it uses its parts within each other too often')
+    this.#budget.spend(stepsOfRead)
     if (schema === true) return [noConstraints]
     if (schema === false) return []
     if (within.includes(schema)) throw invalidSchema(path, 'the schema refers to itself without anything between')
@@ -80,7 +86,10 @@ export class SchemaAlternatives {
     const lists = branches.map((branch) => this.read([branch]))
     for (const [index, list] of lists.entries()) {
       for (const [otherIndex, other] of lists.slice(0, index).entries()) {
-        const overlap = list.some((a) => other.some((b) => !areDisjoint(a, b, (schema) => this.read([schema]))))
+        const overlap = list.some((a) => other.some((b) => {
+          this.#budget.spend(sizeOf(a) + sizeOf(b))
+          return !areDisjoint(a, b, (schema) => this.read([schema]))
+        }))
         if (overlap) {
           throw unsupportedSchema(path, `a value might fit its alternatives ${otherIndex} and ${index} both, and whether it does cannot be kept track of; ` +
             'use "anyOf", or give each a required property with a "const" of its own')
@@ -89,6 +98,9 @@ export class SchemaAlternatives {
     }
   }
 }
+
+const sizeOf = ({ values, patterns, formats, multiples, objects, required, propertyNames, arrays }: Constraints): number =>
+  10 + (values?.value.length ?? 0) + patterns.length + formats.length + multiples.length + objects.length + required.size + propertyNames.length + arrays.length
 
 function branchesOf (schema: SchemaObject, keyword: string, path: string): readonly LocatedSchema[] {
   const branches = schema[keyword]

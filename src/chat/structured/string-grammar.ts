@@ -7,23 +7,24 @@ import { automatonOfRegex } from './regex-automaton.ts'
 import type { Constraints } from './schema-constraints.ts'
 import { stringFormats } from './string-formats.ts'
 import { textGrammar } from './text-grammar.ts'
+import type { WorkBudget } from './work-budget.ts'
 
 /** A JSON string; null when no string fits. */
 export function stringGrammar (rules: GrammarRules, constraints: Constraints): string | null {
   const { minLength, maxLength, places } = constraints
   if (minLength > maxLength) return null
   checkCount(places.string, minLength, maxLength)
-  const automaton = patternOf(constraints)
+  const automaton = patternOf(constraints, rules.budget)
   if (automaton === null) return jsonString(rules, minLength, maxLength)
   if (acceptsNothing(automaton)) return null
   return `"\\"" ${textGrammar(rules, automaton, 'json')} "\\""`
 }
 
 /** What its patterns and formats accept, of the lengths asked for; null when there are none. */
-export function patternOf ({ patterns, formats, minLength, maxLength, places }: Constraints): Automaton | null {
+export function patternOf ({ patterns, formats, minLength, maxLength, places }: Constraints, budget: WorkBudget): Automaton | null {
   let combined: Automaton | null = null
   const combine = (automaton: Automaton, path: string): void => {
-    const both = combined === null ? automaton : intersectAutomata(combined, automaton, maxStates)
+    const both = combined === null ? automaton : intersectAutomata(combined, automaton, maxStates, budget)
     if (both === null) throw unsupportedSchema(path, `together with what else is asked of the string it needs more than ${maxStates} states, which is the limit`)
     combined = both
   }
@@ -32,9 +33,9 @@ export function patternOf ({ patterns, formats, minLength, maxLength, places }: 
     if (pattern === undefined) {
       throw unsupportedSchema(path, `the format ${JSON.stringify(value.slice(0, 80))} is not supported; these are: ${Object.keys(stringFormats).join(', ')}`)
     }
-    combine(automatonOfRegex(pattern, path), path)
+    combine(automatonOfRegex(pattern, path, budget), path)
   }
-  for (const { value, path } of patterns) combine(automatonOfRegex(value, path, 'search'), path)
+  for (const { value, path } of patterns) combine(automatonOfRegex(value, path, budget, 'search'), path)
   if (combined === null) return null
   if (minLength > 0 || maxLength < Infinity) {
     const place = places.string ?? patterns[0]?.path ?? formats[0]!.path

@@ -1,7 +1,7 @@
 import { ServerError } from '../../domain/errors.ts'
 import { checkGbnf } from './gbnf-check.ts'
 import type { NativeBindings, NativeGrammar, NativeGrammarState, NativeModel } from './native.ts'
-import { RecentlyUsed } from './recently-used.ts'
+import { RecentlyUsed } from '../../domain/recently-used.ts'
 
 /** Texts of up to 64 KiB each; clients use few of them, again and again. */
 const maxKept = 32

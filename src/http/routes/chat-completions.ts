@@ -11,6 +11,7 @@ import { toChatLogprobs } from '../logprobs.ts'
 import { checkLogitBias, openModel } from '../open-model.ts'
 import { type ChatCompletionRequest, chatCompletionRequestSchema, refuseUnsupportedMessages } from '../schemas/chat-completion-request.ts'
 import { checkSamplingRequest } from '../schemas/check-sampling-request.ts'
+import { outputFormatOf } from '../schemas/output-format.ts'
 import { chatParameterPolicies } from '../schemas/parameter-policy.ts'
 import { parseRequest } from '../schemas/parse-request.ts'
 import { toSampling } from '../schemas/sampling-options.ts'
@@ -20,10 +21,11 @@ import { streamUsageOf, toUsage } from '../usage.ts'
 
 /** `POST /v1/chat/completions` */
 export const chatCompletionsRoute: Route = (app, services) => {
-  const { catalogue, chatTemplates, config, now, randomSeed } = services
+  const { catalogue, chatTemplates, config, now, outputGrammars, randomSeed } = services
 
   app.post('/v1/chat/completions', async (request, reply) => {
     const body = readBody(request.body)
+    const grammar = outputGrammars.of(outputFormatOf(body))
     const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? null
     const { host, adapters, info } = openModel(catalogue, body.model)
     checkLogitBias(body.logit_bias, info)
@@ -54,7 +56,7 @@ export const chatCompletionsRoute: Route = (app, services) => {
         choices: body.n,
         maxTokens,
         stop: body.stop,
-        sampling: toSampling(body, body.logprobs ? body.top_logprobs ?? 0 : null, randomSeed),
+        sampling: toSampling(body, grammar, body.logprobs ? body.top_logprobs ?? 0 : null, randomSeed),
         // What fills idle time waits for it.
         queueTimeoutMs: serviceClass.priority === 'batch' ? config.requestTimeoutMs : config.queueTimeoutMs,
         timeoutMs: config.requestTimeoutMs

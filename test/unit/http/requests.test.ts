@@ -67,8 +67,6 @@ describe('a request body', () => {
     ['tools', { ...hello, tools: [{ type: 'function' }] }, 'unsupported_parameter', 'tools', 'Tool calling is not supported'],
     ['a required tool', { ...hello, tool_choice: 'required' }, 'unsupported_parameter', 'tool_choice', ''],
     ['functions', { ...hello, functions: [{}] }, 'unsupported_parameter', 'functions', ''],
-    ['JSON mode', { ...hello, response_format: { type: 'json_object' } }, 'unsupported_parameter', 'response_format', 'grammar'],
-    ['a JSON schema', { ...hello, response_format: { type: 'json_schema', json_schema: {} } }, 'unsupported_parameter', 'response_format', ''],
     ['audio output', { ...hello, modalities: ['text', 'audio'] }, 'unsupported_parameter', 'modalities', ''],
     ['storing', { ...hello, store: true }, 'unsupported_parameter', 'store', ''],
     ['a prediction', { ...hello, prediction: { type: 'content', content: 'x' } }, 'unsupported_parameter', 'prediction', ''],
@@ -78,7 +76,7 @@ describe('a request body', () => {
     ['half a priority', { ...hello, priority: 0.5 }, 'invalid_value', 'priority', 'expected an integer'],
     ['reasoning effort', { ...hello, reasoning_effort: 'high' }, 'unsupported_parameter', 'reasoning_effort', ''],
     ['stop tokens', { ...hello, stop_token_ids: [3] }, 'unsupported_parameter', 'stop_token_ids', ''],
-    ['guided output', { ...hello, guided_json: {} }, 'unsupported_parameter', 'guided_json', ''],
+    ['guided output', { ...hello, guided_json: {} }, 'unsupported_parameter', 'guided_json', 'structured_outputs'],
     ['adapters by list', { ...hello, lora: [{ id: 0, scale: 1 }] }, 'unsupported_parameter', 'lora', 'base:adapter']
   ])('with %s is refused by name', async (_name, body, code, param, message) => {
     const before = inference.requests.length

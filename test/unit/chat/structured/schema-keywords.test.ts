@@ -77,6 +77,8 @@ const cases: readonly Case[] = [
   { name: 'limits below nought', schema: { type: 'number', minimum: -20.5, exclusiveMaximum: -3 }, takes: ['-20.5', '-3.1', '-19', '-3.0001'], refuses: ['-3', '-20.6', '-2.9', '-21', '0', '3.5', '-3.0'] },
   { name: 'multipleOf', schema: { type: 'integer', multipleOf: 7 }, takes: ['0', '7', '-14', '994', '700000000000000'], refuses: ['1', '8', '-6', '07'] },
   { name: 'multipleOf within limits', schema: { type: 'number', multipleOf: 250, minimum: 200, maximum: 1000 }, takes: ['250', '500', '1000'], refuses: ['0', '200', '1250', '2500', '50'] },
+  { name: 'multipleOf with many remainders', schema: { type: 'integer', multipleOf: 59, minimum: 0, maximum: 9999 }, takes: ['0', '59', '118', '5959'], refuses: ['1', '60', '58', '10030'] },
+  { name: 'multipleOf a power of ten', schema: { type: 'number', multipleOf: 10_000 }, takes: ['0', '-10000', '120000'], refuses: ['1000', '10001', '00000'] },
   { name: 'several multiples', schema: { allOf: [{ multipleOf: 4 }, { multipleOf: 6 }], type: 'integer', minimum: 0, maximum: 40 }, takes: ['0', '12', '24', '36'], refuses: ['4', '6', '18'] },
   { name: 'anyOf', schema: { anyOf: [{ type: 'string' }, { type: 'integer', minimum: 3, maximum: 5 }] }, takes: ['"a"', '3'], refuses: ['2', 'null'] },
   { name: 'anyOf beside other keywords', schema: { type: 'object', properties: { a: { type: 'integer' } }, anyOf: [{ required: ['a'] }, { required: ['b'], properties: { b: { type: 'null' } } }] }, takes: ['{"a":1}', '{"b":null}', '{"a":1,"b":null}'], refuses: ['{}', '{"c":1}', '{"a":"x"}'] },
