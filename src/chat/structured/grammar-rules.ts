@@ -1,15 +1,16 @@
 import { ServerError } from '../../domain/errors.ts'
 import { WorkBudget } from './work-budget.ts'
 
-/** What a schema may become. The grammar as a whole has to fit what the engine takes: 64 KiB of text, 50,000 elements. */
-export const maxGrammarRules = 4000
-export const maxGrammarCharacters = 60_000
+/** What a schema may become. The grammar as a whole has to fit what the engine takes: 256 KiB of text, 50,000 elements. */
+export const maxGrammarRules = 8000
+export const maxGrammarCharacters = 250_000
 
 /** Rules of a grammar in the making. All names begin with one prefix, so that several sets fit into one grammar. */
 export class GrammarRules {
   readonly #prefix: string
   readonly #rules = new Map<string, string>()
   readonly #shared = new Map<string, string>()
+  readonly #remembered = new Map<string, string | null>()
   #characters = 0
   #repeated = 0
   /** The request's field that the grammar is made from. */
@@ -63,6 +64,13 @@ export class GrammarRules {
       this.define(name, make())
     }
     return name
+  }
+
+  /** What was made for a key, the first time it was asked for: an element, or null where nothing fits. */
+  remember (key: string, make: () => string | null): string | null {
+    let element = this.#remembered.get(key)
+    if (element === undefined) this.#remembered.set(key, element = make())
+    return element
   }
 
   #tooLarge (limit: string): ServerError {

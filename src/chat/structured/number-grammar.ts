@@ -21,7 +21,13 @@ export function numberGrammar (rules: GrammarRules, constraints: Constraints, ty
   for (const [bound, side] of [[minimum, 1], [maximum, -1]] as const) {
     if (bound !== null && bound.value * side > limit) throw unsupportedSchema(bound.path, `numbers of more than ${exactDigits} digits are not supported`)
   }
-  if (type === 'integer' || multiples.length > 0) return integerGrammar(rules, minimum, maximum, multiples)
+  const key = JSON.stringify([type, ...[minimum, maximum].map((bound) => [bound?.value, bound?.isExclusive]), multiples.map(({ value }) => value)])
+  return rules.remember(key, () => type === 'integer' || multiples.length > 0
+    ? integerGrammar(rules, minimum, maximum, multiples)
+    : realGrammar(rules, minimum, maximum))
+}
+
+function realGrammar (rules: GrammarRules, minimum: Bound | null, maximum: Bound | null): string | null {
   const path = minimum?.path ?? maximum?.path ?? ''
   const [least, most] = [without(minimum, -1), without(maximum, 1)]
   if (least === null && most === null) return jsonNumber(rules)

@@ -141,9 +141,11 @@ class Determiner {
     const everything = 'everything'
     const numbers = new Map<string, number>()
     const sets: (ReadonlySet<number> | null)[] = []
-    const numberOf = (set: ReadonlySet<number>): number => {
+    const numberOf = (closure: ReadonlySet<number>): number => {
+      const set = this.#kernelOf(closure, end)
       const isDone = isOpen && set.has(end)
-      const key = isDone ? everything : [...set].sort((a, b) => a - b).join(' ')
+      // The beginning is a state of its own: both anchors hold there.
+      const key = isDone ? everything : sets.length === 0 ? 'beginning' : [...set].sort((a, b) => a - b).join(' ')
       let number = numbers.get(key)
       if (number === undefined) {
         number = sets.length
@@ -184,7 +186,6 @@ class Determiner {
         this.#budget.spend(next.size)
         transitions.push({ on: codePoints(on), to: numberOf(next) })
       }
-      // At the very beginning of an empty text, both anchors hold.
       const atEnd = this.#closure(set, index === 0 ? 'atBoth' : 'atEnd')
       states.push({ isEnd: atEnd.has(end), transitions })
     }
@@ -227,5 +228,10 @@ class Determiner {
       if (where === 'atEnd' || where === 'atBoth') pending.push(...atEnd)
     }
     return set
+  }
+
+  /** What tells sets apart: the parts that take a character, or end the text. */
+  #kernelOf (set: ReadonlySet<number>, end: number): ReadonlySet<number> {
+    return new Set([...set].filter((part) => part === end || this.#parts[part]!.to >= 0 || this.#parts[part]!.atEnd.length > 0))
   }
 }

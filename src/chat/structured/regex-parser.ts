@@ -1,4 +1,4 @@
-import { allCodePoints, codePoints, complementOf, type CodePoints } from './code-points.ts'
+import { codePoints, complementOf, type CodePoints } from './code-points.ts'
 import { invalidSchema, unsupportedSchema } from './located-schema.ts'
 
 export type RegexNode =
@@ -99,8 +99,9 @@ class RegexParser {
     const parts: RegexNode[] = []
     while (this.#at < this.#characters.length && !this.#peek('|') && !this.#peek(')')) {
       if (this.#lookahead(parts)) continue
+      const isAnchor = this.#peek('^') || this.#peek('$')
       const atom = this.#atom()
-      parts.push(this.#quantified(atom))
+      parts.push(this.#quantified(atom, isAnchor))
     }
     return parts.length === 1 ? parts[0]! : { kind: 'sequence', parts }
   }
@@ -117,7 +118,7 @@ class RegexParser {
     return true
   }
 
-  #quantified (atom: RegexNode): RegexNode {
+  #quantified (atom: RegexNode, isAnchor: boolean): RegexNode {
     let least: number
     let most: number
     if (this.#take('*')) [least, most] = [0, Infinity]
@@ -133,7 +134,7 @@ class RegexParser {
     } else return atom
     // Lazy or not, the texts are the same.
     this.#take('?')
-    if (atom.kind === 'start' || atom.kind === 'end') throw this.#invalid('an anchor cannot be repeated')
+    if (isAnchor) throw this.#invalid('an anchor cannot be repeated')
     if (['*', '+', '?', '{'].some((sign) => this.#peek(sign))) throw this.#invalid('a repetition of a repetition')
     return { kind: 'repeat', part: atom, least, most }
   }
@@ -232,5 +233,3 @@ class RegexParser {
     throw this.#invalid(reason)
   }
 }
-
-export const anyCharacter: RegexNode = { kind: 'class', on: allCodePoints }

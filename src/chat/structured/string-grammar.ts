@@ -14,10 +14,12 @@ export function stringGrammar (rules: GrammarRules, constraints: Constraints): s
   const { minLength, maxLength, places } = constraints
   if (minLength > maxLength) return null
   checkCount(places.string, minLength, maxLength)
-  const automaton = patternOf(constraints, rules.budget)
-  if (automaton === null) return jsonString(rules, minLength, maxLength)
-  if (acceptsNothing(automaton)) return null
-  return `"\\"" ${textGrammar(rules, automaton, 'json')} "\\""`
+  const key = JSON.stringify(['string', minLength, maxLength, ...[constraints.formats, constraints.patterns].map((list) => list.map(({ value }) => value))])
+  return rules.remember(key, () => {
+    const automaton = patternOf(constraints, rules.budget)
+    if (automaton === null) return jsonString(rules, minLength, maxLength)
+    return acceptsNothing(automaton) ? null : `"\\"" ${textGrammar(rules, automaton, 'json')} "\\""`
+  })
 }
 
 /** What its patterns and formats accept, of the lengths asked for; null when there are none. */

@@ -46,7 +46,7 @@ export const samplingMembers = {
   seed: z.number().refine(Number.isInteger, 'expected an integer').optional(),
   min_tokens: shape.minTokens,
   ignore_eos: shape.ignoreEos,
-  grammar: shape.grammar,
+  grammar: z.string().min(1).max(65_536).nullable().default(null),
   ...outputFormatMembers,
   stop: stopSchema,
   n: z.int().min(1).max(maxChoicesPerPrompt).default(1),
