@@ -20,14 +20,16 @@ const person = z.object({
   ])
 })
 
-describe('structured output of the demo model', () => {
+describe.each([
+  ['demo', 'drawbridge-demo', []],
+  ['fake', 'fake', ['--fake-step-ms', '0', '--fake-decode-token-ms', '0', '--fake-prefill-token-ms', '0']]
+])('structured output of the %s model', (reference, model, flags) => {
   let server: ServerProcess
   let client: OpenAI
-  const model = 'drawbridge-demo'
   const messages: OpenAI.Chat.ChatCompletionMessageParam[] = [{ role: 'user', content: 'Tell me about Ann as JSON.' }]
 
   beforeAll(async () => {
-    server = await startServer(['--model', 'demo', '--slots', '8', '--context-size', '1024'])
+    server = await startServer(['--model', reference, '--slots', '8', '--context-size', '1024', ...flags])
     client = new OpenAI({ baseURL: server.baseURL, apiKey: 'none', maxRetries: 0 })
   })
   afterAll(async () => { await server[Symbol.asyncDispose]() })
