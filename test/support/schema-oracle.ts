@@ -9,7 +9,7 @@ import { GbnfMatcher } from './gbnf-matcher.ts'
 /** A validator that shares no code with the server's reading of schemas. */
 export function validatorOf (schema: unknown): ValidateFunction {
   const isOld = /"(?:additionalItems|items":\[)/.test(JSON.stringify(schema))
-  const ajv = isOld ? new Ajv({ strict: false }) : new Ajv2020({ strict: false })
+  const ajv = isOld ? new Ajv({ strict: false, logger: false }) : new Ajv2020({ strict: false, logger: false })
   addFormats.default(ajv)
   return ajv.compile(schema as AnySchema)
 }

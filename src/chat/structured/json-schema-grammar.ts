@@ -189,7 +189,7 @@ class SchemaCompiler implements Compiler {
       if (place !== undefined) throw unsupportedSchema(place, 'this keyword together with "enum" or "const" is not supported; leave out the values that it excludes')
     }
     if (fitting.length === 0) return []
-    return [{ text: textGrammar(this.rules, automatonOfTexts(fitting.map((value) => JSON.stringify(value))), 'plain'), needs: [] }]
+    return [{ text: textGrammar(this.rules, automatonOfTexts(fitting.map((value) => jsonOf(value, constraints.values!.path))), 'plain'), needs: [] }]
   }
 
   /** A union that leads to itself would be left recursion, which says nothing and which no engine can follow. */
@@ -220,6 +220,14 @@ class SchemaCompiler implements Compiler {
       if (isPossible && !finite.has(name)) throw invalidSchema(path, 'every value of it would have to hold another one, without end')
     }
   }
+}
+
+/** A value's JSON. Numbers beyond what a double holds are read as infinite, of which there is no JSON. */
+function jsonOf (value: unknown, path: string): string {
+  return JSON.stringify(value, (_key, part: unknown) => {
+    if (part === Infinity || part === -Infinity) throw invalidSchema(path, 'a number is too large')
+    return part
+  })
 }
 
 /** The last name in a path, so that a grammar can be read. */

@@ -12,6 +12,8 @@ const count = '\\d{1,9}'
 const days = `(?:${count}Y(?:${count}M)?(?:${count}D)?|${count}M(?:${count}D)?|${count}D)`
 const hours = `T(?:${count}H(?:${count}M)?(?:${count}S)?|${count}M(?:${count}S)?|${count}S)`
 
+const inPath = '(?:[a-zA-Z0-9._~!$&\'()*+,;=:@-]|%[0-9A-F]{2})*'
+
 const group = '[0-9a-fA-F]{1,4}'
 /** Up to so many groups on each side of the `::`. */
 const shortened = Array.from({ length: 7 }, (_, before) => before === 0
@@ -31,5 +33,11 @@ export const stringFormats: Readonly<Record<string, string>> = {
   ipv4: `(?:${byte}\\.){3}${byte}`,
   ipv6: `(?:(?:${group}:){7}(?:${group}|:)|${shortened.join('|')})`,
   hostname: `${label}(?:\\.${label}){0,2}`,
-  email: `${mailbox}(?:\\.${mailbox})*@(?:${mailLabel}\\.)+${mailLabel}`
+  email: `${mailbox}(?:\\.${mailbox})*@(?:${mailLabel}\\.)+${mailLabel}`,
+  uri: `https?://(?:${mailLabel}\\.)*[a-zA-Z](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?::[1-9]\\d{0,3})?(?:/${inPath})*(?:\\?${inPath})?(?:#${inPath})?`
 }
+
+/** Names that zod gives to its patterns. They say nothing that the pattern beside them does not. */
+export const formatsOfPatterns: ReadonlySet<string> = new Set([
+  'regex', 'starts_with', 'ends_with', 'includes', 'lowercase', 'uppercase', 'nanoid', 'e164', 'cuid', 'cuid2', 'ulid', 'xid', 'ksuid', 'hex'
+])

@@ -5,7 +5,7 @@ import { jsonString } from './json-rules.ts'
 import { unsupportedSchema } from './located-schema.ts'
 import { automatonOfRegex } from './regex-automaton.ts'
 import type { Constraints } from './schema-constraints.ts'
-import { stringFormats } from './string-formats.ts'
+import { formatsOfPatterns, stringFormats } from './string-formats.ts'
 import { textGrammar } from './text-grammar.ts'
 import type { WorkBudget } from './work-budget.ts'
 
@@ -32,6 +32,7 @@ export function patternOf ({ patterns, formats, minLength, maxLength, places }: 
   }
   for (const { value, path } of formats) {
     const pattern = Object.hasOwn(stringFormats, value) ? stringFormats[value] : undefined
+    if (pattern === undefined && formatsOfPatterns.has(value) && patterns.some((each) => placeOf(each.path) === placeOf(path))) continue
     if (pattern === undefined) {
       throw unsupportedSchema(path, `the format ${JSON.stringify(value.slice(0, 80))} is not supported; these are: ${Object.keys(stringFormats).join(', ')}`)
     }
@@ -48,6 +49,9 @@ export function patternOf ({ patterns, formats, minLength, maxLength, places }: 
   }
   return combined
 }
+
+/** The schema that a keyword is in. */
+const placeOf = (path: string): string => path.slice(0, path.lastIndexOf('.'))
 
 /** Each state is a rule of the grammar, or a part of one. */
 const maxStates = 2000

@@ -25,7 +25,7 @@ const structuredOutputsSchema = z.strictObject({
   json: z.union([schemaSchema, z.string()], 'expected a JSON Schema, or one as a string').nullish(),
   json_object: z.literal(true, 'expected true').nullish(),
   regex: z.string().min(1).max(65_536).nullish(),
-  choice: z.array(z.string().min(1).max(16_384)).min(1).max(2000).nullish(),
+  choice: z.array(z.string().min(1).max(16_384).refine((text) => text.isWellFormed(), 'expected whole characters, not half of a surrogate pair')).min(1).max(2000).nullish(),
   grammar: z.string().min(1).max(65_536).nullish()
 })
 

@@ -100,6 +100,7 @@ describe('an output format', () => {
     ['an unsupported expression', { structured_outputs: { regex: '(a)\\1' } }, 'unsupported_value', 'structured_outputs.regex', 'a back reference'],
     ['an expression that matches nothing', { structured_outputs: { regex: 'a^b' } }, 'invalid_value', 'structured_outputs.regex', 'no text matches'],
     ['an empty choice', { structured_outputs: { choice: [] } }, 'invalid_value', 'structured_outputs.choice', 'at least 1'],
+    ['half a character', { structured_outputs: { choice: ['a', '\ud83d'] } }, 'invalid_value', 'structured_outputs.choice[1]', 'whole characters'],
     ['choices that are too much for a grammar', { structured_outputs: { choice: Array.from({ length: 2000 }, (_, index) => `${index}`.padStart(4, 'x').repeat(20)) } }, 'unsupported_value', 'structured_outputs.choice', 'too large']
   ])('with %s is refused by name', async (_name, member, code, param, message) => {
     const before = inference.requests.length

@@ -101,6 +101,8 @@ const cases: readonly Case[] = [
   { name: 'format ipv6', schema: { type: 'string', format: 'ipv6' }, takes: ['"::"', '"::1"', '"1::"', '"2001:db8::ff00:42:8329"', '"1:2:3:4:5:6:7:8"', '"1:2:3:4:5:6:7::"', '"::2:3:4:5:6:7:8"'], refuses: ['":"', '"1:2:3"', '"1::2::3"', '"12345::"', '"1:2:3:4:5:6:7:8:9"', '"1:2:3:4:5:6:7:8::"'], leavesOut: ['"::ffff:1.2.3.4"'] },
   { name: 'format hostname', schema: { type: 'string', format: 'hostname' }, takes: ['"localhost"', '"a-b.example.org"', '"1.2"'], refuses: ['"-a"', '"a-"', '"a..b"', '""', '"a_b"', `"${'a'.repeat(64)}"`], leavesOut: ['"a.b.c.d"'] },
   { name: 'format email', schema: { type: 'string', format: 'email' }, takes: ['"a@b.c"', '"first.last+tag@mail.example.org"'], refuses: ['"a"', '"@b.c"', '"a@b"', '"a..b@c.d"', '"a@-b.c"', '"a b@c.d"'] },
+  { name: 'format uri', schema: { type: 'string', format: 'uri' }, takes: ['"https://example.org"', '"http://a.b-c.org:8080/x/%20?q=1&r=(2)#top"'], refuses: ['"example.org"', '"https://a b"', '"https://a.org/%zz"', '"https://a.org/<"'], leavesOut: ['"https://"', '"mailto:a@b.c"', '"https://127.0.0.1/"'] },
+  { name: 'a format that only names a pattern', schema: { type: 'string', format: 'starts_with', pattern: '^ab.*' }, takes: ['"ab"', '"abc"'], refuses: ['"b"'] },
   { name: 'format with lengths and a pattern', schema: { type: 'string', format: 'email', pattern: '@example\\.org$', maxLength: 14 }, takes: ['"a@example.org"', '"ab@example.org"'], refuses: ['"abc@example.org"', '"a@example.com"'] }
 ]
 
