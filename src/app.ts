@@ -4,6 +4,7 @@ import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, t
 import { AdapterLibrary } from './adapters/adapter-library.ts'
 import { createStaticKeys } from './access/static-keys.ts'
 import { createChatTemplates } from './chat/chat-templates.ts'
+import { OutputGrammars } from './chat/structured/output-grammars.ts'
 import type { Config } from './config/config.ts'
 import type { Millis } from './domain/ids.ts'
 import { accessPlugin } from './http/plugins/access.ts'
@@ -69,6 +70,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     chatTemplates: createChatTemplates(({ name, architecture }) => {
       logger.warn({ modelName: name, architecture }, 'the model has no chat template; a plain transcript is used')
     }),
+    outputGrammars: new OutputGrammars(),
     observer: createFanOut([createRequestLog(logger), metrics]),
     now: parts.now ?? (() => performance.now()),
     randomSeed: parts.randomSeed ?? (() => randomInt(2 ** 32)),

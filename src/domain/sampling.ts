@@ -45,8 +45,8 @@ export const samplingSchema = z.strictObject({
   minTokens: z.int().min(0).default(0),
   /** End-of-generation tokens do not end the answer; they are never drawn. */
   ignoreEos: z.boolean().default(false),
-  /** GBNF grammar that the answer follows; null is none. */
-  grammar: z.string().min(1).max(65_536).nullable().default(null)
+  /** GBNF grammar that the answer follows; null is none. Those that schemas become are longer than what people write. */
+  grammar: z.string().min(1).max(262_144).nullable().default(null)
 })
 
 export type Sampling = Readonly<z.infer<typeof samplingSchema>>

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { ChatTemplates } from '../chat/chat-templates.ts'
+import type { OutputGrammars } from '../chat/structured/output-grammars.ts'
 import type { Config } from '../config/config.ts'
 import type { Millis } from '../domain/ids.ts'
 import type { AdapterLibrary } from '../adapters/adapter-library.ts'
@@ -17,6 +18,7 @@ export interface HttpServices {
   readonly catalogue: ModelCatalogue
   readonly adapters: AdapterLibrary
   readonly chatTemplates: ChatTemplates
+  readonly outputGrammars: OutputGrammars
   readonly access: Access
   readonly metrics: Metrics
   readonly observer: Observer

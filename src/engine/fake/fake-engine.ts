@@ -8,6 +8,7 @@ import { guessesOf, type DrawnToken, type SampleWork, type SlotWork, type StepPl
 import type { AdapterFile, Engine, EngineInfo, Tokenizer } from '../engine.ts'
 import { createFakeModelInfo } from './fake-model.ts'
 import { createFakeTokenizer } from './fake-tokenizer.ts'
+import { drawByGrammar, FakeGrammars } from './fake-grammars.ts'
 import { type Fault, type FaultOptions, FaultScript } from './faults.ts'
 import { drawToken, HashModel, tokenLogprob } from './hash-model.ts'
 import { PlanChecker, PlanViolation } from './plan-checker.ts'
@@ -56,6 +57,7 @@ class HashEngine implements FakeEngine {
   readonly tokenizer: Tokenizer
   readonly violations: PlanViolation[] = []
   readonly #model: HashModel
+  readonly #grammars: FakeGrammars
   readonly #checker: PlanChecker
   readonly #costs: StepCosts
   readonly #sleeps: readonly Sleep[]
@@ -86,6 +88,7 @@ class HashEngine implements FakeEngine {
       ...(options.draftAcceptance === undefined ? {} : { draftModel: { name: 'fake draft', parameterCount: 0, sizeBytes: 0 } })
     }
     this.#draftAcceptance = options.draftAcceptance ?? null
+    this.#grammars = new FakeGrammars(vocabulary, this.info.endTokens)
     this.#checker = new PlanChecker({
       laneCount,
       slotsPerLane,
@@ -119,6 +122,7 @@ class HashEngine implements FakeEngine {
       // The caches change now and the tokens are drawn now, while the plan's live history is what it was.
       const fault = this.#faults?.next(plan) ?? null
       const outcomes = plan.work.map((work, index) => this.#compute(work, fault?.workIndex === index ? fault : null))
+      for (const sequence of plan.released) this.#grammars.forget(sequence)
       await this.#pass(plan, fault, outcomes)
       return outcomes
     } catch (error) {
@@ -129,8 +133,8 @@ class HashEngine implements FakeEngine {
     }
   }
 
-  checkGrammar (): void {
-    throw new ServerError('invalid_grammar', 'the fake engine has no grammars', { param: 'grammar' })
+  checkGrammar (grammar: string): void {
+    this.#grammars.check(grammar)
   }
 
   async loadAdapter (key: AdapterKey, file: AdapterFile, signal: AbortSignal): Promise<void> {
@@ -168,13 +172,16 @@ class HashEngine implements FakeEngine {
       return { slot, error: new ServerError('engine_error', 'the slot failed, as the fault script says') }
     }
     if (sample === undefined) return { slot, token: null }
-    const { sampling } = sample
-    if (sampling.grammar !== null) {
-      this.#checker.forget(slot)
-      return { slot, error: new ServerError('invalid_grammar', 'the fake engine has no grammars', { param: 'grammar' }) }
-    }
     const guesses = work.draft === undefined ? guessesOf(work) : this.#draft(work, sample)
-    const [first, ...further] = this.#drawAlong(work, sample, guesses)
+    let drawn: readonly DrawnToken[]
+    try {
+      drawn = this.#drawAlong(work, sample, guesses)
+    } catch (error) {
+      if (!(error instanceof ServerError)) throw error
+      this.#checker.forget(slot)
+      return { slot, error }
+    }
+    const [first, ...further] = drawn
     if (first === undefined) throw new Error('a draw has a token')
     return {
       slot,
@@ -211,12 +218,14 @@ class HashEngine implements FakeEngine {
     const drawn: DrawnToken[] = []
     for (let length = cache.length - guesses.length; length <= cache.length; length++) {
       const tokens = guesses.length === 0 ? cache.tokens : cache.tokens.slice(0, length)
-      const distribution = this.#model.predict(cache.hashAt(length), tokens)
-      const token = drawToken(distribution, sampling, index + drawn.length, endTokens)
+      const plain = this.#model.predict(cache.hashAt(length), tokens)
+      const token = sampling.grammar === null
+        ? drawToken(plain, sampling, index + drawn.length, endTokens)
+        : drawByGrammar(this.#grammars.restrict(plain, sampling.grammar, work.sequence, tokens.slice(tokens.length - index), cache.hashAt(length)), sampling, index, endTokens)
       const guess = guesses[drawn.length]
       drawn.push(sampling.logprobs === null
         ? { token }
-        : { token, logprobs: tokenLogprob(distribution, token, sampling.logprobs, vocabularySize) })
+        : { token, logprobs: tokenLogprob(plain, token, sampling.logprobs, vocabularySize) })
       if (token !== guess || endTokens.includes(token)) break
     }
     this.#checker.drawn(work, ...drawn.map(({ token }) => token))

@@ -1,7 +1,13 @@
 import { ServerError } from '../../domain/errors.ts'
 
-/** A terminal consumes one character; which one does not matter to the checks. */
-export type GbnfElement = { readonly type: 'terminal' } | { readonly type: 'rule', readonly name: string }
+/** A terminal consumes one character, in one of the ranges of code points or, negated, in none of them. */
+export interface GbnfTerminal {
+  readonly type: 'terminal'
+  readonly ranges: ReadonlyArray<readonly [number, number]>
+  readonly isNegated: boolean
+}
+
+export type GbnfElement = GbnfTerminal | { readonly type: 'rule', readonly name: string }
 
 export interface GbnfRule {
   readonly name: string
@@ -21,7 +27,9 @@ const maxGroupDepth = 64
 /** Elements after repetitions are written out, as llama.cpp does: 8 bytes each there, again in every sequence's state. */
 const maxElements = 50_000
 
-const terminal: GbnfElement = { type: 'terminal' }
+const anyCharacter: GbnfElement = { type: 'terminal', ranges: [], isNegated: true }
+
+const controlEscapes: Readonly<Record<string, number>> = { t: 9, r: 13, n: 10 }
 
 /**
  * Parses a GBNF grammar as llama.cpp's parser does, repetitions written out the same way, for the checks that llama.cpp
@@ -130,7 +138,7 @@ class GbnfParser {
           break
         case '.':
           this.#at++
-          symbol([terminal])
+          symbol([anyCharacter])
           break
         case '(':
           symbol([this.#group(owner, depth + 1)])
@@ -161,18 +169,22 @@ class GbnfParser {
     if (this.#elements > maxElements) throw this.#invalid(`with its repetitions written out it has more than ${maxElements} elements`)
   }
 
-  #character (): void {
-    if (this.#take(/\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[trn\\"[\]-])/y) !== null) return
+  /** The code point of a character or an escape. */
+  #character (): number {
+    const escape = this.#take(/\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[trn\\"[\]-])/y)
+    if (escape !== null) return escape.length > 2 ? parseInt(escape.slice(2), 16) : controlEscapes[escape.charAt(1)] ?? escape.charCodeAt(1)
     if (this.#text[this.#at] === '\\') throw this.#wrong('unknown escape')
-    if (this.#take(/[\s\S]/uy) === null) throw this.#wrong('unexpected end')
+    const character = this.#take(/[\s\S]/uy)
+    if (character === null) throw this.#wrong('unexpected end')
+    return character.codePointAt(0) as number
   }
 
   #literal (): GbnfElement[] {
     const elements: GbnfElement[] = []
     this.#at++
     while (this.#take(/"/y) === null) {
-      this.#character()
-      elements.push(terminal)
+      const point = this.#character()
+      elements.push({ type: 'terminal', ranges: [[point, point]], isNegated: false })
     }
     return elements
   }
@@ -180,15 +192,14 @@ class GbnfParser {
   #characterClass (): GbnfElement[] {
     const start = this.#at
     this.#at++
-    this.#take(/\^/y)
-    let isEmpty = true
+    const isNegated = this.#take(/\^/y) !== null
+    const ranges: (readonly [number, number])[] = []
     while (this.#take(/\]/y) === null) {
-      this.#character()
-      isEmpty = false
-      if (this.#take(/-(?!\])/y) !== null) this.#character()
+      const first = this.#character()
+      ranges.push([first, this.#take(/-(?!\])/y) === null ? first : this.#character()])
     }
-    if (isEmpty) throw this.#wrong('the character class is empty', start)
-    return [terminal]
+    if (ranges.length === 0) throw this.#wrong('the character class is empty', start)
+    return [{ type: 'terminal', ranges, isNegated }]
   }
 
   #group (owner: string, depth: number): GbnfElement {

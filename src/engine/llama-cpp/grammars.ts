@@ -1,9 +1,9 @@
 import { ServerError } from '../../domain/errors.ts'
 import { checkGbnf } from './gbnf-check.ts'
 import type { NativeBindings, NativeGrammar, NativeGrammarState, NativeModel } from './native.ts'
-import { RecentlyUsed } from './recently-used.ts'
+import { RecentlyUsed } from '../../domain/recently-used.ts'
 
-/** Texts of up to 64 KiB each; clients use few of them, again and again. */
+/** Texts of up to 256 KiB each; clients use few of them, again and again. */
 const maxKept = 32
 
 /** Checks grammars and makes the states in which sequences walk through them. */

@@ -1,7 +1,7 @@
 import { asToken } from '../../domain/ids.ts'
 import type { Tokenizer } from '../engine.ts'
 import type { BreakerTails } from './dry-penalty.ts'
-import { RecentlyUsed } from './recently-used.ts'
+import { RecentlyUsed } from '../../domain/recently-used.ts'
 
 /** Tails longer than this are cut, as in llama.cpp, so that the scan for breakers stays linear. */
 const maxTailTokens = 20

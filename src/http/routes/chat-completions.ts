@@ -12,6 +12,7 @@ import { holdAdapters } from '../hold-adapters.ts'
 import { checkLogitBias, openModel } from '../open-model.ts'
 import { type ChatCompletionRequest, chatCompletionRequestSchema, refuseUnsupportedMessages } from '../schemas/chat-completion-request.ts'
 import { checkSamplingRequest } from '../schemas/check-sampling-request.ts'
+import { outputFormatOf } from '../schemas/output-format.ts'
 import { chatParameterPolicies } from '../schemas/parameter-policy.ts'
 import { parseRequest } from '../schemas/parse-request.ts'
 import { toSampling } from '../schemas/sampling-options.ts'
@@ -22,10 +23,11 @@ import { withSystemPrompt } from '../with-system-prompt.ts'
 
 /** `POST /v1/chat/completions` */
 export const chatCompletionsRoute: Route = (app, services) => {
-  const { chatTemplates, config, now, randomSeed } = services
+  const { chatTemplates, config, now, outputGrammars, randomSeed } = services
 
   app.post('/v1/chat/completions', async (request, reply) => {
     const body = readBody(request.body)
+    const grammar = outputGrammars.of(outputFormatOf(body))
     const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? null
     const model = openModel(services.adapters, body.model, body.lora)
     const { host, info, picks } = model
@@ -63,7 +65,7 @@ export const chatCompletionsRoute: Route = (app, services) => {
           choices: body.n,
           maxTokens,
           stop: body.stop,
-          sampling: toSampling(body, body.logprobs ? body.top_logprobs ?? 0 : null, randomSeed),
+          sampling: toSampling(body, grammar, body.logprobs ? body.top_logprobs ?? 0 : null, randomSeed),
           queueTimeoutMs: held.queueTimeoutMs,
           timeoutMs: config.requestTimeoutMs
         }]

@@ -12,6 +12,7 @@ import { holdAdapters } from '../hold-adapters.ts'
 import { checkLogitBias, checkTokens, openModel } from '../open-model.ts'
 import { checkSamplingRequest } from '../schemas/check-sampling-request.ts'
 import { type CompletionRequest, type PromptInput, completionRequestSchema } from '../schemas/completion-request.ts'
+import { outputFormatOf } from '../schemas/output-format.ts'
 import { completionParameterPolicies } from '../schemas/parameter-policy.ts'
 import { parseRequest } from '../schemas/parse-request.ts'
 import { maxChoices, toSampling } from '../schemas/sampling-options.ts'
@@ -21,7 +22,7 @@ import { streamUsageOf, toUsage } from '../usage.ts'
 
 /** `POST /v1/completions`. Choice `i` of prompt `p` has the index `p * n + i`. */
 export const completionsRoute: Route = (app, services) => {
-  const { config, now, randomSeed } = services
+  const { config, now, outputGrammars, randomSeed } = services
 
   app.post('/v1/completions', async (request, reply) => {
     const body = readBody(request.body)
@@ -43,7 +44,7 @@ export const completionsRoute: Route = (app, services) => {
       choicesPerPrompt: body.n,
       now
     })
-    const sampling = toSampling(body, body.logprobs ?? null, randomSeed)
+    const sampling = toSampling(body, outputGrammars.of(outputFormatOf(body)), body.logprobs ?? null, randomSeed)
     // What fills idle time waits for it.
     const queueTimeoutMs = serviceClass.priority === 'batch' ? config.requestTimeoutMs : config.queueTimeoutMs
     const held = await holdAdapters(model, queueTimeoutMs, now, context.cancellation.signal)

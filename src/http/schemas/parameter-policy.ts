@@ -18,7 +18,7 @@ const only = (accepted: z.ZodType, advice: string): ParameterPolicy => ({ accept
 const notYet = (what: string): string => `${what} is not supported by this version.`
 
 const samplerAdvice = 'This sampler is not supported; temperature, top_p, top_k, min_p, xtc_probability and dry_multiplier are.'
-const outputAdvice = 'Use "grammar" with a GBNF grammar instead.'
+const outputAdvice = (instead: string): string => `Use ${instead} instead.`
 const stopTokenAdvice = 'Use "stop" with texts, or "logit_bias".'
 const nothing = z.array(z.never()).max(0)
 
@@ -44,12 +44,11 @@ const sharedPolicies = {
   n_predict: never('Use "max_tokens".'),
   truncate_prompt_tokens: never('Prompts are never truncated; shorten the prompt.'),
   prompt_logprobs: never('Log-probabilities of the prompt are not supported.'),
-  json_schema: never(outputAdvice),
-  guided_json: never(outputAdvice),
-  guided_regex: never(outputAdvice),
-  guided_choice: never(outputAdvice),
-  guided_grammar: never(outputAdvice),
-  structured_outputs: never(outputAdvice),
+  json_schema: never(outputAdvice('"response_format"')),
+  guided_json: never(outputAdvice('"structured_outputs": {"json": …}')),
+  guided_regex: never(outputAdvice('"structured_outputs": {"regex": …}')),
+  guided_choice: never(outputAdvice('"structured_outputs": {"choice": […]}')),
+  guided_grammar: never(outputAdvice('"grammar"')),
   id_slot: only(z.literal(-1), 'The scheduler chooses the slot.')
 } satisfies ParameterPolicies
 
@@ -58,7 +57,6 @@ const metadataSchema = boundedRecord(z.string().max(512), 16, 'pairs')
   .refine((metadata) => Object.keys(metadata).every((key) => key.length <= 64))
 const metadataAdvice = 'It must be an object of at most 16 strings.'
 const toolAdvice = notYet('Tool calling')
-const formatAdvice = `Only {"type": "text"} is supported by this version. ${outputAdvice}`
 
 export const chatParameterPolicies = {
   ...sharedPolicies,
@@ -72,7 +70,6 @@ export const chatParameterPolicies = {
   // One value is what happens anyway.
   store: only(z.literal(false), 'Stored completions are not supported; leave "store" out or set it to false.'),
   modalities: only(z.array(z.literal('text')).length(1), 'Only ["text"] is supported.'),
-  response_format: only(z.strictObject({ type: z.literal('text') }), formatAdvice),
   verbosity: only(z.literal('medium'), 'Only "medium" is accepted; say in the prompt how long the answer should be.'),
   tools: only(nothing, toolAdvice),
   tool_choice: only(z.enum(['none', 'auto']), toolAdvice),
@@ -100,7 +97,6 @@ export const completionParameterPolicies = {
   metadata: only(metadataSchema, metadataAdvice),
   suffix: only(z.literal(''), 'Filling in between a prompt and a suffix is not supported; send a prompt without "suffix".'),
   store: only(z.literal(false), 'Stored completions are not supported; leave "store" out or set it to false.'),
-  response_format: only(z.strictObject({ type: z.literal('text') }), formatAdvice),
   max_completion_tokens: never('Use "max_tokens".'),
   messages: never('Use "prompt", or /v1/chat/completions.'),
   tools: never('Use /v1/chat/completions.')

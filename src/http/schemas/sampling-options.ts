@@ -3,6 +3,7 @@ import type { Sampling } from '../../domain/sampling.ts'
 import { samplingSchema } from '../../domain/sampling.ts'
 import { mixSeed } from '../../domain/seed.ts'
 import { boundedRecord } from './bounded-record.ts'
+import { outputFormatMembers } from './output-format.ts'
 
 /** Most choices of a prompt, and most choices of a request with several prompts. */
 export const maxChoicesPerPrompt = 32
@@ -45,7 +46,8 @@ export const samplingMembers = {
   seed: z.number().refine(Number.isInteger, 'expected an integer').optional(),
   min_tokens: shape.minTokens,
   ignore_eos: shape.ignoreEos,
-  grammar: shape.grammar,
+  grammar: z.string().min(1).max(65_536).nullable().default(null),
+  ...outputFormatMembers,
   stop: stopSchema,
   n: z.int().min(1).max(maxChoicesPerPrompt).default(1),
   stream: z.boolean().default(false),
@@ -67,10 +69,13 @@ export function seedFromInteger (seed: number): number {
 }
 
 /**
+ * @param grammar what the answer follows; null for none
  * @param logprobs how many alternatives to report per token; null reports none
  * @param randomSeed for requests without a seed
  */
-export function toSampling (request: SamplingRequest, logprobs: number | null, randomSeed: () => number): Sampling {
+export function toSampling (
+  request: SamplingRequest, grammar: string | null, logprobs: number | null, randomSeed: () => number
+): Sampling {
   return {
     temperature: request.temperature,
     topP: request.top_p,
@@ -93,6 +98,6 @@ export function toSampling (request: SamplingRequest, logprobs: number | null, r
     logprobs,
     minTokens: request.min_tokens,
     ignoreEos: request.ignore_eos,
-    grammar: request.grammar
+    grammar
   }
 }

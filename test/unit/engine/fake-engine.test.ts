@@ -57,10 +57,22 @@ describe('fake engine', () => {
     await first
   })
 
-  it('has no grammars, and says so', async () => {
-    const engine = createFakeEngine()
-    expect(() => { engine.checkGrammar('root ::= "a"') }).toThrowError(expect.objectContaining({ code: 'invalid_grammar' }))
-    await expect(answer(engine, 'x', { ...greedySampling, grammar: 'root ::= "a"' })).rejects.toMatchObject({ code: 'invalid_grammar' })
+  it.each([
+    ['root ::= "yes" | "no"', /^(?:yes|no)$/],
+    ['root ::= "größer 😀日"', /^größer 😀日$/u],
+    ['root ::= item{3}\nitem ::= [a-c] [^a-zA-Z0-9]', /^(?:[a-c][^a-zA-Z0-9]){3}$/u],
+    ['root ::= "\\"" [é-ü]{2,4} "\\""', /^"[é-ü]{2,4}"$/u],
+    ['root ::= " the " ( "quiet " | "small " )* "river"', /^ the (?:quiet |small )*river$/]
+  ])('follows the grammar %s', async (grammar, expected) => {
+    for (let seed = 0; seed < 20; seed++) {
+      const engine = createFakeEngine()
+      engine.checkGrammar(grammar)
+      expect(await answer(engine, 'x', { ...defaultSampling(seed), grammar, ignoreEos: seed % 2 === 0, logitBias: [[65, 100]] })).toMatch(expected)
+    }
+  })
+
+  it('says when no token continues an answer as its grammar demands', async () => {
+    await expect(answer(createFakeEngine(), 'x', { ...greedySampling, grammar: 'root ::= "a" [\\uD800]' })).rejects.toMatchObject({ code: 'invalid_grammar' })
   })
 
   it('has log-probabilities that add up to one over the vocabulary', async () => {

@@ -200,7 +200,7 @@ describe('guesses', () => {
   it('are not made under a grammar', () => {
     const rig = new Rig({ mostGuesses: 7 })
     rig.add('a', text(1, 20), { ...repetitive, sampling: { ...repetitive.sampling!, grammar: 'root ::= "a"' } })
-    // The fake engine has no grammars: the outcomes are made up.
+    // The outcomes are made up: an answer that repeats itself is what guesses would be made for.
     for (let count = 0; count < 30; count++) {
       const plan = rig.plan()
       expect(plan.work[0]!.guessCount).toBeUndefined()

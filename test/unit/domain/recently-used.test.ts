@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { RecentlyUsed } from '../../../src/engine/llama-cpp/recently-used.ts'
+import { RecentlyUsed } from '../../../src/domain/recently-used.ts'
 
 describe('what was used recently', () => {
   it('is made once, and again when others were used since', () => {
