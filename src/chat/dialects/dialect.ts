@@ -1,0 +1,46 @@
+import type { AnswerReader, Reading } from './answer-reader.ts'
+import type { AnswerWriter } from './answer-writer.ts'
+
+/** What a dialect's reader knows beside the answer. */
+export interface ReadContext {
+  /** The chat template's source: formats of one family differ in details. */
+  readonly template: string
+  /** The prompt's end: some templates write the answer's first marker themselves. */
+  readonly prompt: string
+  /** Whether a name is one of the request's tools. */
+  readonly isTool: (name: string) => boolean
+}
+
+/** A tool in a grammar: its name, and the GBNF rule that its arguments follow. */
+export interface ToolRule {
+  readonly name: string
+  readonly rule: string
+}
+
+/** A way in which models call tools. */
+export interface Dialect {
+  readonly name: DialectName
+  /** Tokens of the format that are control tokens in some vocabularies: their texts must stay in the output. */
+  readonly controlTexts: readonly string[]
+  /**
+   * Whether every answer is written in the format's frame, with or without tools; it then also says what is reasoning.
+   * Otherwise reasoning is looked for before the format's reader begins, and that reads answers to requests with tools only.
+   */
+  readonly framesAnswers?: boolean
+  /** Whether a chat template (its Jinja source) is of this format. */
+  recognises (template: string): boolean
+  /** Reads an answer to its end. */
+  read (reader: AnswerReader, writer: AnswerWriter, context: ReadContext): Reading<void>
+  /**
+   * GBNF for one call, or for one or more, from the trigger on.
+   */
+  calls (tools: readonly ToolRule[], isParallel: boolean, context: Pick<ReadContext, 'prompt' | 'template'>): string
+  /** Text with which a call begins and nothing else does; null where there is none. */
+  readonly trigger: string | null
+  /** How a call is written, for models whose template says nothing of tools. */
+  write (name: string, argumentText: string): string
+}
+
+export const dialectNames = ['hermes', 'llama', 'mistral', 'deepseek', 'granite', 'gemma', 'harmony', 'functionary', 'generic'] as const
+
+export type DialectName = typeof dialectNames[number]

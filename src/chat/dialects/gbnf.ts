@@ -1,0 +1,13 @@
+import type { ToolRule } from './dialect.ts'
+
+const escapes: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '"': '\\"', '\\': '\\\\' }
+
+/** A text as a GBNF literal. */
+export const literal = (text: string): string => `"${text.replace(/[\n\r\t"\\]/g, (character) => escapes[character] ?? character)}"`
+
+/** One of the tools, each written by `write`. */
+export const anyOf = (tools: readonly ToolRule[], write: (tool: ToolRule) => string): string => `(${tools.map(write).join(' | ')})`
+
+/** One of a thing, or several with a separator between them. */
+export const oneOrMore = (one: string, separator: string, isParallel: boolean): string =>
+  isParallel ? `${one} (${literal(separator)} ${one})*` : one
