@@ -123,6 +123,7 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
       model: native,
       grammars,
       sequenceBreakers: new SequenceBreakers(tokenizer, vocabularySize),
+      tokenizer,
       endTokens: endTokensOf(native, vocabularySize),
       vocabularySize
     }

@@ -93,6 +93,7 @@ export function toSampling (request: SamplingRequest, logprobs: number | null, r
     logprobs,
     minTokens: request.min_tokens,
     ignoreEos: request.ignore_eos,
-    grammar: request.grammar
+    grammar: request.grammar,
+    grammarTrigger: null
   }
 }
