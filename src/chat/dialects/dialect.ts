@@ -38,7 +38,7 @@ export interface Dialect {
   /** Text with which a call begins and nothing else does; null where there is none. */
   readonly trigger: string | null
   /** How a call is written, for models whose template says nothing of tools. */
-  write (name: string, argumentText: string): string
+  write (name: string, argumentText: string, template: string): string
 }
 
 export const dialectNames = ['hermes', 'llama', 'mistral', 'deepseek', 'granite', 'gemma', 'harmony', 'functionary', 'generic'] as const

@@ -20,8 +20,8 @@ export const functionary: Dialect = {
   controlTexts: [],
   framesAnswers: true,
   trigger: functionTag,
-  recognises: (template) => template.includes('>>>all') || template.includes(functionTag),
-  write: (name, argumentText) => `${functionTag}${name}>${argumentText}${functionEnd}`,
+  recognises: (template) => template.includes('>>>all') || (template.includes(functionTag) && !template.includes('<parameter=')),
+  write: (name, argumentText, template) => isByTurns(template) ? `${turn}${name}\n${argumentText}` : `${functionTag}${name}>${argumentText}${functionEnd}`,
 
   * read (reader, writer, { template, prompt, isTool }) {
     if (!isByTurns(template)) {

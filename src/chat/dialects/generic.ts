@@ -13,7 +13,7 @@ export const generic: Dialect = {
   controlTexts: hermes.controlTexts,
   trigger: hermes.trigger,
   recognises: () => true,
-  write: (name, argumentText) => hermes.write(name, argumentText),
+  write: (name, argumentText, template) => hermes.write(name, argumentText, template),
   calls: (tools, isParallel, context) => hermes.calls(tools, isParallel, context),
 
   * read (reader, writer, { isTool }) {
