@@ -1,0 +1,25 @@
+import { Ajv, type AnySchema, type ValidateFunction } from 'ajv'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import addFormats from 'ajv-formats'
+import { formatGrammar } from '../../src/chat/structured/grammar-rules.ts'
+import { jsonSchemaGrammar } from '../../src/chat/structured/json-schema-grammar.ts'
+import { checkGbnf } from '../../src/engine/llama-cpp/gbnf-check.ts'
+import { GbnfMatcher } from './gbnf-matcher.ts'
+
+/** A validator that shares no code with the server's reading of schemas. */
+export function validatorOf (schema: unknown): ValidateFunction {
+  const isOld = /"(?:additionalItems|items":\[)/.test(JSON.stringify(schema))
+  const ajv = isOld ? new Ajv({ strict: false }) : new Ajv2020({ strict: false })
+  addFormats.default(ajv)
+  return ajv.compile(schema as AnySchema)
+}
+
+/** The text of the grammar that a schema becomes; fails when the engine would not take it. */
+export function grammarOf (schema: unknown): string {
+  const { rootRule, rules } = jsonSchemaGrammar(schema, { prefix: 's', param: 'schema' })
+  const text = formatGrammar([['root', rootRule], ...rules])
+  checkGbnf(text)
+  return text
+}
+
+export const matcherOf = (schema: unknown): GbnfMatcher => new GbnfMatcher(grammarOf(schema))
