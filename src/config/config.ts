@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { priorities } from '../domain/priority.ts'
+import { toolDialects } from '../domain/tool-dialect.ts'
 
 /** `auto` or a number. */
 const autoOr = <Schema extends z.ZodType>(schema: Schema) => z.union([z.literal('auto'), schema])
@@ -11,7 +12,9 @@ export const modelConfigSchema = z.strictObject({
   /** `demo`, `fake`, or the path of a GGUF file. */
   ref: z.string().min(1),
   /** The model's name in the API; null derives it from the file name. */
-  alias: z.string().min(1).max(256).nullable().default(null)
+  alias: z.string().min(1).max(256).nullable().default(null),
+  /** The format of its tool calls; what is set for all models where it is absent. */
+  toolDialect: autoOr(z.enum(toolDialects)).optional()
 })
 
 /** Who is charged for the requests of some keys, and how they are served. Only the file has them. */
@@ -55,6 +58,9 @@ export const configSchema = z.strictObject({
   drainTimeoutMs: milliseconds.default(30_000),
 
   models: z.array(modelConfigSchema).min(1).default([{ ref: 'demo', alias: null }]),
+
+  /** `auto` is what a model's chat template shows. */
+  toolDialect: z.enum(['auto', ...toolDialects]).default('auto'),
 
   slots: autoOr(z.int().min(1).max(256)).default('auto'),
   contextSize: autoOr(z.int().min(16).max(16_777_216)).default('auto'),

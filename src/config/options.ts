@@ -92,6 +92,13 @@ export const options: readonly Option[] = [
     summary: "The model's name in the API; the first one names the first model, and so on",
     defaultNote: 'from the file name'
   }),
+  define({
+    flag: 'tool-dialect',
+    group: 'Models',
+    placeholder: 'NAME',
+    summary: 'Format in which models call tools; in the file, an entry of `models` may have its own `toolDialect`',
+    defaultNote: 'what the chat template shows'
+  }),
 
   define({
     flag: 'slots',

@@ -21,7 +21,9 @@ export function printConfig ({ config, origins }: LoadedConfig): string {
     if (option.fileKey === null) continue
     switch (option.target.type) {
       case 'models':
-        add(option.fileKey, config.models.map(({ ref, alias }) => alias === null ? { ref } : { ref, alias }), ['model', 'alias'])
+        add(option.fileKey, config.models.map(({ ref, alias, toolDialect }) => ({
+          ref, ...(alias === null ? {} : { alias }), ...(toolDialect === undefined ? {} : { toolDialect })
+        })), ['model', 'alias'])
         break
       case 'api-keys':
         lines.push(`# ${option.fileKey}: ${describeKeys(config.apiKeys.length)}${keySources(origins)}`)

@@ -2,6 +2,7 @@ import type { ModelConfig } from './config.ts'
 import type { Setting } from './setting.ts'
 import path from 'node:path'
 import { StartupError } from '../domain/startup-error.ts'
+import { toolDialects } from '../domain/tool-dialect.ts'
 import { modelConfigSchema } from './config.ts'
 import { didYouMean } from './suggest.ts'
 
@@ -31,19 +32,27 @@ export function readModels (models: Setting | undefined, aliases: Setting | unde
 function readEntry (value: unknown, { source, directory }: Setting): ModelConfig {
   if (typeof value === 'string') return { ref: resolveRef(value, directory), alias: null }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new StartupError(`${source} has the entry ${JSON.stringify(value)}, but must list paths, or entries with "ref" and "alias"`)
+    throw new StartupError(`${source} has the entry ${JSON.stringify(value)}, but must list paths, or entries with "ref", "alias" and "toolDialect"`)
   }
   for (const key of Object.keys(value)) {
     if (!entryKeys.includes(key)) {
       throw new StartupError(`${source} has an entry with the unknown key "${key}"${didYouMean(key, entryKeys)}`)
     }
   }
-  const { ref, alias } = value as { readonly ref?: unknown, readonly alias?: unknown }
+  const { ref, alias, toolDialect } = value as { readonly ref?: unknown, readonly alias?: unknown, readonly toolDialect?: unknown }
   if (typeof ref !== 'string' || ref === '') throw new StartupError(`${source} has an entry without "ref", the model's path`)
   return {
     ref: resolveRef(ref, directory),
-    alias: alias === undefined || alias === null ? null : checkAlias(alias, source)
+    alias: alias === undefined || alias === null ? null : checkAlias(alias, source),
+    ...(toolDialect === undefined || toolDialect === null ? {} : { toolDialect: checkDialect(toolDialect, source) })
   }
+}
+
+function checkDialect (value: unknown, source: string): NonNullable<ModelConfig['toolDialect']> {
+  const allowed = ['auto', ...toolDialects] as const
+  const dialect = allowed.find((name) => name === value)
+  if (dialect !== undefined) return dialect
+  throw new StartupError(`${source} has an entry with the toolDialect ${JSON.stringify(value)}, but it must be one of ${allowed.join(', ')}`)
 }
 
 function resolveRef (ref: string, directory: string | null): string {

@@ -20,6 +20,7 @@ export interface PreparedModel {
   readonly file: ModelFile | null
   readonly capacity: Capacity
   readonly engine: EngineSpec
+  readonly toolDialect: Config['toolDialect']
 }
 
 /**
@@ -41,7 +42,7 @@ export async function prepareModels (
     }
   }
   let takenBytes = 0
-  for (const { ref, alias } of config.models) {
+  for (const { ref, alias, toolDialect = config.toolDialect } of config.models) {
     const source = namingPlace(() => findModel(ref))
     const id = alias ?? source.id
     const other = prepared.find((model) => model.id === id)
@@ -50,13 +51,13 @@ export async function prepareModels (
     }
     if (source.type === 'fake') {
       const capacity = chooseFakeCapacity(config, machine)
-      prepared.push({ id, root: source.root, file: null, capacity, engine: fakeEngine(config, capacity) })
+      prepared.push({ id, root: source.root, file: null, capacity, engine: fakeEngine(config, capacity), toolDialect })
       continue
     }
     const file = await readModelFile(source.paths).catch((error: unknown) => namingPlace(() => { throw error }))
     const capacity = chooseCapacity(file, config, machine, { takenBytes, sourceOf })
     takenBytes += capacity.estimate?.totalBytes ?? 0
-    prepared.push({ id, root: source.root, file, capacity, engine: llamaCppEngine(config, file, capacity, machine) })
+    prepared.push({ id, root: source.root, file, capacity, engine: llamaCppEngine(config, file, capacity, machine), toolDialect })
   }
   return prepared
 }

@@ -11,6 +11,8 @@ export interface AnswerFormat extends Pick<ReadContext, 'template' | 'prompt'> {
   readonly tools: ReadonlySet<string> | null
   /** Whether reasoning is told apart; otherwise it stays in the content. */
   readonly splitsReasoning: boolean
+  /** Calls beyond these are left out: the client asked for no more. */
+  readonly mostCalls: number
 }
 
 /** Takes one answer's text as it comes, and gives its parts. The parts do not depend on how the text was cut. */
@@ -18,10 +20,12 @@ export class AnswerParser {
   readonly #reader = new AnswerReader()
   readonly #writer: AnswerWriter
   readonly #reading: Reading<void>
+  readonly #mostCalls: number
   #isPlain = false
 
   constructor (format: AnswerFormat) {
     this.#writer = new AnswerWriter({ mayHaveCalls: format.tools !== null || format.dialect.framesAnswers === true })
+    this.#mostCalls = format.mostCalls
     this.#reading = readAnswer(this.#reader, this.#writer, format)
   }
 
@@ -33,7 +37,7 @@ export class AnswerParser {
     if (this.#isPlain) return text === '' ? [] : [{ type: 'content', text }]
     this.#reader.push(text)
     this.#read()
-    return this.#writer.take()
+    return this.#take()
   }
 
   /** The rest, when the answer has ended. */
@@ -42,7 +46,12 @@ export class AnswerParser {
     this.#reader.end()
     this.#read()
     this.#writer.end()
-    return this.#writer.take()
+    return this.#take()
+  }
+
+  #take (): readonly AnswerPart[] {
+    const parts = this.#writer.take()
+    return this.#writer.calls <= this.#mostCalls ? parts : parts.filter((part) => !('call' in part) || part.call < this.#mostCalls)
   }
 
   #read (): void {

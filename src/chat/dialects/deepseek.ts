@@ -12,6 +12,8 @@ const separator = '<｜tool▁sep｜>'
 /** Spellings of the first marker that the distilled models come up with. */
 const beginnings = [begin, '<｜tool_calls_begin｜>', '<｜tool calls begin｜>', '<｜tool\\_calls\\_begin｜>', '<｜tool▁calls｜>']
 
+const isFenced = (template: string): boolean => template.includes('```json')
+
 /**
  * DeepSeek, both shapes between the tool tokens: V3 and R1 write `function`, the separator, the name, and the arguments in a
  * `json` fence; V3.1 writes the name, the separator and the arguments.
@@ -19,9 +21,10 @@ const beginnings = [begin, '<｜tool_calls_begin｜>', '<｜tool calls begin｜>
 export const deepseek: Dialect = {
   name: 'deepseek',
   controlTexts: [begin, end, callBegin, callEnd, separator],
-  trigger: begin,
   recognises: (template) => template.includes(callBegin),
-  write: (name, argumentText) => `${begin}${callBegin}${name}${separator}${argumentText}${callEnd}${end}`,
+  write: (name, argumentText, template) => isFenced(template)
+    ? `${begin}${callBegin}function${separator}${name}\n\`\`\`json\n${argumentText}\n\`\`\`${callEnd}${end}`
+    : `${begin}${callBegin}${name}${separator}${argumentText}${callEnd}${end}`,
 
   * read (reader, writer) {
     yield * readContentWithCalls(reader, writer, [
@@ -31,12 +34,13 @@ export const deepseek: Dialect = {
     ])
   },
 
-  calls: (tools, isParallel, { template }) => {
-    const isFenced = template.includes('```json')
-    const one = anyOf(tools, ({ name, rule }) => isFenced
+  optionalCalls: (tools, context) => ({ trigger: begin, calls: deepseek.calls(tools, context) }),
+
+  calls: (tools, { isParallel, template }) => {
+    const one = anyOf(tools, ({ name, rule }) => isFenced(template)
       ? `${literal(`${callBegin}function${separator}${name}\n\`\`\`json\n`)} ${rule} ${literal(`\n\`\`\`${callEnd}`)}`
       : `${literal(`${callBegin}${name}${separator}`)} ${rule} ${literal(callEnd)}`)
-    return `${literal(begin)} ${oneOrMore(one, isFenced ? '\n' : '', isParallel)} ${literal(end)}`
+    return `${literal(begin)} ${oneOrMore(one, isFenced(template) ? '\n' : '', isParallel)} ${literal(end)}`
   }
 }
 

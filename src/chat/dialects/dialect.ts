@@ -1,3 +1,4 @@
+import type { ToolDialect } from '../../domain/tool-dialect.ts'
 import type { AnswerReader, Reading } from './answer-reader.ts'
 import type { AnswerWriter } from './answer-writer.ts'
 
@@ -17,9 +18,21 @@ export interface ToolRule {
   readonly rule: string
 }
 
+export interface GrammarContext extends Pick<ReadContext, 'prompt' | 'template'> {
+  /** Whether an answer may have several calls. */
+  readonly isParallel: boolean
+}
+
+export interface OptionalCalls {
+  /** Text with which calls begin and nothing else does; null where the grammar is one for all answers. */
+  readonly trigger: string | null
+  /** GBNF from the trigger on. */
+  readonly calls: string
+}
+
 /** A way in which models call tools. */
 export interface Dialect {
-  readonly name: DialectName
+  readonly name: ToolDialect
   /** Tokens of the format that are control tokens in some vocabularies: their texts must stay in the output. */
   readonly controlTexts: readonly string[]
   /**
@@ -31,16 +44,10 @@ export interface Dialect {
   recognises (template: string): boolean
   /** Reads an answer to its end. */
   read (reader: AnswerReader, writer: AnswerWriter, context: ReadContext): Reading<void>
-  /**
-   * GBNF for one call, or for one or more, from the trigger on.
-   */
-  calls (tools: readonly ToolRule[], isParallel: boolean, context: Pick<ReadContext, 'prompt' | 'template'>): string
-  /** Text with which a call begins and nothing else does; null where there is none. */
-  readonly trigger: string | null
+  /** GBNF for an answer that is a call, or one or more where `isParallel` says so. */
+  calls (tools: readonly ToolRule[], context: GrammarContext): string
+  /** How a grammar can shape the calls of an answer that may also have none; null where it cannot. */
+  optionalCalls (tools: readonly ToolRule[], context: GrammarContext): OptionalCalls | null
   /** How a call is written, for models whose template says nothing of tools. */
   write (name: string, argumentText: string, template: string): string
 }
-
-export const dialectNames = ['hermes', 'llama', 'mistral', 'deepseek', 'granite', 'gemma', 'harmony', 'functionary', 'generic'] as const
-
-export type DialectName = typeof dialectNames[number]

@@ -1,5 +1,6 @@
+import type { ToolDialect } from '../../domain/tool-dialect.ts'
 import { deepseek } from './deepseek.ts'
-import type { Dialect, DialectName } from './dialect.ts'
+import type { Dialect } from './dialect.ts'
 import { functionary } from './functionary.ts'
 import { gemma } from './gemma.ts'
 import { generic } from './generic.ts'
@@ -17,4 +18,4 @@ export const dialectOf = (template: string | null): Dialect =>
   (template === null ? undefined : dialects.find((dialect) => dialect.recognises(template))) ?? generic
 
 /** The dialect of that name. */
-export const dialectNamed = (name: DialectName): Dialect => dialects.find((dialect) => dialect.name === name) ?? generic
+export const dialectNamed = (name: ToolDialect): Dialect => dialects.find((dialect) => dialect.name === name) ?? generic

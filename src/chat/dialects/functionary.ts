@@ -19,7 +19,6 @@ export const functionary: Dialect = {
   name: 'functionary',
   controlTexts: [],
   framesAnswers: true,
-  trigger: functionTag,
   recognises: (template) => template.includes('>>>all') || (template.includes(functionTag) && !template.includes('<parameter=')),
   write: (name, argumentText, template) => isByTurns(template) ? `${turn}${name}\n${argumentText}` : `${functionTag}${name}>${argumentText}${functionEnd}`,
 
@@ -35,7 +34,12 @@ export const functionary: Dialect = {
     }
   },
 
-  calls: (tools, isParallel, { template, prompt }) => {
+  // Any part may be a call, and nothing but a tool's name says so.
+  optionalCalls: (tools, context) => isByTurns(context.template)
+    ? null
+    : { trigger: functionTag, calls: functionary.calls(tools, context) },
+
+  calls: (tools, { isParallel, template, prompt }) => {
     if (!isByTurns(template)) {
       return oneOrMore(anyOf(tools, ({ name, rule }) => `${literal(`${functionTag}${name}>`)} ${rule} ${literal(functionEnd)}`), '', isParallel)
     }

@@ -36,7 +36,6 @@ export function fence (marker: string, isTool: (name: string) => boolean): Opene
 export const gemma: Dialect = {
   name: 'gemma',
   controlTexts: [],
-  trigger: open,
   recognises: (template) => template.includes('<start_of_turn>'),
   write: (name, argumentText) => `${open}\n{"name": "${name}", "parameters": ${argumentText}}\n${close}`,
 
@@ -45,8 +44,10 @@ export const gemma: Dialect = {
     yield * readContentWithCalls(reader, writer, [fence(open, isTool), fence('```json', isTool), fence('```python', isTool)])
   },
 
-  calls: (tools, isParallel) => {
+  optionalCalls: (tools, context) => ({ trigger: open, calls: gemma.calls(tools, context) }),
+
+  calls: (tools, { isParallel }) => {
     const object = anyOf(tools, ({ name, rule }) => `${literal(`{"name": "${name}", "parameters": `)} ${rule}`)
-    return oneOrMore(`(${literal(`${open}\n`)} ${object} ${literal(`}\n${close}`)})`, '\n', isParallel)
+    return oneOrMore(`(${literal(open)} "\\n"? ${object} ${literal(`}\n${close}`)})`, '\n', isParallel)
   }
 }

@@ -11,10 +11,10 @@ import { hermes } from './hermes.ts'
 export const generic: Dialect = {
   name: 'generic',
   controlTexts: hermes.controlTexts,
-  trigger: hermes.trigger,
   recognises: () => true,
   write: (name, argumentText, template) => hermes.write(name, argumentText, template),
-  calls: (tools, isParallel, context) => hermes.calls(tools, isParallel, context),
+  calls: (tools, context) => hermes.calls(tools, context),
+  optionalCalls: (tools, context) => hermes.optionalCalls(tools, context),
 
   * read (reader, writer, { isTool }) {
     yield * readBareCalls(reader, writer, isTool)

@@ -9,7 +9,6 @@ const open = '<|tool_call|>'
 export const granite: Dialect = {
   name: 'granite',
   controlTexts: [open, '<tool_call>', '</tool_call>'],
-  trigger: open,
   recognises: (template) => template.includes('<|start_of_role|>') && !template.includes('</tool_call>'),
   write: (name, argumentText) => `${open}[{"name": "${name}", "arguments": ${argumentText}}]`,
 
@@ -30,7 +29,9 @@ export const granite: Dialect = {
     ])
   },
 
-  calls: (tools, isParallel) => {
+  optionalCalls: (tools, context) => ({ trigger: open, calls: granite.calls(tools, context) }),
+
+  calls: (tools, { isParallel }) => {
     const object = anyOf(tools, ({ name, rule }) => `${literal(`{"name": "${name}", "arguments": `)} ${rule} "}"`)
     return `${literal(`${open}[`)} ${oneOrMore(object, ', ', isParallel)} "]"`
   }

@@ -10,6 +10,7 @@ const end = '<|end|>'
 const constrain = '<|constrain|>'
 const call = '<|call|>'
 const done = '<|return|>'
+const recipientStart = ' to=functions.'
 
 const header = /^\s*(?:(?!to=)\w+)?\s*(?:to=(\S+?))?\s*(?:<\|channel\|>\s*(\w+))?(?:\s+to=(\S+?))?\s*(?:<\|constrain\|>|\s|$)/
 
@@ -21,7 +22,6 @@ export const harmony: Dialect = {
   name: 'harmony',
   controlTexts: [start, channelMarker, message, end, constrain, call, done],
   framesAnswers: true,
-  trigger: null,
   recognises: (template) => template.includes(channelMarker) && template.includes(message),
   write: (name, argumentText) => `${channelMarker}commentary to=functions.${name} ${constrain}json${message}${argumentText}${call}`,
 
@@ -36,11 +36,18 @@ export const harmony: Dialect = {
 
   // The template has one call in each message of the assistant, after which it is the tool's turn.
   calls: (tools) => {
-    const analysis = `(${literal(`${channelMarker}analysis${message}`)} harmony-text ${literal(`${end}${start}assistant`)})?`
+    const analysis = `${literal(`${channelMarker}analysis${message}`)} harmony-text ${literal(`${end}${start}assistant`)}`
     const one = anyOf(tools, ({ name, rule }) =>
       `${literal(`${channelMarker}commentary to=functions.${name} ${constrain}json${message}`)} ${rule}`)
-    return `${analysis} ${one}\nharmony-text ::= [^<]*`
-  }
+    return `(${analysis})? ${one}\nharmony-text ::= [^<]*`
+  },
+
+  // The recipient stands before the channel or after it.
+  optionalCalls: (tools) => ({
+    trigger: recipientStart,
+    calls: `${anyOf(tools, ({ name, rule }) => `${literal(`${recipientStart}${name}`)} harmony-head ${rule}`)}
+harmony-head ::= ${literal(`${channelMarker}commentary`)}? (" "? ${literal(constrain)}? "json" | " code")? ${literal(message)}`
+  })
 }
 
 function * readMessage (reader: AnswerReader, writer: AnswerWriter): Reading<void> {

@@ -9,7 +9,6 @@ const close = '</tool_call>'
 export const hermes: Dialect = {
   name: 'hermes',
   controlTexts: [open, close],
-  trigger: open,
   recognises: (template) => template.includes(open),
   write: (name, argumentText) => `${open}\n{"name": "${name}", "arguments": ${argumentText}}\n${close}`,
 
@@ -17,8 +16,10 @@ export const hermes: Dialect = {
     yield * readContentWithCalls(reader, writer, [callTag(open, close)])
   },
 
-  calls: (tools, isParallel) => {
+  optionalCalls: (tools, context) => ({ trigger: open, calls: hermes.calls(tools, context) }),
+
+  calls: (tools, { isParallel }) => {
     const object = anyOf(tools, ({ name, rule }) => `${literal(`{"name": "${name}", "arguments": `)} ${rule}`)
-    return oneOrMore(`(${literal(`${open}\n`)} ${object} ${literal(`}\n${close}`)})`, '\n', isParallel)
+    return oneOrMore(`(${literal(open)} "\\n"? ${object} ${literal(`}\n${close}`)})`, '\n', isParallel)
   }
 }

@@ -17,7 +17,6 @@ const interpreters = ['code_interpreter', 'python', 'ipython']
 export const llama: Dialect = {
   name: 'llama',
   controlTexts: [pythonTag],
-  trigger: null,
   recognises: (template) => template.includes('<|start_header_id|>') && template.includes('ipython'),
   write: (name, argumentText) => `{"name": "${name}", "parameters": ${argumentText}}`,
 
@@ -29,8 +28,14 @@ export const llama: Dialect = {
   },
 
   // The template asks for one object and shows no way to write several; `;` is what the models use.
-  calls: (tools, isParallel) => oneOrMore(
-    anyOf(tools, ({ name, rule }) => `${literal(`{"name": "${name}", "parameters": `)} ${rule} "}"`), '; ', isParallel)
+  calls: (tools, { isParallel }) => oneOrMore(
+    anyOf(tools, ({ name, rule }) => `${literal(`{"name": "${name}", "parameters": `)} ${rule} "}"`), '; ', isParallel),
+
+  // Nothing but its first character tells a call from another answer.
+  optionalCalls: (tools, context) => ({
+    trigger: null,
+    calls: `(${literal(pythonTag)}? ${llama.calls(tools, context)} | [^{\\[<] llama-text | "<" [^|] llama-text)\nllama-text ::= [^\\x00]*`
+  })
 }
 
 function * readPythonTag (reader: AnswerReader, writer: AnswerWriter, { isTool }: ReadContext): Reading<void> {

@@ -16,7 +16,6 @@ const idMarker = '[CALL_ID]'
 export const mistral: Dialect = {
   name: 'mistral',
   controlTexts: [open, argumentsMarker, idMarker],
-  trigger: open,
   recognises: (template) => template.includes(open),
   write: (name, argumentText) => `${open}[{"name": "${name}", "arguments": ${argumentText}}]`,
 
@@ -24,7 +23,9 @@ export const mistral: Dialect = {
     yield * readContentWithCalls(reader, writer, [{ marker: open, read: readCalls }])
   },
 
-  calls: (tools, isParallel, { template }) => {
+  optionalCalls: (tools, context) => ({ trigger: open, calls: mistral.calls(tools, context) }),
+
+  calls: (tools, { isParallel, template }) => {
     const isNamedFirst = template.includes(argumentsMarker)
     if (isNamedFirst) return oneOrMore(anyOf(tools, ({ name, rule }) => `${literal(`${open}${name}${argumentsMarker}`)} ${rule}`), '', isParallel)
     const object = anyOf(tools, ({ name, rule }) => `${literal(`{"name": "${name}", "arguments": `)} ${rule} "}"`)

@@ -83,6 +83,7 @@ export class AnswerState {
     this.#grammar = state
     this.#acceptedTokens++
   }
+
   #startOf ({ history, promptLength }: SampleWork, text: string, tokenizer: Tokenizer): GrammarStart | 'never' | null {
     const answerLength = history.length - promptLength
     if (this.#trigger === null || answerLength < this.#trigger.seen) {

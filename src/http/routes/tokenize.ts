@@ -1,8 +1,10 @@
 import type { FastifyRequest } from 'fastify'
+import { adaptConversation } from '../../chat/adapt-conversation.ts'
 import { ServerError } from '../../domain/errors.ts'
 import { type Token, asToken } from '../../domain/ids.ts'
 import type { Inference, Prompt } from '../../inference/inference.ts'
 import { type OpenModel, openModel } from '../open-model.ts'
+import { chatModelOf } from '../chat-model.ts'
 import { refuseUnsupportedMessages } from '../schemas/chat-completion-request.ts'
 import { parseRequest } from '../schemas/parse-request.ts'
 import { tokenizeContentSchema, tokenizeMessagesSchema, tokenizePromptSchema } from '../schemas/tokenize-request.ts'
@@ -58,7 +60,9 @@ async function tokenizeMessages (raw: unknown, services: HttpServices) {
   refuseUnsupportedMessages((raw as { messages: unknown }).messages)
   const body = parseRequest(tokenizeMessagesSchema, raw)
   const model = openNamedOrOnlyModel(services, body.model)
-  const segments = services.chatTemplates.of(model.info.model).render(body.messages, { addGenerationPrompt: body.add_generation_prompt })
+  const { template, dialect } = chatModelOf(model.host, model.info, services.chatTemplates)
+  const { messages, tools } = adaptConversation(body, template, dialect)
+  const segments = template.render(messages, { addGenerationPrompt: body.add_generation_prompt, tools, variables: body.chat_template_kwargs })
   // As the chat endpoint would read them: with BOS, unless the template wrote it.
   return await countTokens(model, { segments }, { addBos: true, withTexts: body.return_token_strs })
 }

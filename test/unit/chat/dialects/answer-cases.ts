@@ -1,6 +1,6 @@
 import { type AnswerFormat, AnswerParser } from '../../../../src/chat/dialects/answer-parser.ts'
 import type { AnswerPart } from '../../../../src/chat/dialects/answer-part.ts'
-import { type DialectName } from '../../../../src/chat/dialects/dialect.ts'
+import type { ToolDialect } from '../../../../src/domain/tool-dialect.ts'
 import { dialectNamed } from '../../../../src/chat/dialects/dialects.ts'
 
 /** What an answer comes to: calls as name and arguments, in their order. */
@@ -19,8 +19,8 @@ export interface AnswerCase {
 
 export const toolNames = new Set(['get_weather', 'get_time', 'search', 'calculator', 'code_interpreter'])
 
-export const formatOf = (dialect: DialectName, format: AnswerCase['format'] = {}): AnswerFormat =>
-  ({ dialect: dialectNamed(dialect), template: '', prompt: '', tools: toolNames, splitsReasoning: true, ...format })
+export const formatOf = (dialect: ToolDialect, format: AnswerCase['format'] = {}): AnswerFormat =>
+  ({ dialect: dialectNamed(dialect), template: '', prompt: '', tools: toolNames, splitsReasoning: true, mostCalls: Infinity, ...format })
 
 /** Reads an answer that comes in these pieces. */
 export function partsOf (format: AnswerFormat, pieces: readonly string[]): AnswerPart[] {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type DialectName, dialectNames } from '../../../../src/chat/dialects/dialect.ts'
+import { type ToolDialect, toolDialects } from '../../../../src/domain/tool-dialect.ts'
 import { type AnswerCase, collect, formatOf, partsOf } from './answer-cases.ts'
 import { deepseekCases } from './cases/deepseek.ts'
 import { functionaryCases } from './cases/functionary.ts'
@@ -12,7 +12,7 @@ import { hermesCases } from './cases/hermes.ts'
 import { llamaCases } from './cases/llama.ts'
 import { mistralCases } from './cases/mistral.ts'
 
-const casesOf: Readonly<Record<DialectName, readonly AnswerCase[]>> = {
+const casesOf: Readonly<Record<ToolDialect, readonly AnswerCase[]>> = {
   hermes: hermesCases,
   llama: llamaCases,
   mistral: mistralCases,
@@ -27,7 +27,7 @@ const casesOf: Readonly<Record<DialectName, readonly AnswerCase[]>> = {
 /** The text in two pieces, for every place to cut it. */
 const cuts = (text: string): string[][] => Array.from({ length: text.length + 1 }, (_, at) => [text.slice(0, at), text.slice(at)])
 
-describe.each(dialectNames)('answers in the format of %s', (name) => {
+describe.each(toolDialects)('answers in the format of %s', (name) => {
   const cases = casesOf[name]
 
   it('are known in at least 12 cases', () => {
