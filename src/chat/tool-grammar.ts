@@ -24,7 +24,6 @@ export interface ToolGrammarOptions extends GrammarContext {
 
 /** Of the 64 KiB that a grammar may have; the rest is for the format around the arguments. */
 const maxRuleCharacters = 60_000
-const anyObject = { type: 'object' }
 const noArguments = { type: 'object', properties: {}, additionalProperties: false }
 
 /** A grammar for answers that are calls, with reasoning before them where the model reasons. */
@@ -65,40 +64,32 @@ export function optionalCallGrammar (options: ToolGrammarOptions): ToolGrammar |
  * @throws ServerError what {@link jsonSchemaGrammar} throws for strict tools
  */
 function writeRules ({ tools, callable }: ToolGrammarOptions): { readonly tools: readonly ToolRule[], readonly rules: string } {
-  const written = tools.flatMap((tool, index) => {
-    if (!callable.has(tool.name)) return []
-    const grammar = compile(tool, index)
-    return [{ tool, index, grammar, length: lengthOf(grammar) }]
-  })
-  let total = written.reduce((sum, { length }) => sum + length, 0)
-  const bySize = [...written].sort((a, b) => b.length - a.length)
-  for (const entry of bySize) {
-    if (total <= maxRuleCharacters) break
-    if (entry.tool.isStrict) continue
-    total -= entry.length
-    entry.grammar = jsonSchemaGrammar(anyObject, { prefix: `tool${entry.index}`, param: paramOf(entry.index) })
-    total += entry.length = lengthOf(entry.grammar)
+  const any = jsonSchemaGrammar({ type: 'object' }, { prefix: 'any', param: 'tools' })
+  const written = tools.flatMap((tool, index) => callable.has(tool.name) ? [{ tool, grammar: compile(tool, index) ?? any }] : [])
+  const total = (): number => [...new Set(written.map(({ grammar }) => grammar))].reduce((sum, grammar) => sum + lengthOf(grammar), 0)
+  for (const entry of [...written].sort((a, b) => lengthOf(b.grammar) - lengthOf(a.grammar))) {
+    if (total() <= maxRuleCharacters) break
+    if (!entry.tool.isStrict) entry.grammar = any
   }
-  if (total > maxRuleCharacters) {
-    throw new ServerError('unsupported_value', `The schemas of the strict tools take ${total} characters as a grammar; the limit is ${maxRuleCharacters}`, { param: 'tools' })
+  if (total() > maxRuleCharacters) {
+    throw new ServerError('unsupported_value', `The schemas of the strict tools take ${total()} characters as a grammar; the limit is ${maxRuleCharacters}`, { param: 'tools' })
   }
+  const grammars = new Set(written.map(({ grammar }) => grammar))
   return {
     tools: written.map(({ tool, grammar }) => ({ name: tool.name, rule: grammar.rootRule })),
-    rules: written.flatMap(({ grammar }) => [...grammar.rules].map(([name, body]) => `${name} ::= ${body}`)).join('\n')
+    rules: [...grammars].flatMap(({ rules }) => [...rules].map(([name, body]) => `${name} ::= ${body}`)).join('\n')
   }
 }
-
-const paramOf = (index: number): string => `tools[${index}].function.parameters`
 
 const lengthOf = ({ rules }: JsonSchemaGrammar): number =>
   [...rules].reduce((sum, [name, body]) => sum + name.length + body.length + 6, 0)
 
-function compile ({ parameters, isStrict }: ToolDefinition, index: number): JsonSchemaGrammar {
-  const options = { prefix: `tool${index}`, param: paramOf(index) }
+/** Null for a tool that is not strict and whose schema grammars cannot hold. */
+function compile ({ parameters, isStrict }: ToolDefinition, index: number): JsonSchemaGrammar | null {
   try {
-    return jsonSchemaGrammar(parameters ?? noArguments, options)
+    return jsonSchemaGrammar(parameters ?? noArguments, { prefix: `tool${index}`, param: `tools[${index}].function.parameters` })
   } catch (error) {
     if (isStrict || !(error instanceof ServerError)) throw error
-    return jsonSchemaGrammar(anyObject, options)
+    return null
   }
 }

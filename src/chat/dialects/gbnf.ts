@@ -1,9 +1,14 @@
+import { codePointsOf, complementOf } from '../structured/code-points.ts'
+import { gbnfClass } from '../structured/gbnf-text.ts'
 import type { ToolRule } from './dialect.ts'
 
 const escapes: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '"': '\\"', '\\': '\\\\' }
 
 /** A text as a GBNF literal. */
 export const literal = (text: string): string => `"${text.replace(/[\n\r\t"\\]/g, (character) => escapes[character] ?? character)}"`
+
+/** A class of all characters but these. GBNF's own negation also takes bytes that are no text. */
+export const otherThan = (characters: string): string => gbnfClass(complementOf(codePointsOf([...characters].sort().join(''))))
 
 /** One of the tools, each written by `write`. */
 export const anyOf = (tools: readonly ToolRule[], write: (tool: ToolRule) => string): string => `(${tools.map(write).join(' | ')})`

@@ -1,7 +1,7 @@
 import type { AnswerReader, Reading } from './answer-reader.ts'
 import type { AnswerWriter } from './answer-writer.ts'
 import type { Dialect } from './dialect.ts'
-import { anyOf, literal } from './gbnf.ts'
+import { anyOf, literal, otherThan } from './gbnf.ts'
 
 const start = '<|start|>'
 const channelMarker = '<|channel|>'
@@ -39,7 +39,7 @@ export const harmony: Dialect = {
     const analysis = `${literal(`${channelMarker}analysis${message}`)} harmony-text ${literal(`${end}${start}assistant`)}`
     const one = anyOf(tools, ({ name, rule }) =>
       `${literal(`${channelMarker}commentary to=functions.${name} ${constrain}json${message}`)} ${rule}`)
-    return `(${analysis})? ${one}\nharmony-text ::= [^<]*`
+    return `(${analysis})? ${one}\nharmony-text ::= ${otherThan('<')}*`
   },
 
   // The recipient stands before the channel or after it.

@@ -2,7 +2,7 @@ import type { AnswerReader, Reading } from './answer-reader.ts'
 import type { AnswerWriter } from './answer-writer.ts'
 import { readBareCalls, readContentWithCalls } from './content-with-calls.ts'
 import type { Dialect, ReadContext } from './dialect.ts'
-import { anyOf, literal, oneOrMore } from './gbnf.ts'
+import { anyOf, literal, oneOrMore, otherThan } from './gbnf.ts'
 import { readPythonCall } from './python-calls.ts'
 
 const pythonTag = '<|python_tag|>'
@@ -34,7 +34,7 @@ export const llama: Dialect = {
   // Nothing but its first character tells a call from another answer.
   optionalCalls: (tools, context) => ({
     trigger: null,
-    calls: `(${literal(pythonTag)}? ${llama.calls(tools, context)} | [^{\\[<] llama-text | "<" [^|] llama-text)\nllama-text ::= [^\\x00]*`
+    calls: `(${literal(pythonTag)}? ${llama.calls(tools, context)} | ${otherThan('{[<')} llama-text | "<" ${otherThan('|')} llama-text)\nllama-text ::= ${otherThan('\0')}*`
   })
 }
 

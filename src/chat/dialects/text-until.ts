@@ -1,7 +1,4 @@
-import { literal } from './gbnf.ts'
-
-/** Within a character class. */
-const escapeInClass = (character: string): string => '\\]['.includes(character) ? `\\${character}` : character === '^' || character === '-' ? `\\x${character.charCodeAt(0).toString(16)}` : character
+import { literal, otherThan } from './gbnf.ts'
 
 /**
  * GBNF rules for any text that ends with the marker and does not hold it before: the automaton of Knuth, Morris and Pratt,
@@ -10,7 +7,7 @@ const escapeInClass = (character: string): string => '\\]['.includes(character) 
  */
 export function textUntil (marker: string, name: string): string {
   const characters = [...new Set(marker)]
-  const others = `[^${characters.map(escapeInClass).join('')}]`
+  const others = otherThan(marker)
   return Array.from(marker, (_, state) => {
     const ways = characters.map((character) => {
       const next = stateAfter(marker, marker.slice(0, state) + character)

@@ -7,8 +7,8 @@ import { boundedRecord } from './bounded-record.ts'
 const ownVariables = new Set(['messages', 'tools', 'bos_token', 'eos_token', 'add_generation_prompt'])
 
 const variableSchema = z.union([
-  z.boolean(), z.number(), z.string().refine(isTemplateWord)
-], { error: () => 'expected true, false, a number or a word of letters, digits, "_", "." and "-"' })
+  z.boolean(), z.number(), z.string().refine(isTemplateWord, 'expected a word of letters, digits, "_", "." and "-"')
+], { error: () => 'expected true, false, a number or a word' })
 
 const variablesSchema = boundedRecord(variableSchema, 32, 'members').refine(
   (variables) => Object.keys(variables).every((name) => /^[a-zA-Z_]\w{0,63}$/.test(name) && !ownVariables.has(name)),
