@@ -3,6 +3,7 @@ import cors from '@fastify/cors'
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify'
 import { createStaticKeys } from './access/static-keys.ts'
 import { createChatTemplates } from './chat/chat-templates.ts'
+import { ToolGrammars } from './chat/tool-grammars.ts'
 import type { Config } from './config/config.ts'
 import type { Millis } from './domain/ids.ts'
 import { accessPlugin } from './http/plugins/access.ts'
@@ -61,6 +62,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     chatTemplates: createChatTemplates(({ name, architecture }) => {
       logger.warn({ modelName: name, architecture }, 'the model has no chat template; a plain transcript is used')
     }),
+    toolGrammars: new ToolGrammars(),
     observer: createFanOut([createRequestLog(logger), metrics]),
     now: parts.now ?? (() => performance.now()),
     randomSeed: parts.randomSeed ?? (() => randomInt(2 ** 32)),

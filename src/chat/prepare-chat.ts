@@ -8,7 +8,8 @@ import type { AnswerFormat } from './dialects/answer-parser.ts'
 import type { Dialect } from './dialects/dialect.ts'
 import { openReasoning, reasoningControlTexts, reasoningTags } from './dialects/reasoning.ts'
 import { type ReasoningEffort, reasoningVariables } from './reasoning-options.ts'
-import { type ToolGrammar, optionalCallGrammar, requiredCallGrammar } from './tool-grammar.ts'
+import type { ToolGrammar } from './tool-grammar.ts'
+import type { ToolGrammars } from './tool-grammars.ts'
 
 /** Which calls an answer may, or must, have. */
 export interface ToolChoice {
@@ -37,6 +38,7 @@ export interface ChatModel {
   readonly dialect: Dialect
   /** Whether its engine can hold an answer to a grammar. */
   readonly hasGrammars: boolean
+  readonly grammars: ToolGrammars
 }
 
 /** A chat request as inference takes it, and how to read its answers. */
@@ -55,7 +57,7 @@ const promptEndLength = 256
  * Renders the prompt and works out what the answer may be.
  * @throws ServerError `chat_template_error`, `unsupported_value`, or `invalid_value` for schemas of strict tools
  */
-export function prepareChat (request: ChatRequest, { info, template, dialect, hasGrammars }: ChatModel): PreparedChat {
+export function prepareChat (request: ChatRequest, { info, template, dialect, hasGrammars, grammars }: ChatModel): PreparedChat {
   const { toolChoice, isParallel } = request
   const tools = toolChoice.mode === 'none' ? [] : request.tools
   const conversation = adaptConversation({ messages: request.messages, tools }, template, dialect)
@@ -97,8 +99,8 @@ export function prepareChat (request: ChatRequest, { info, template, dialect, ha
       isParallel,
       reasoning: tags === undefined ? null : { tags, isOpen: open !== null }
     }
-    if (toolChoice.mode === 'required') return requiredCallGrammar(options)
-    if (hasGrammars) return optionalCallGrammar(options)
+    if (toolChoice.mode === 'required') return grammars.required(options)
+    if (hasGrammars) return grammars.optional(options)
     const strict = tools.findIndex(({ isStrict }) => isStrict)
     if (strict === -1) return null
     throw new ServerError('unsupported_value', 'This model\'s engine has no grammars, which "strict" needs', { param: `tools[${strict}].function.strict` })

@@ -1,6 +1,7 @@
 import { ServerError } from '../domain/errors.ts'
+import { checkGbnf } from '../engine/llama-cpp/gbnf-check.ts'
 import type { ToolDefinition } from './chat-message.ts'
-import type { Dialect, GrammarContext, OptionalCalls, ToolRule } from './dialects/dialect.ts'
+import type { Dialect, GrammarContext } from './dialects/dialect.ts'
 import { literal } from './dialects/gbnf.ts'
 import type { ReasoningTags } from './dialects/reasoning.ts'
 import { textUntil } from './dialects/text-until.ts'
@@ -12,7 +13,7 @@ export interface ToolGrammar {
   readonly grammarTrigger: string | null
 }
 
-export interface ToolGrammarOptions extends GrammarContext {
+export interface ToolGrammarOptions extends Omit<GrammarContext, 'define'> {
   readonly dialect: Dialect
   /** In the order of the request. */
   readonly tools: readonly ToolDefinition[]
@@ -23,61 +24,82 @@ export interface ToolGrammarOptions extends GrammarContext {
 }
 
 /** Of the 64 KiB that a grammar may have; the rest is for the format around the arguments. */
-const maxRuleCharacters = 60_000
+const maxSchemaCharacters = 48_000
 const noArguments = { type: 'object', properties: {}, additionalProperties: false }
 
-/** A grammar for answers that are calls, with reasoning before them where the model reasons. */
+/**
+ * A grammar for answers that are calls, with reasoning before them where the model reasons.
+ * @throws ServerError `unsupported_value` or `invalid_value` for the schemas of strict tools
+ */
 export function requiredCallGrammar (options: ToolGrammarOptions): ToolGrammar {
-  const { tools, rules } = writeRules(options)
-  const { dialect, reasoning } = options
-  const calls = dialect.calls(tools, options)
-  if (reasoning === null || dialect.framesAnswers === true) return { grammar: `root ::= ${calls}\n${rules}`, grammarTrigger: null }
-  const { tags, isOpen } = reasoning
-  const thinking = isOpen ? 'thinking-0 blank ' : `(${literal(tags.open)} thinking-0 blank)? `
-  return {
-    grammar: `root ::= ${thinking}${calls}\n${rules}\nblank ::= ("\\n" "\\n"?)?\n${textUntil(tags.close, 'thinking')}`,
-    grammarTrigger: null
-  }
+  return writeGrammar(options, (tools, context) => {
+    const calls = options.dialect.calls(tools, context)
+    if (options.reasoning === null || options.dialect.framesAnswers === true) return { root: calls, trigger: null }
+    const { tags, isOpen } = options.reasoning
+    const thinking = [textUntil(tags.close, 'thinking', context.define), '("\\n" "\\n"?)?'].join(' ')
+    return { root: `${isOpen ? thinking : `(${literal(tags.open)} ${thinking})?`} ${calls}`, trigger: null }
+  })
 }
 
 /**
  * A grammar for the calls of answers that may have none; null where there is no need for one, or no way.
- * @throws ServerError `unsupported_value` when a strict tool cannot be enforced
+ * @throws ServerError `unsupported_value` when a strict tool cannot be enforced, or `invalid_value` for its schema
  */
 export function optionalCallGrammar (options: ToolGrammarOptions): ToolGrammar | null {
-  const strict = options.tools.findIndex(({ isStrict, name }) => isStrict && options.callable.has(name))
-  const { tools, rules } = writeRules(options)
-  const optional: OptionalCalls | null = options.dialect.optionalCalls(tools, options)
-  if (optional === null) {
-    if (strict === -1) return null
+  const { dialect, tools, callable } = options
+  const strict = tools.findIndex(({ isStrict, name }) => isStrict && callable.has(name))
+  const form = dialect.optionalCalls([], { ...options, define: (name) => name })
+  if (form === null && strict !== -1) {
     throw new ServerError('unsupported_value',
-      `"strict" cannot be held in the calls of this model's format ("${options.dialect.name}") unless "tool_choice" demands a call`, { param: `tools[${strict}].function.strict` })
+      `"strict" cannot be held in the calls of this model's format ("${dialect.name}") unless "tool_choice" demands a call`, { param: `tools[${strict}].function.strict` })
   }
   // A grammar over the whole answer takes time for every token; only strict tools are worth it.
-  if (optional.trigger === null && strict === -1) return null
-  return { grammar: `root ::= ${optional.calls}\n${rules}`, grammarTrigger: optional.trigger }
+  if (form === null || (form.trigger === null && strict === -1)) return null
+  return writeGrammar(options, (rules, context) => {
+    const { calls = '', trigger = null } = dialect.optionalCalls(rules, context) ?? {}
+    return { root: calls, trigger }
+  })
 }
 
+type Write = (tools: readonly { readonly name: string, readonly rule: string }[], context: GrammarContext) => { readonly root: string, readonly trigger: string | null }
+
 /**
- * The rules for the tools' arguments. Tools that are not strict may take any object where their schema asks for more than
- * grammars can hold, or where all of them together are too large.
- * @throws ServerError what {@link jsonSchemaGrammar} throws for strict tools
+ * Tools that are not strict may take any object where their schema asks for more than grammars can hold, or where all of
+ * them together are too large: first the largest, and all of them where the engine would still refuse the grammar.
  */
-function writeRules ({ tools, callable }: ToolGrammarOptions): { readonly tools: readonly ToolRule[], readonly rules: string } {
+function writeGrammar (options: ToolGrammarOptions, write: Write): ToolGrammar {
   const any = jsonSchemaGrammar({ type: 'object' }, { prefix: 'any', param: 'tools' })
-  const written = tools.flatMap((tool, index) => callable.has(tool.name) ? [{ tool, grammar: compile(tool, index) ?? any }] : [])
-  const total = (): number => [...new Set(written.map(({ grammar }) => grammar))].reduce((sum, grammar) => sum + lengthOf(grammar), 0)
-  for (const entry of [...written].sort((a, b) => lengthOf(b.grammar) - lengthOf(a.grammar))) {
-    if (total() <= maxRuleCharacters) break
-    if (!entry.tool.isStrict) entry.grammar = any
+  const written = options.tools.flatMap((tool, index) => options.callable.has(tool.name) ? [{ tool, schema: compile(tool, index) ?? any }] : [])
+  const schemas = (): JsonSchemaGrammar[] => [...new Set(written.map(({ schema }) => schema))]
+  const total = (): number => schemas().reduce((sum, schema) => sum + lengthOf(schema), 0)
+  for (const entry of [...written].sort((a, b) => lengthOf(b.schema) - lengthOf(a.schema))) {
+    if (total() <= maxSchemaCharacters) break
+    if (!entry.tool.isStrict) entry.schema = any
   }
-  if (total() > maxRuleCharacters) {
-    throw new ServerError('unsupported_value', `The schemas of the strict tools take ${total()} characters as a grammar; the limit is ${maxRuleCharacters}`, { param: 'tools' })
+  if (total() > maxSchemaCharacters) {
+    throw new ServerError('unsupported_value', `The schemas of the strict tools take ${total()} characters as a grammar; the limit is ${maxSchemaCharacters}`, { param: 'tools' })
   }
-  const grammars = new Set(written.map(({ grammar }) => grammar))
-  return {
-    tools: written.map(({ tool, grammar }) => ({ name: tool.name, rule: grammar.rootRule })),
-    rules: [...grammars].flatMap(({ rules }) => [...rules].map(([name, body]) => `${name} ::= ${body}`)).join('\n')
+  const put = (): ToolGrammar => {
+    const rules = new Map(schemas().flatMap((schema) => [...schema.rules]))
+    const define = (name: string, body: string): string => {
+      rules.set(name, body)
+      return name
+    }
+    const { root, trigger } = write(written.map(({ tool, schema }) => ({ name: tool.name, rule: schema.rootRule })), { ...options, define })
+    const grammar = [`root ::= ${root}`, ...[...rules].map(([name, body]) => `${name} ::= ${body}`)].join('\n')
+    checkGbnf(grammar)
+    return { grammar, grammarTrigger: trigger }
+  }
+  try {
+    return put()
+  } catch (error) {
+    if (!(error instanceof ServerError)) throw error
+    for (const entry of written) if (!entry.tool.isStrict) entry.schema = any
+  }
+  try {
+    return put()
+  } catch (error) {
+    throw new ServerError('unsupported_value', `The schemas of the strict tools are too much for a grammar. ${error instanceof Error ? error.message : ''}`, { param: 'tools', cause: error })
   }
 }
 

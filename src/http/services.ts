@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { ChatTemplates } from '../chat/chat-templates.ts'
+import type { ToolGrammars } from '../chat/tool-grammars.ts'
 import type { Config } from '../config/config.ts'
 import type { Millis } from '../domain/ids.ts'
 import type { ModelCatalogue } from '../models/catalogue.ts'
@@ -15,6 +16,7 @@ export interface HttpServices {
   readonly config: HttpConfig
   readonly catalogue: ModelCatalogue
   readonly chatTemplates: ChatTemplates
+  readonly toolGrammars: ToolGrammars
   readonly access: Access
   readonly metrics: Metrics
   readonly observer: Observer

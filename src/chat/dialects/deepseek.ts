@@ -36,11 +36,12 @@ export const deepseek: Dialect = {
 
   optionalCalls: (tools, context) => ({ trigger: begin, calls: deepseek.calls(tools, context) }),
 
-  calls: (tools, { isParallel, template }) => {
-    const one = anyOf(tools, ({ name, rule }) => isFenced(template)
+  calls: (tools, context) => {
+    const { template } = context
+    const one = anyOf(tools, context, ({ name, rule }) => isFenced(template)
       ? `${literal(`${callBegin}function${separator}${name}\n\`\`\`json\n`)} ${rule} ${literal(`\n\`\`\`${callEnd}`)}`
       : `${literal(`${callBegin}${name}${separator}`)} ${rule} ${literal(callEnd)}`)
-    return `${literal(begin)} ${oneOrMore(one, isFenced(template) ? '\n' : '', isParallel)} ${literal(end)}`
+    return `${literal(begin)} ${oneOrMore(one, isFenced(template) ? '\n' : '', context)} ${literal(end)}`
   }
 }
 

@@ -21,6 +21,8 @@ export interface ToolRule {
 export interface GrammarContext extends Pick<ReadContext, 'prompt' | 'template'> {
   /** Whether an answer may have several calls. */
   readonly isParallel: boolean
+  /** Adds a rule to the grammar and gives its name. The same name must have the same body. */
+  readonly define: (name: string, body: string) => string
 }
 
 export interface OptionalCalls {

@@ -39,13 +39,12 @@ export const functionary: Dialect = {
     ? null
     : { trigger: functionTag, calls: functionary.calls(tools, context) },
 
-  calls: (tools, { isParallel, template, prompt }) => {
-    if (!isByTurns(template)) {
-      return oneOrMore(anyOf(tools, ({ name, rule }) => `${literal(`${functionTag}${name}>`)} ${rule} ${literal(functionEnd)}`), '', isParallel)
+  calls: (tools, context) => {
+    if (!isByTurns(context.template)) {
+      return oneOrMore(anyOf(tools, context, ({ name, rule }) => `${literal(`${functionTag}${name}>`)} ${rule} ${literal(functionEnd)}`), '', context)
     }
-    const one = anyOf(tools, ({ name, rule }) => `${literal(`${name}\n`)} ${rule}`)
-    const first = prompt.trimEnd().endsWith(turn) ? '' : `${literal(turn)} `
-    return isParallel ? `${first}${one} (${literal(turn)} ${one})*` : `${first}${one}`
+    const calls = oneOrMore(anyOf(tools, context, ({ name, rule }) => `${literal(`${name}\n`)} ${rule}`), turn, context)
+    return context.prompt.trimEnd().endsWith(turn) ? calls : `${literal(turn)} ${calls}`
   }
 }
 

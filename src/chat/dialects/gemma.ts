@@ -46,8 +46,8 @@ export const gemma: Dialect = {
 
   optionalCalls: (tools, context) => ({ trigger: open, calls: gemma.calls(tools, context) }),
 
-  calls: (tools, { isParallel }) => {
-    const object = anyOf(tools, ({ name, rule }) => `${literal(`{"name": "${name}", "parameters": `)} ${rule}`)
-    return oneOrMore(`(${literal(open)} "\\n"? ${object} ${literal(`}\n${close}`)})`, '\n', isParallel)
+  calls: (tools, context) => {
+    const object = anyOf(tools, context, ({ name, rule }) => `${literal(`{"name": "${name}", "parameters": `)} ${rule}`)
+    return oneOrMore(`(${literal(open)} "\\n"? ${object} ${literal(`}\n${close}`)})`, '\n', context)
   }
 }

@@ -31,8 +31,8 @@ export const granite: Dialect = {
 
   optionalCalls: (tools, context) => ({ trigger: open, calls: granite.calls(tools, context) }),
 
-  calls: (tools, { isParallel }) => {
-    const object = anyOf(tools, ({ name, rule }) => `${literal(`{"name": "${name}", "arguments": `)} ${rule} "}"`)
-    return `${literal(`${open}[`)} ${oneOrMore(object, ', ', isParallel)} "]"`
+  calls: (tools, context) => {
+    const object = anyOf(tools, context, ({ name, rule }) => `${literal(`{"name": "${name}", "arguments": `)} ${rule} "}"`)
+    return `${literal(`${open}[`)} ${oneOrMore(object, ', ', context)} "]"`
   }
 }

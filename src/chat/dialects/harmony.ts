@@ -35,19 +35,22 @@ export const harmony: Dialect = {
   },
 
   // The template has one call in each message of the assistant, after which it is the tool's turn.
-  calls: (tools) => {
-    const analysis = `${literal(`${channelMarker}analysis${message}`)} harmony-text ${literal(`${end}${start}assistant`)}`
-    const one = anyOf(tools, ({ name, rule }) =>
+  calls: (tools, context) => {
+    const text = context.define('text', `${otherThan('<')}*`)
+    const analysis = `${literal(`${channelMarker}analysis${message}`)} ${text} ${literal(`${end}${start}assistant`)}`
+    const call = anyOf(tools, context, ({ name, rule }) =>
       `${literal(`${channelMarker}commentary to=functions.${name} ${constrain}json${message}`)} ${rule}`)
-    return `(${analysis})? ${one}\nharmony-text ::= ${otherThan('<')}*`
+    return `(${analysis})? ${call}`
   },
 
   // The recipient stands before the channel or after it.
-  optionalCalls: (tools) => ({
-    trigger: recipientStart,
-    calls: `${anyOf(tools, ({ name, rule }) => `${literal(`${recipientStart}${name}`)} harmony-head ${rule}`)}
-harmony-head ::= ${literal(`${channelMarker}commentary`)}? (" "? ${literal(constrain)}? "json" | " code")? ${literal(message)}`
-  })
+  optionalCalls: (tools, context) => {
+    const head = context.define('head', `${literal(`${channelMarker}commentary`)}? (" "? ${literal(constrain)}? "json" | " code")? ${literal(message)}`)
+    return {
+      trigger: recipientStart,
+      calls: anyOf(tools, context, ({ name, rule }) => `${literal(`${recipientStart}${name}`)} ${head} ${rule}`)
+    }
+  }
 }
 
 function * readMessage (reader: AnswerReader, writer: AnswerWriter): Reading<void> {

@@ -18,8 +18,8 @@ export const hermes: Dialect = {
 
   optionalCalls: (tools, context) => ({ trigger: open, calls: hermes.calls(tools, context) }),
 
-  calls: (tools, { isParallel }) => {
-    const object = anyOf(tools, ({ name, rule }) => `${literal(`{"name": "${name}", "arguments": `)} ${rule}`)
-    return oneOrMore(`(${literal(open)} "\\n"? ${object} ${literal(`}\n${close}`)})`, '\n', isParallel)
+  calls: (tools, context) => {
+    const object = anyOf(tools, context, ({ name, rule }) => `${literal(`{"name": "${name}", "arguments": `)} ${rule}`)
+    return oneOrMore(`(${literal(open)} "\\n"? ${object} ${literal(`}\n${close}`)})`, '\n', context)
   }
 }

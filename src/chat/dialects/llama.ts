@@ -28,14 +28,17 @@ export const llama: Dialect = {
   },
 
   // The template asks for one object and shows no way to write several; `;` is what the models use.
-  calls: (tools, { isParallel }) => oneOrMore(
-    anyOf(tools, ({ name, rule }) => `${literal(`{"name": "${name}", "parameters": `)} ${rule} "}"`), '; ', isParallel),
+  calls: (tools, context) => oneOrMore(
+    anyOf(tools, context, ({ name, rule }) => `${literal(`{"name": "${name}", "parameters": `)} ${rule} "}"`), '; ', context),
 
   // Nothing but its first character tells a call from another answer.
-  optionalCalls: (tools, context) => ({
-    trigger: null,
-    calls: `(${literal(pythonTag)}? ${llama.calls(tools, context)} | ${otherThan('{[<')} llama-text | "<" ${otherThan('|')} llama-text)\nllama-text ::= ${otherThan('\0')}*`
-  })
+  optionalCalls: (tools, context) => {
+    const text = context.define('text', `${otherThan('\0')}*`)
+    return {
+      trigger: null,
+      calls: `(${literal(pythonTag)}? ${llama.calls(tools, context)} | ${otherThan('{[<')} ${text} | "<" ${otherThan('|')} ${text})`
+    }
+  }
 }
 
 function * readPythonTag (reader: AnswerReader, writer: AnswerWriter, { isTool }: ReadContext): Reading<void> {

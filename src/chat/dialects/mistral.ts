@@ -25,11 +25,11 @@ export const mistral: Dialect = {
 
   optionalCalls: (tools, context) => ({ trigger: open, calls: mistral.calls(tools, context) }),
 
-  calls: (tools, { isParallel, template }) => {
-    const isNamedFirst = template.includes(argumentsMarker)
-    if (isNamedFirst) return oneOrMore(anyOf(tools, ({ name, rule }) => `${literal(`${open}${name}${argumentsMarker}`)} ${rule}`), '', isParallel)
-    const object = anyOf(tools, ({ name, rule }) => `${literal(`{"name": "${name}", "arguments": `)} ${rule} "}"`)
-    return `${literal(`${open}[`)} ${oneOrMore(object, ', ', isParallel)} "]"`
+  calls: (tools, context) => {
+    const isNamedFirst = context.template.includes(argumentsMarker)
+    if (isNamedFirst) return oneOrMore(anyOf(tools, context, ({ name, rule }) => `${literal(`${open}${name}${argumentsMarker}`)} ${rule}`), '', context)
+    const object = anyOf(tools, context, ({ name, rule }) => `${literal(`{"name": "${name}", "arguments": `)} ${rule} "}"`)
+    return `${literal(`${open}[`)} ${oneOrMore(object, ', ', context)} "]"`
   }
 }
 

@@ -16,14 +16,14 @@ import { streamUsageOf } from '../usage.ts'
 
 /** `POST /v1/chat/completions` */
 export const chatCompletionsRoute: Route = (app, services) => {
-  const { catalogue, chatTemplates, config, now, randomSeed } = services
+  const { catalogue, config, now, randomSeed } = services
 
   app.post('/v1/chat/completions', async (request, reply) => {
     const body = readChatBody(request.body)
     const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? null
     const { host, adapters, info } = openModel(catalogue, body.model)
     checkLogitBias(body.logit_bias, info)
-    const chat = prepareChat(toChatRequest(body), chatModelOf(host, info, chatTemplates))
+    const chat = prepareChat(toChatRequest(body), chatModelOf(host, info, services))
 
     const context = request.requestContext
     const { caller } = context

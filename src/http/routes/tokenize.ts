@@ -60,7 +60,7 @@ async function tokenizeMessages (raw: unknown, services: HttpServices) {
   refuseUnsupportedMessages((raw as { messages: unknown }).messages)
   const body = parseRequest(tokenizeMessagesSchema, raw)
   const model = openNamedOrOnlyModel(services, body.model)
-  const { template, dialect } = chatModelOf(model.host, model.info, services.chatTemplates)
+  const { template, dialect } = chatModelOf(model.host, model.info, services)
   const { messages, tools } = adaptConversation(body, template, dialect)
   const segments = template.render(messages, { addGenerationPrompt: body.add_generation_prompt, tools, variables: body.chat_template_kwargs })
   // As the chat endpoint would read them: with BOS, unless the template wrote it.

@@ -3,6 +3,7 @@ import type { ToolDefinition } from '../../../src/chat/chat-message.ts'
 import { dialectNamed } from '../../../src/chat/dialects/dialects.ts'
 import { reasoningTags } from '../../../src/chat/dialects/reasoning.ts'
 import { type ToolGrammarOptions, optionalCallGrammar, requiredCallGrammar } from '../../../src/chat/tool-grammar.ts'
+import { ToolGrammars } from '../../../src/chat/tool-grammars.ts'
 import { toolDialects, type ToolDialect } from '../../../src/domain/tool-dialect.ts'
 import { checkGbnf } from '../../../src/engine/llama-cpp/gbnf-check.ts'
 import { GbnfMatcher } from '../../support/gbnf-matcher.ts'
@@ -194,5 +195,23 @@ describe('a grammar for calls', () => {
     const strict = Array.from({ length: 100 }, (_, index) => large(index, true))
     expect(() => requiredCallGrammar(optionsOf('llama', { tools: strict, callable: new Set(strict.map(({ name }) => name)) }))).toThrow(
       expect.objectContaining({ code: 'unsupported_value', param: 'tools' }))
+  })
+})
+
+describe('kept grammars', () => {
+  it('are those that would be written, for each request its own', () => {
+    const kept = new ToolGrammars()
+    const requests = [
+      optionsOf('hermes'), optionsOf('llama'), optionsOf('hermes', { isParallel: false }), optionsOf('hermes', { callable: new Set(['get_time']) }),
+      optionsOf('hermes', { tools: [tools[1]!] }), optionsOf('hermes', { reasoning: { tags: think!, isOpen: true } }),
+      optionsOf('functionary', { template: '>>>all', prompt: '>>>' }), optionsOf('functionary', { template: '>>>all', prompt: '' })
+    ]
+    for (let round = 0; round < 2; round++) {
+      for (const request of requests) {
+        expect(kept.required(request)).toEqual(requiredCallGrammar(request))
+        expect(kept.optional(request)).toEqual(optionalCallGrammar(request))
+      }
+    }
+    expect(kept.required(requests[0]!)).toBe(kept.required(requests[0]!))
   })
 })
