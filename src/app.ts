@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import cors from '@fastify/cors'
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify'
+import { AdapterLibrary } from './adapters/adapter-library.ts'
 import { createStaticKeys } from './access/static-keys.ts'
 import { createChatTemplates } from './chat/chat-templates.ts'
 import { ToolGrammars } from './chat/tool-grammars.ts'
@@ -14,10 +15,13 @@ import { jsonBodyPlugin } from './http/plugins/json-body.ts'
 import { createMethodRefusals } from './http/plugins/methods.ts'
 import { requestIdOf } from './http/plugins/request-id.ts'
 import { toErrorBody } from './http/error-response.ts'
+import { adaptersRoute } from './http/routes/adapters.ts'
 import { chatCompletionsRoute } from './http/routes/chat-completions.ts'
 import { completionsRoute } from './http/routes/completions.ts'
 import { detokenizeRoute } from './http/routes/detokenize.ts'
 import { healthRoute } from './http/routes/health.ts'
+import { loadLoraAdapterRoute } from './http/routes/load-lora-adapter.ts'
+import { loraAdaptersRoute } from './http/routes/lora-adapters.ts'
 import { metricsRoute } from './http/routes/metrics.ts'
 import { modelRoute } from './http/routes/model.ts'
 import { modelsRoute } from './http/routes/models.ts'
@@ -32,8 +36,10 @@ import { createFanOut } from './telemetry/observer.ts'
 
 /** What the server is made of. The caller creates the models and closes them; the app only asks them. */
 export interface AppParts {
-  readonly config: HttpConfig & Pick<Config, 'apiKeys' | 'tenants'>
+  readonly config: HttpConfig & Pick<Config, 'adminKeys' | 'apiKeys' | 'tenants'>
   readonly catalogue: ModelCatalogue
+  /** Without it, models take no adapters. */
+  readonly adapters?: AdapterLibrary
   readonly logger: FastifyBaseLogger
   readonly metrics?: Metrics
   /** Monotonic clock in milliseconds. */
@@ -52,13 +58,15 @@ const requestTimeoutMs = 300_000
 /** Builds the HTTP server; `listen` starts it, `close` lets running answers finish. */
 export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   const { config, catalogue, logger } = parts
-  const metrics = parts.metrics ?? createMetrics(() => catalogue.hosts)
+  const adapters = parts.adapters ?? new AdapterLibrary({ catalogue, registries: [], resolveReference: (reference) => reference })
+  const metrics = parts.metrics ?? createMetrics(() => catalogue.hosts, adapters)
   const services: HttpServices = {
     config,
     catalogue,
+    adapters,
     logger,
     metrics,
-    access: createStaticKeys(config.apiKeys, config.tenants),
+    access: createStaticKeys(config.apiKeys, config.tenants.map(({ admin, ...tenant }) => ({ ...tenant, isAdmin: admin })), config.adminKeys),
     chatTemplates: createChatTemplates(({ name, architecture }) => {
       logger.warn({ modelName: name, architecture }, 'the model has no chat template; a plain transcript is used')
     }),
@@ -110,6 +118,9 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     completionsRoute,
     modelsRoute,
     modelRoute,
+    adaptersRoute,
+    loadLoraAdapterRoute,
+    loraAdaptersRoute,
     tokenizeRoute,
     detokenizeRoute,
     healthRoute,

@@ -11,4 +11,6 @@ export interface Caller {
   readonly priority: Priority
   /** The most urgent class that a request may ask for. */
   readonly highestPriority: Priority
+  /** Whether it may change what the server serves. */
+  readonly isAdmin: boolean
 }

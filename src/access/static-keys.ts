@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import { isLoopback } from '../config/check-config.ts'
 import { asTenantId } from '../domain/ids.ts'
 import { ServerError } from '../domain/errors.ts'
 import type { Priority } from '../domain/priority.ts'
@@ -10,6 +11,8 @@ export interface Credentials {
   readonly xApiKey: string | undefined
   /** The client's network address: who is charged when there are no keys. */
   readonly address: string
+  /** Whether the address is that of whoever asks: neither a proxy nor a web page of somebody else's speaks for them. */
+  readonly isDirect: boolean
   /** A user of the key's owner, named by `x-llm-d-inference-fairness-id`. */
   readonly user: string | undefined
 }
@@ -23,11 +26,14 @@ export interface KeyOwner {
   readonly highestPriority: Priority
   /** Whether its requests may name the user who is charged. */
   readonly namesUsers: boolean
+  readonly isAdmin: boolean
 }
 
 export interface Access {
   /** @throws ServerError `invalid_api_key`, or `invalid_value` for a user's name that is none. */
   identify (credentials: Credentials): Caller
+  /** How somebody gets to be an admin, as the end of a sentence. */
+  readonly adminAdvice: string
 }
 
 /** Gateways of the llm-d family name the flow that a request belongs to with it. */
@@ -45,13 +51,15 @@ const longestUser = 256
  * Keys that were given at the start. The digests of all of them are compared in constant time, so that timing tells no key.
  *
  * @param keys each is a tenant of its own, called after its digest.
- * @param owners with none of either, everybody may come in; each address is a tenant, and is trusted with any class.
+ * @param owners with no keys at all, everybody may come in; each address is a tenant, and is trusted with any class. Admin is then whoever
+ * is on this machine.
+ * @param adminKeys tenants of their own as well.
  */
-export function createStaticKeys (keys: readonly string[], owners: readonly KeyOwner[] = []): Access {
-  const own = keys.map((key): KeyOwner => ({
-    name: `key_${digestOf(key).toString('hex').slice(0, 12)}`, keys: [key], weight: 1, priority: 'normal', highestPriority: 'normal', namesUsers: false
-  }))
-  const known = [...own, ...owners].flatMap((owner) => owner.keys.map((key) => ({ digest: digestOf(key), owner })))
+export function createStaticKeys (keys: readonly string[], owners: readonly KeyOwner[] = [], adminKeys: readonly string[] = []): Access {
+  const ownerOf = (isAdmin: boolean) => (key: string): KeyOwner => ({
+    name: `key_${digestOf(key).toString('hex').slice(0, 12)}`, keys: [key], weight: 1, priority: 'normal', highestPriority: 'normal', namesUsers: false, isAdmin
+  })
+  const known = [...keys.filter((key) => !adminKeys.includes(key)).map(ownerOf(false)), ...adminKeys.map(ownerOf(true)), ...owners].flatMap((owner) => owner.keys.map((key) => ({ digest: digestOf(key), owner })))
 
   function find (key: string): KeyOwner | null {
     const digest = digestOf(key)
@@ -63,17 +71,24 @@ export function createStaticKeys (keys: readonly string[], owners: readonly KeyO
   }
 
   return {
-    identify ({ authorization, xApiKey, address, user }) {
-      if (known.length === 0) return { tenant: asTenantId(address), weight: 1, priority: 'normal', highestPriority: 'interactive' }
+    adminAdvice: known.length === 0
+      ? 'without API keys, only programs on this machine may, and not through a proxy; --admin-key lets others'
+      : 'the key is not one of --admin-key, nor of a tenant with "admin: true"',
+
+    identify ({ authorization, xApiKey, address, isDirect, user }) {
+      if (known.length === 0) {
+        const isAdmin = isDirect && isLoopback(address.replace(/^::ffff:/i, ''))
+        return { tenant: asTenantId(address), weight: 1, priority: 'normal', highestPriority: 'interactive', isAdmin }
+      }
       const key = bearerPattern.exec(authorization ?? '')?.[1] ?? xApiKey
       if (key === undefined || key === '') {
         throw new ServerError('invalid_api_key', 'You did not provide an API key. Send it in the Authorization header (Authorization: Bearer YOUR_KEY).')
       }
       const owner = find(key)
       if (owner === null) throw new ServerError('invalid_api_key', 'Incorrect API key provided. Ask the operator of this server for a key.')
-      const { name, weight, priority, highestPriority, namesUsers } = owner
+      const { name, weight, priority, highestPriority, namesUsers, isAdmin } = owner
       const tenant = namesUsers && user !== undefined && user !== '' ? `${name}/${checkUser(user)}` : name
-      return { tenant: asTenantId(tenant), weight, priority, highestPriority }
+      return { tenant: asTenantId(tenant), weight, priority, highestPriority, isAdmin }
     }
   }
 }

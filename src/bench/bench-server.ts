@@ -44,12 +44,13 @@ export class BenchServer implements Disposable {
 
   /** Sends one request and times its answer. Rejects only when the signal fires. */
   readonly send = async (turn: Turn, { model, tenant }: Assignment, signal: AbortSignal): Promise<Answer> => {
-    const { isStreaming, temperature, extraBody } = this.#options
+    const { isStreaming, temperature, extraBody, modelBodies } = this.#options
     const body = {
       temperature,
       ...turn.body,
       ...extraBody,
       model,
+      ...modelBodies.get(model),
       ...(isStreaming ? { stream: true, stream_options: { include_usage: true } } : { stream: false })
     }
     const path = 'messages' in turn.body ? 'chat/completions' : 'completions'

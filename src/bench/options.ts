@@ -44,6 +44,7 @@ export const benchOptions = [
   { flag: 'dataset', placeholder: 'FILE', group: 'Workload', summary: 'JSONL or a JSON list of prompts, request bodies or ShareGPT conversations; sets --workload dataset' },
   { flag: 'stop-early', placeholder: null, group: 'Workload', summary: 'Let answers end where the model ends them; by default they have exactly their length (ignore_eos), which OpenAI\'s own API refuses' },
   { flag: 'temperature', placeholder: 'N', group: 'Workload', summary: 'Of every request. Default: 0' },
+  { flag: 'model-body', placeholder: 'NAME=JSON', group: 'Workload', summary: 'Fields of the requests for one of --models, which can then be any name: for servers that choose adapters by another field than model', isRepeatable: true },
   { flag: 'extra-body', placeholder: 'JSON', group: 'Workload', summary: 'Fields of every request body' },
 
   { flag: 'goodput', placeholder: 'SLO…', group: 'Judgement', summary: 'Objectives in ms, such as ttft:200 tpot:50 (also itl, e2el): how many requests met them all', isRepeatable: true },

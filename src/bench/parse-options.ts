@@ -64,6 +64,8 @@ export interface BenchOptions {
   readonly workload: WorkloadOptions
   readonly temperature: number
   readonly extraBody: Readonly<Record<string, unknown>>
+  /** By name of one of `models`; takes the place of `model` too if it says so. */
+  readonly modelBodies: ReadonlyMap<string, Readonly<Record<string, unknown>>>
   readonly objectives: Objectives
   readonly timeoutMs: number
   readonly stallTimeoutMs: number
@@ -160,7 +162,8 @@ function readRun (flags: Flags, environment: NodeJS.ProcessEnv, jsonFile: string
     textSeed: flags.integer('seed', randomInt(0x1_0000_0000), 0, 0xffff_ffff),
     workload,
     temperature: flags.number('temperature', 0, 0, 2),
-    extraBody: readBody(flags.text('extra-body')),
+    extraBody: readBody(flags.text('extra-body'), '--extra-body'),
+    modelBodies: readModelBodies(flags.all('model-body'), models),
     objectives,
     timeoutMs: flags.duration('timeout', 600_000, 1, day),
     stallTimeoutMs: flags.duration('stall-timeout', 60_000, 1, day),
@@ -276,15 +279,28 @@ function readHeaders (texts: readonly string[]): Record<string, string> {
   }))
 }
 
-function readBody (text: string | null): Record<string, unknown> {
+function readModelBodies (texts: readonly string[], models: readonly string[] | null): Map<string, Record<string, unknown>> {
+  const bodies = new Map<string, Record<string, unknown>>()
+  for (const text of texts) {
+    const [, name, json] = /^([^=]+)=(.*)$/s.exec(text) ?? []
+    if (name === undefined || json === undefined) throw new StartupError(`--model-body is '${text}', but must be like 'pirate={"lora": [{"id": 0, "scale": 1}]}'`)
+    if (models?.includes(name) !== true) throw new StartupError(`--model-body is for "${name}", which is none of --models`)
+    if (bodies.has(name)) throw new StartupError(`--model-body is given twice for "${name}"`)
+    bodies.set(name, readBody(json, `--model-body for "${name}"`))
+  }
+  return bodies
+}
+
+/** @param subject the flag, for errors. */
+function readBody (text: string | null, subject: string): Record<string, unknown> {
   if (text === null) return {}
   let value: unknown = null
   try {
     value = JSON.parse(text)
   } catch { /* The same message as for a list. */ }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new StartupError(`--extra-body is '${text}', but must be a JSON object, such as '{"top_p": 0.9}'`)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new StartupError(`${subject} is '${text}', but must be a JSON object, such as '{"top_p": 0.9}'`)
   const body = value as Record<string, unknown>
-  throwIfSeveral(body, '--extra-body')
+  throwIfSeveral(body, subject)
   return body
 }
 

@@ -3,6 +3,9 @@ import { ServerError } from '../domain/errors.ts'
 import { StartupError } from '../domain/startup-error.ts'
 import { adaptersImport } from './adapters-import.ts'
 import { adaptersInspect } from './adapters-inspect.ts'
+import { adaptersList } from './adapters-list.ts'
+import { adaptersLoad } from './adapters-load.ts'
+import { adaptersUnload } from './adapters-unload.ts'
 
 /** One of the commands under `drawbridge adapters`. */
 export interface AdaptersCommand {
@@ -17,6 +20,9 @@ export interface AdaptersCommand {
 }
 
 const commands: Readonly<Record<string, AdaptersCommand>> = {
+  list: adaptersList,
+  load: adaptersLoad,
+  unload: adaptersUnload,
   inspect: adaptersInspect,
   import: adaptersImport
 }

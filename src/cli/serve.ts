@@ -2,7 +2,12 @@ import type { AddressInfo } from 'node:net'
 import { setMaxListeners } from 'node:events'
 import { availableParallelism } from 'node:os'
 import type { Logger } from 'pino'
+import type { AdapterLibrary } from '../adapters/adapter-library.ts'
+import { openAdapters, type OpenAdapters } from '../adapters/open-adapters.ts'
+import { prepareAdapter } from '../adapters/files/prepare-adapter.ts'
+import { prepareAny } from '../adapters/prepare-any.ts'
 import { buildApp } from '../app.ts'
+import { createChatTemplate } from '../chat/chat-template.ts'
 import type { LoadedConfig } from '../config/load-config.ts'
 import { isLoopback } from '../config/check-config.ts'
 import { ServerError } from '../domain/errors.ts'
@@ -26,8 +31,8 @@ type App = Awaited<ReturnType<typeof buildApp>>
 /** Far more than any step takes: 512 prompt tokens of a 70B model on a few cores are minutes. */
 const stallTimeoutMs = 300_000
 
-/** What the words of `--speculate` come to. */
-const mostGuesses = { off: 0, auto: 15 } as const
+/** What the words of `--speculate` come to, without and with a draft model. */
+const mostGuesses = { off: [0, 0], auto: [15, 15], draft: [0, 15] } as const
 
 /**
  * Serves until a signal ends it. It listens while the models load, so that `/health` and `/ready` can tell.
@@ -48,23 +53,40 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
   const takenBytes = models.reduce((sum, { capacity }) => sum + (capacity.estimate?.totalBytes ?? 0), 0)
   const parking = await prepareCacheParking(config, models.length, machine.availableBytes - takenBytes, sourceOf)
 
-  for (const { id, root, capacity } of models) {
+  for (const { id, root, draft, capacity } of models) {
     const { laneCount, slotsPerLane, contextSize, threads, estimate } = capacity
-    logger.info({ model: id, root, slots: laneCount * slotsPerLane, contextSize, threads, estimatedBytes: estimate?.totalBytes }, 'loading model')
+    logger.info({ model: id, root, draftModel: draft?.root, slots: laneCount * slotsPerLane, contextSize, threads, estimatedBytes: estimate?.totalBytes }, 'loading model')
   }
 
   // From here on there are processes to end.
   const signals = waitForSignal()
   const hosts = models.map((model, index) => createHost(model, config, logger, parking.bytes, parking.directoryOf(index)))
   let app: App | null = null
+  let adapters: OpenAdapters | null = null
   try {
     dieOfUncaughtErrors(logger, output)
-    app = await buildApp({ config, catalogue: createModelCatalogue(hosts), logger })
+    const catalogue = createModelCatalogue(hosts)
+    adapters = openAdapters({
+      config,
+      catalogue,
+      models: hosts.map((host, index) => ({
+        host, paths: models[index]?.paths ?? [], prepare: models[index]?.file === null ? prepareAny : prepareAdapter
+      })),
+      logger: {
+        info: (details, message) => logger.info(details, message),
+        warn: (details, message) => logger.warn(details, message)
+      },
+      sourceOf,
+      environment: process.env
+    })
+    checkChatTemplates(config, sourceOf)
+    const { configured } = await adapters.start()
+    app = await buildApp({ config, catalogue, adapters: adapters.library, logger })
     await listen(app, config, sourceOf)
     const urls = reachableOrigins(config.host, (app.server.address() as AddressInfo).port)
 
-    const isReady = await untilReadyOrSignal(hosts, signals.first)
-    if (isReady) announce({ config, urls, models, hosts, logger, output, isTerminal, isColoured })
+    const isReady = await untilReadyOrSignal(hosts, configured, signals.first)
+    if (isReady) announce({ config, urls, models, hosts, adapters: adapters.library, logger, output, isTerminal, isColoured })
     const signal = await signals.first
     logger.info({ signal, drainTimeoutMs: config.drainTimeoutMs }, 'draining')
     await drain({ hosts, app, drainTimeoutMs: config.drainTimeoutMs, second: signals.second, logger })
@@ -77,13 +99,14 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
     await closing
     throw error
   } finally {
+    await adapters?.close()
     await parking.dispose()
     signals.dispose()
   }
 }
 
 function createHost (
-  { id, root, engine, capacity, toolDialect }: PreparedModel, config: LoadedConfig['config'], logger: Logger, parkBytes: number, parkDirectory: string | null
+  { id, root, draft, engine, capacity, toolDialect }: PreparedModel, config: LoadedConfig['config'], logger: Logger, parkBytes: number, parkDirectory: string | null
 ): ProcessHost {
   return createProcessHost({
     id,
@@ -99,7 +122,7 @@ function createHost (
       ...(config.maxQueueTokens === 'off' ? {} : { maxQueueTokens: config.maxQueueTokens }),
       policy: config.policy,
       targetItlMs: config.targetItlMs,
-      mostGuesses: typeof config.speculate === 'number' ? config.speculate : mostGuesses[config.speculate],
+      mostGuesses: typeof config.speculate === 'number' ? config.speculate : mostGuesses[config.speculate][draft === null ? 0 : 1],
       parkBytes
     },
     queueTimeoutMs: config.queueTimeoutMs,
@@ -116,6 +139,18 @@ function createHost (
   })
 }
 
+/** @throws StartupError when an adapter's template is none */
+function checkChatTemplates ({ adapters }: LoadedConfig['config'], sourceOf: (flag: string) => string): void {
+  for (const { name, chatTemplate } of adapters) {
+    if (chatTemplate === null) continue
+    try {
+      createChatTemplate({ chatTemplate, bosText: '', eosText: '', controlTexts: [] })
+    } catch (error) {
+      throw new StartupError(`The chat template of the adapter "${name}" (${sourceOf('adapter')}) cannot be read: ${(error as Error).message}`, { cause: error })
+    }
+  }
+}
+
 async function listen (app: App, { host, port }: LoadedConfig['config'], sourceOf: (flag: string) => string): Promise<void> {
   try {
     await app.listen({ host: host.replace(/^\[(.*)\]$/, '$1'), port })
@@ -126,9 +161,9 @@ async function listen (app: App, { host, port }: LoadedConfig['config'], sourceO
 
 /**
  * @returns false when a signal came first.
- * @throws StartupError when a model cannot be loaded.
+ * @throws StartupError when a model or a configured adapter cannot be loaded.
  */
-async function untilReadyOrSignal (hosts: readonly ProcessHost[], signal: Promise<NodeJS.Signals>): Promise<boolean> {
+async function untilReadyOrSignal (hosts: readonly ProcessHost[], adapters: Promise<void>, signal: Promise<NodeJS.Signals>): Promise<boolean> {
   const waiting = new AbortController()
   setMaxListeners(0, waiting.signal)
   const ready = Promise.all(hosts.map(async (host) => {
@@ -140,7 +175,8 @@ async function untilReadyOrSignal (hosts: readonly ProcessHost[], signal: Promis
     }
   }))
   try {
-    return await Promise.race([ready.then(() => true), signal.then(() => false)])
+    // Why a model cannot be loaded says more than that its adapters cannot.
+    return await Promise.race([ready.then(async () => await adapters).then(() => true), signal.then(() => false)])
   } finally {
     waiting.abort()
   }
@@ -151,6 +187,7 @@ interface Announcement {
   readonly urls: readonly string[]
   readonly models: readonly PreparedModel[]
   readonly hosts: readonly ProcessHost[]
+  readonly adapters: AdapterLibrary
   readonly logger: Logger
   readonly output: LogOutput
   readonly isTerminal: boolean
@@ -158,7 +195,7 @@ interface Announcement {
 }
 
 /** A screen for people; for programs that read the log, the same facts in it. */
-function announce ({ config, urls, models, hosts, logger, output, isTerminal, isColoured }: Announcement): void {
+function announce ({ config, urls, models, hosts, adapters, logger, output, isTerminal, isColoured }: Announcement): void {
   const started = hosts.flatMap((host, index) => host.info === null ? [] : [{ id: host.id, info: host.info, quantization: models[index]?.file?.quantization ?? null }])
   const isScreenWanted = config.logLevel !== 'silent' && (config.logFormat === 'pretty' || (config.logFormat === 'auto' && isTerminal))
   if (!isScreenWanted) {
@@ -175,6 +212,7 @@ function announce ({ config, urls, models, hosts, logger, output, isTerminal, is
         threads: info.threads,
         flashAttention: info.flashAttention,
         placement: info.placement,
+        draftModel: info.draftModel?.name,
         build: info.build
       }))
     }, 'ready')
@@ -184,7 +222,8 @@ function announce ({ config, urls, models, hosts, logger, output, isTerminal, is
     version: readVersion(),
     origins: urls,
     models: started,
-    keyCount: config.tenants.reduce((sum, { keys }) => sum + keys.length, config.apiKeys.length),
+    adapters: adapters.list().filter(({ state }) => state !== 'failed' && state !== 'draining').map((adapter) => adapters.idOf(adapter)),
+    keyCount: config.tenants.reduce((sum, { keys }) => sum + keys.length, config.apiKeys.length + config.adminKeys.length),
     isPublic: !isLoopback(config.host),
     command: process.env['npm_lifecycle_event'] === 'start' ? 'npm start --' : 'drawbridge',
     isColoured

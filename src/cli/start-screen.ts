@@ -1,4 +1,4 @@
-import type { EngineInfo } from '../engine/engine.ts'
+import type { DraftModelInfo, EngineInfo } from '../engine/engine.ts'
 import { byteText } from '../models/byte-text.ts'
 
 export interface StartedModel {
@@ -13,6 +13,8 @@ export interface StartScreen {
   /** Where the API can be reached, without `/v1`; the first one is this machine's own. */
   readonly origins: readonly string[]
   readonly models: readonly StartedModel[]
+  /** Names of the adapters that can be asked for. */
+  readonly adapters: readonly string[]
   readonly keyCount: number
   readonly isPublic: boolean
   /** What starts the program, for hints: `drawbridge` or `npm start --`. */
@@ -22,7 +24,7 @@ export interface StartScreen {
 
 /** What a person sees once the server can answer: where it is, what it serves, and what to do next. */
 export function startScreen (screen: StartScreen): string {
-  const { version, origins, models, keyCount, command } = screen
+  const { version, origins, models, adapters, keyCount, command } = screen
   const bold = (text: string): string => screen.isColoured ? `\u001B[1m${text}\u001B[22m` : text
   const dim = (text: string): string => screen.isColoured ? `\u001B[2m${text}\u001B[22m` : text
   const [origin = ''] = origins
@@ -32,12 +34,15 @@ export function startScreen (screen: StartScreen): string {
     ...origins.map((address, index) => [index === 0 ? 'API' : '', bold(`${address}/v1`)] as const),
     ...models.flatMap((model) => [
       ['Model', `${bold(model.id)}  ${dim(describeModel(model))}`] as const,
-      ['', describeCapacity(model.info)] as const
+      ['', describeCapacity(model.info)] as const,
+      ...(model.info.draftModel === undefined ? [] : [['', describeDraft(model.info.draftModel)] as const])
     ]),
+    ...(adapters.length === 0 ? [] : [['Adapters', listNames(adapters)] as const]),
     ['Access', describeAccess(screen)],
     ['Health', `${origin}/health, /ready, /metrics`]
   ]
-  const rows = facts.map(([label, text]) => `  ${dim(label.padEnd(8))}${text}`)
+  const width = Math.max(...facts.map(([label]) => label.length)) + 2
+  const rows = facts.map(([label, text]) => `  ${dim(label.padEnd(width))}${text}`)
 
   const apiKey = keyCount > 0 ? 'YOUR_KEY' : 'none'
   return `
@@ -62,11 +67,21 @@ ${curlLines(origin, first?.id ?? '', keyCount > 0)}
 `
 }
 
+const mostNames = 8
+
+const listNames = (names: readonly string[]): string =>
+  names.slice(0, mostNames).join(', ') + (names.length > mostNames ? ` and ${names.length - mostNames} more` : '')
+
 function describeModel ({ info, quantization }: StartedModel): string {
   const { architecture, parameterCount, sizeBytes } = info.model
   if (info.backend === 'fake') return 'made-up text at a set speed, no model'
   return [architecture, `${countText(parameterCount)} parameters`, quantization, byteText(sizeBytes)]
     .filter((part) => part !== null).join(', ')
+}
+
+function describeDraft ({ name, parameterCount }: DraftModelInfo): string {
+  const size = parameterCount === 0 ? '' : `, ${countText(parameterCount)} parameters`
+  return `guesses ahead with ${name ?? 'a draft model'}${size}`
 }
 
 function describeCapacity (info: EngineInfo): string {

@@ -24,7 +24,7 @@ export function checkConfig (config: Config, origins: ReadonlyMap<string, string
   const source = (flag: string): string => origins.get(flag) ?? `--${flag}`
   const warnings: string[] = []
 
-  const hasKeys = config.apiKeys.length + config.tenants.length > 0
+  const hasKeys = config.apiKeys.length + config.adminKeys.length + config.tenants.length > 0
   if (!isLoopback(config.host) && !hasKeys && !config.insecureNoAuth) {
     throw new StartupError(`${source('host')} is "${config.host}", where others can reach the server, and no API key is set; ` +
       'set --api-key-file FILE, or --insecure-no-auth if everybody there may use it')
@@ -53,6 +53,10 @@ export function checkConfig (config: Config, origins: ReadonlyMap<string, string
   }
   if (config.gpu === 'off' && config.gpuLayers !== 'auto' && config.gpuLayers !== 0) {
     throw new StartupError(`${source('gpu-layers')} is ${config.gpuLayers}, but ${source('gpu')} is off`)
+  }
+
+  if (config.speculate === 'off' && config.models.some(({ draftModel }) => draftModel !== null)) {
+    warnings.push(`${source('draft-model')} changes nothing, because ${source('speculate')} is off`)
   }
 
   const fakeFlags = [...origins.keys()].filter((flag) => flag.startsWith('fake-'))

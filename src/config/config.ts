@@ -13,8 +13,26 @@ export const modelConfigSchema = z.strictObject({
   ref: z.string().min(1),
   /** The model's name in the API; null derives it from the file name. */
   alias: z.string().min(1).max(256).nullable().default(null),
+  /** What guesses ahead for it: `demo`, `fake`, or the path of a GGUF file; null is nothing. */
+  draftModel: z.string().min(1).nullable().default(null),
   /** The format of its tool calls; what is set for all models where it is absent. */
   toolDialect: autoOr(z.enum(toolDialects)).optional()
+})
+
+/** A LoRA adapter to load at the start. */
+export const adapterConfigSchema = z.strictObject({
+  /** With `MODEL:` before it where that is not said otherwise. */
+  name: z.string().min(1).max(512),
+  /** A path, `https:` or `hf:`. */
+  ref: z.string().min(1),
+  /** The model's name in the API; null is the only one, or the one that `name` begins with. */
+  model: z.string().min(1).nullable().default(null),
+  scale: z.number().min(-100).max(100).default(1),
+  /** Whether it stays in memory however long nobody asks for it. */
+  pinned: z.boolean().default(false),
+  systemPrompt: z.string().min(1).nullable().default(null),
+  /** Jinja source. */
+  chatTemplate: z.string().min(1).nullable().default(null)
 })
 
 /** Who is charged for the requests of some keys, and how they are served. Only the file has them. */
@@ -28,7 +46,9 @@ export const tenantConfigSchema = z.strictObject({
   /** The most urgent class that its requests may ask for. */
   highestPriority: z.enum(priorities).default('normal'),
   /** Whether a header of its requests may name the user who is charged. */
-  namesUsers: z.boolean().default(false)
+  namesUsers: z.boolean().default(false),
+  /** Whether its keys may change what is served. */
+  admin: z.boolean().default(false)
 })
 
 /** The fake engine's physics, for demos, benchmarks and tests; they matter only to the model `fake`. */
@@ -38,7 +58,10 @@ export const fakeConfigSchema = z.strictObject({
   /** Time that each sequence's next token adds to a step. */
   decodeTokenMs: z.number().min(0).max(60_000).default(0.5),
   /** Time that each prompt token adds to a step. */
-  prefillTokenMs: z.number().min(0).max(60_000).default(0.05)
+  prefillTokenMs: z.number().min(0).max(60_000).default(0.05),
+  /** How often its draft model is right, where it has one, and the time that each guess of it adds to a step. */
+  draftAcceptance: z.number().min(0).max(1).default(0.7),
+  draftTokenMs: z.number().min(0).max(60_000).default(0.5)
 })
 
 /**
@@ -57,7 +80,19 @@ export const configSchema = z.strictObject({
   /** How long SIGTERM waits for running requests before it ends them. */
   drainTimeoutMs: milliseconds.default(30_000),
 
-  models: z.array(modelConfigSchema).min(1).default([{ ref: 'demo', alias: null }]),
+  models: z.array(modelConfigSchema).min(1).default([{ ref: 'demo', alias: null, draftModel: null }]),
+
+  adapters: z.array(adapterConfigSchema).default([]),
+  /** `off` is none. */
+  adapterDir: z.string().min(1).default('off'),
+  adapterFetch: z.array(z.string().min(1)).default([]),
+  /** `auto` is a file in the adapter folder. */
+  adapterState: z.string().min(1).default('auto'),
+  maxAdapters: z.union([z.literal('off'), z.int().min(1).max(100_000)]).default('off'),
+  /** Bytes, of each model. */
+  adapterMemory: z.union([z.literal('off'), z.int().min(1024).max(1024 ** 5)]).default('off'),
+  adapterMaxSize: z.int().min(1024).max(1024 ** 4).default(4 * 1024 ** 3),
+  adapterMaxRank: z.int().min(1).max(65_536).default(512),
 
   /** `auto` is what a model's chat template shows. */
   toolDialect: z.enum(['auto', ...toolDialects]).default('auto'),
@@ -67,8 +102,8 @@ export const configSchema = z.strictObject({
   lanes: autoOr(z.int().min(1).max(64)).default('auto'),
   stepTokens: z.int().min(1).max(16_384).default(512),
   maxQueue: z.int().min(1).max(1_000_000).default(256),
-  /** Most tokens guessed ahead for an answer in a step. */
-  speculate: z.union([z.enum(['off', 'auto']), z.int().min(1).max(15)]).default('off'),
+  /** Most tokens guessed ahead for an answer in a step; `draft` is `auto` for models with a draft model, `off` for others. */
+  speculate: z.union([z.enum(['off', 'auto', 'draft']), z.int().min(1).max(15)]).default('draft'),
   maxQueuePerTenant: z.union([z.literal('off'), z.int().min(1).max(1_000_000)]).default('off'),
   maxQueueTokens: z.union([z.literal('off'), z.int().min(1).max(1_000_000_000)]).default('off'),
   targetItlMs: autoOr(z.int().min(1).max(60_000)).default('auto'),
@@ -89,6 +124,8 @@ export const configSchema = z.strictObject({
   /** Each is a tenant of its own. */
   apiKeys: z.array(z.string().min(1)).default([]),
   tenants: z.array(tenantConfigSchema).default([]),
+  /** Each is a tenant of its own that may change what is served. */
+  adminKeys: z.array(z.string().min(1)).default([]),
 
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   logFormat: z.enum(['auto', 'json', 'pretty']).default('auto'),
@@ -98,4 +135,5 @@ export const configSchema = z.strictObject({
 
 export type Config = Readonly<z.infer<typeof configSchema>>
 export type TenantConfig = Readonly<z.infer<typeof tenantConfigSchema>>
+export type AdapterConfig = Readonly<z.infer<typeof adapterConfigSchema>>
 export type ModelConfig = Readonly<z.infer<typeof modelConfigSchema>>

@@ -11,6 +11,21 @@ const groupNotes: Partial<Record<string, string>> = {
 file (\`-00001-of-00003\`). The demo model is called \`drawbridge-demo\`; \`demo\` names it too.
 
 `,
+  Adapters: `[docs/adapters.md](adapters.md) says how adapters are used. The file can say more of each:
+
+\`\`\`yaml
+adapters:
+  - pirate=adapters/pirate.gguf@0.8
+  - name: support
+    ref: adapters/support      # a PEFT folder
+    model: assistant           # where there are several models
+    scale: 1
+    pinned: true               # stays in memory, whatever --max-adapters and --adapter-memory say
+    systemPrompt: You answer for the support team.   # of conversations that have no system message
+    chatTemplateFile: support.jinja                  # instead of the model's own; or chatTemplate with the text
+\`\`\`
+
+`,
   Capacity: `A model's memory is its weights and, for each slot, a KV cache of \`context-size\` tokens that is reserved at the
 start, so that a running answer never runs out of it. What is \`auto\` is chosen so that the caches take at most half of
 the memory that the weights leave free, and as much of the rest as that leaves too small; what is set explicitly and does
@@ -36,6 +51,7 @@ tenants:
 \`\`\`
 
 A request asks for a class with \`service_tier\` (\`flex\` is batch, \`priority\` is interactive) or \`priority\` (above 0 is batch, below 0 interactive).
+Keys of \`admin-key\` and of tenants with \`admin: true\` may change adapters as well.
 Without keys, everybody's network address is a tenant, and may ask for any class.
 
 `,

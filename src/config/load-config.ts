@@ -7,6 +7,7 @@ import { configSchema } from './config.ts'
 import { checkConfig } from './check-config.ts'
 import { describeAllowed, schemaOf } from './option-schema.ts'
 import { readConfigFile } from './read-config-file.ts'
+import { readAdapters } from './read-adapters.ts'
 import { readEnvironment } from './read-environment.ts'
 import { isSendableKey, readKeyFile, unsendableKeyText } from './read-key-file.ts'
 import { readModels } from './read-models.ts'
@@ -40,23 +41,39 @@ export function loadConfig (flags: Settings, environment: Readonly<Record<string
     const { target } = setting.option
     if (target.type !== 'config') continue
     const [field, member] = target.path
-    if (member === undefined) fields[field] = readField(setting)
+    if (member === undefined) fields[field] = resolveFolder(readField(setting), setting)
     else fake[member] = readField(setting)
   }
-  const models = readModels(settings.get('model'), settings.get('alias'))
+  const models = readModels(settings.get('model'), settings.get('alias'), settings.get('draft-model'))
   const keys = readKeys(settings.get('api-key'), settings.get('api-key-file'), warnings)
-  const tenants = readTenants(settings.get('tenants'), keys ?? [], warnings)
+  const adminKeys = readKeys(settings.get('admin-key'), undefined, warnings) ?? []
+  const tenants = readTenants(settings.get('tenants'), [...keys ?? [], ...adminKeys], warnings)
 
   const config: Config = Object.freeze(configSchema.parse({
     ...fields,
     fake,
     ...(models === null ? {} : { models }),
     ...(keys === null ? {} : { apiKeys: keys }),
+    adminKeys,
+    adapters: readAdapters(settings.get('adapter')),
     tenants
   }))
   const origins = new Map([...settings].map(([flag, { source }]) => [flag, source]))
+  const modelPlace = origins.get('model')
+  if (!origins.has('draft-model') && modelPlace !== undefined && config.models.some(({ draftModel }) => draftModel !== null)) {
+    origins.set('draft-model', `draftModel of ${modelPlace}`)
+  }
   warnings.push(...checkConfig(config, origins))
   return { config, origins, warnings }
+}
+
+/** Words of these options are no paths. */
+const pathFlags: Readonly<Record<string, string>> = { 'adapter-dir': 'off', 'adapter-state': 'auto' }
+
+/** Relative paths of a file are relative to it. */
+function resolveFolder (value: unknown, { option: { flag }, directory }: Setting): unknown {
+  const isPath = typeof value === 'string' && Object.hasOwn(pathFlags, flag) && value !== pathFlags[flag]
+  return isPath && directory !== null ? path.resolve(directory, value) : value
 }
 
 /** @throws StartupError when the value is not one that the option takes. */

@@ -8,6 +8,9 @@ export type OptionTarget =
   | { readonly type: 'config', readonly path: readonly [string, ...string[]] }
   | { readonly type: 'models' }
   | { readonly type: 'aliases' }
+  | { readonly type: 'draft-models' }
+  | { readonly type: 'adapters' }
+  | { readonly type: 'admin-keys' }
   | { readonly type: 'api-keys' }
   | { readonly type: 'api-key-file' }
   | { readonly type: 'tenants' }
@@ -15,7 +18,7 @@ export type OptionTarget =
   | { readonly type: 'command', readonly name: 'help' | 'version' | 'print-config' }
 
 export type OptionGroup =
-  | 'Models' | 'Capacity' | 'Placement' | 'Network' | 'Access' | 'Logs' | 'Configuration' | 'Fake engine'
+  | 'Models' | 'Adapters' | 'Capacity' | 'Placement' | 'Network' | 'Access' | 'Logs' | 'Configuration' | 'Fake engine'
 
 /** One option in all its spellings: `--max-queue`, `DRAWBRIDGE_MAX_QUEUE`, and `maxQueue` in the file. */
 export interface Option {
@@ -93,6 +96,16 @@ export const options: readonly Option[] = [
     defaultNote: 'from the file name'
   }),
   define({
+    flag: 'draft-model',
+    fileKey: null,
+    target: { type: 'draft-models' },
+    isRepeatable: true,
+    group: 'Models',
+    placeholder: 'REF',
+    summary: 'A much smaller model of the same vocabulary that guesses ahead for the first model, which checks several guesses at once; the second one for the second model, and so on. Answers stay the same',
+    defaultNote: 'none'
+  }),
+  define({
     flag: 'tool-dialect',
     group: 'Models',
     placeholder: 'NAME',
@@ -101,12 +114,72 @@ export const options: readonly Option[] = [
   }),
 
   define({
+    flag: 'adapter',
+    fileKey: 'adapters',
+    target: { type: 'adapters' },
+    isRepeatable: true,
+    group: 'Adapters',
+    placeholder: 'NAME=REF[@SCALE]',
+    summary: 'LoRA adapter to load at the start, from a GGUF file, a PEFT folder, `https:` or `hf:OWNER/REPOSITORY`; `MODEL:NAME=REF` where there are several models; repeatable',
+    defaultNote: 'none'
+  }),
+  define({
+    flag: 'adapter-dir',
+    group: 'Adapters',
+    placeholder: 'DIR',
+    summary: 'Folder whose adapters are loaded while they are in it, and the only place that the API may load paths from; `DIR/MODEL` where there are several models'
+  }),
+  define({
+    flag: 'adapter-fetch',
+    isRepeatable: true,
+    group: 'Adapters',
+    placeholder: 'PREFIX',
+    summary: 'What the API may download adapters from: `https://HOST/PATH/`, `hf:OWNER/`, or `hf:` for all of Hugging Face; repeatable',
+    defaultNote: 'nothing'
+  }),
+  define({
+    flag: 'adapter-state',
+    group: 'Adapters',
+    placeholder: 'FILE',
+    summary: 'Where the adapters that the API has loaded are remembered for the next start',
+    defaultNote: '`.drawbridge-adapters.json` in the adapter folder'
+  }),
+  define({
+    flag: 'max-adapters',
+    kind: 'integer',
+    group: 'Adapters',
+    placeholder: 'N',
+    summary: 'Most adapters in memory, for each model; those that nobody has asked for longest make room, and come back when somebody does'
+  }),
+  define({
+    flag: 'adapter-memory',
+    kind: 'bytes',
+    group: 'Adapters',
+    placeholder: 'SIZE',
+    summary: 'Most memory that adapters take, for each model'
+  }),
+  define({
+    flag: 'adapter-max-size',
+    kind: 'bytes',
+    group: 'Adapters',
+    placeholder: 'SIZE',
+    summary: 'Largest file of an adapter'
+  }),
+  define({
+    flag: 'adapter-max-rank',
+    kind: 'integer',
+    group: 'Adapters',
+    placeholder: 'N',
+    summary: 'Highest rank of an adapter'
+  }),
+
+  define({
     flag: 'slots',
     kind: 'integer',
     group: 'Capacity',
     placeholder: 'N',
     summary: 'Answers that are generated at the same time, for each model; more requests wait in the queue',
-    defaultNote: 'up to 8, from memory and the model'
+    defaultNote: 'up to 8 in each lane, from memory and the model'
   }),
   define({
     flag: 'context-size',
@@ -121,8 +194,8 @@ export const options: readonly Option[] = [
     kind: 'integer',
     group: 'Capacity',
     placeholder: 'N',
-    summary: 'Contexts that step in parallel over one copy of the weights; the slots are divided among them',
-    defaultNote: '1'
+    summary: 'Contexts that step in parallel over one copy of the weights and share the threads, each for other adapters; the slots are divided among them',
+    defaultNote: '1; with adapters on a CPU one for each, up to 4 and no more than threads'
   }),
   define({
     flag: 'step-tokens',
@@ -165,7 +238,7 @@ export const options: readonly Option[] = [
     kind: 'integer',
     group: 'Capacity',
     placeholder: 'N',
-    summary: 'Most tokens to guess ahead where an answer repeats its prompt or itself and where that saves time, as far as the server has seen; answers stay the same, and `auto` is up to 15'
+    summary: 'Most tokens to guess ahead, from what an answer repeats or with the draft model, where that saves time, as far as the server has seen; answers stay the same. `auto` is up to 15, `draft` is `auto` where there is a draft model and else `off`'
   }),
   define({
     flag: 'park-cache',
@@ -306,6 +379,17 @@ export const options: readonly Option[] = [
     defaultNote: 'none'
   }),
   define({
+    flag: 'admin-key',
+    fileKey: 'adminKeys',
+    target: { type: 'admin-keys' },
+    isRepeatable: true,
+    isSecret: true,
+    group: 'Access',
+    placeholder: 'KEY',
+    summary: 'Key that may load and unload adapters as well; repeatable. Without any keys, programs on this machine may',
+    defaultNote: 'none'
+  }),
+  define({
     flag: 'tenants',
     hasFlag: false,
     hasVariable: false,
@@ -345,7 +429,7 @@ export const options: readonly Option[] = [
     target: { type: 'config-file' },
     group: 'Configuration',
     placeholder: 'FILE',
-    summary: 'YAML file with any of these settings (aliases stand with the models there)',
+    summary: 'YAML file with any of these settings (aliases and draft models stand with the models there)',
     defaultNote: 'none'
   }),
   define({
@@ -401,6 +485,20 @@ export const options: readonly Option[] = [
     group: 'Fake engine',
     placeholder: 'MS',
     summary: 'Time that each prompt token adds to a step'
+  }),
+  define({
+    flag: 'fake-draft-acceptance',
+    ...fakePhysics('draftAcceptance'),
+    group: 'Fake engine',
+    placeholder: 'SHARE',
+    summary: 'How many guesses of its draft model (`--draft-model fake`) are right, 0 to 1'
+  }),
+  define({
+    flag: 'fake-draft-token-ms',
+    ...fakePhysics('draftTokenMs'),
+    group: 'Fake engine',
+    placeholder: 'MS',
+    summary: 'Time that each of those guesses adds to a step, beside that of a prompt token'
   })
 ]
 

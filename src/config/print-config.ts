@@ -21,12 +21,16 @@ export function printConfig ({ config, origins }: LoadedConfig): string {
     if (option.fileKey === null) continue
     switch (option.target.type) {
       case 'models':
-        add(option.fileKey, config.models.map(({ ref, alias, toolDialect }) => ({
-          ref, ...(alias === null ? {} : { alias }), ...(toolDialect === undefined ? {} : { toolDialect })
-        })), ['model', 'alias'])
+        add(option.fileKey, config.models.map((model) => Object.fromEntries(Object.entries(model).filter(([, value]) => value !== null))), ['model', 'alias', 'draft-model'])
         break
       case 'api-keys':
         lines.push(`# ${option.fileKey}: ${describeKeys(config.apiKeys.length)}${keySources(origins)}`)
+        break
+      case 'admin-keys':
+        lines.push(`# ${option.fileKey}: ${describeKeys(config.adminKeys.length)}${origins.has('admin-key') ? `, from ${origins.get('admin-key')}` : ''}`)
+        break
+      case 'adapters':
+        add(option.fileKey, config.adapters.map((adapter) => Object.fromEntries(Object.entries(adapter).filter(([, value]) => value !== null))), ['adapter'])
         break
       case 'tenants':
         for (const { name, keys, ...rest } of config.tenants) {
@@ -41,6 +45,7 @@ export function printConfig ({ config, origins }: LoadedConfig): string {
       // The key file's keys are among those counted above.
       case 'api-key-file':
       case 'aliases':
+      case 'draft-models':
       case 'config-file':
       case 'command':
         break

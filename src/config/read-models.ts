@@ -9,41 +9,57 @@ import { didYouMean } from './suggest.ts'
 const entryKeys = Object.keys(modelConfigSchema.shape)
 
 /**
- * Pairs models with aliases: the first alias names the first model, and so on, wherever each of them was set.
- * @returns null when neither is set.
- * @throws StartupError when there are more aliases than models, or an entry of the file is not understood.
+ * Pairs models with aliases and draft models: the first alias names the first model, and so on, wherever each of them was set.
+ * @returns null when none of them is set.
+ * @throws StartupError when there are more aliases or draft models than models, or an entry of the file is not understood.
  */
-export function readModels (models: Setting | undefined, aliases: Setting | undefined): readonly ModelConfig[] | null {
-  if (models === undefined && aliases === undefined) return null
-  const entries = models === undefined
-    ? [{ ref: 'demo', alias: null }]
-    : models.values.map((value) => readEntry(value, models))
-  const names = aliases?.values ?? []
-  if (names.length > entries.length) {
-    throw new StartupError(`${aliases?.source} names ${count(names.length, 'alias', 'aliases')}, but there ${entries.length === 1 ? 'is' : 'are'} only ${count(entries.length, 'model', 'models')}`)
-  }
+export function readModels (
+  models: Setting | undefined, aliases: Setting | undefined, draftModels: Setting | undefined
+): readonly ModelConfig[] | null {
+  if (models === undefined && aliases === undefined && draftModels === undefined) return null
+  const entries = models === undefined ? [readEntry('demo', builtIn)] : models.values.map((value) => readEntry(value, models))
+  const names = valuesFor(entries, aliases, 'alias', 'aliases')
+  const drafts = valuesFor(entries, draftModels, 'draft model', 'draft models')
   return entries.map((entry, index) => {
-    const name = names[index]
-    return name === undefined ? entry : { ...entry, alias: checkAlias(name, aliases?.source ?? '') }
+    const [name, draft] = [names[index], drafts[index]]
+    return {
+      ...entry,
+      ...(name === undefined ? {} : { alias: checkAlias(name, aliases?.source ?? '') }),
+      ...(draft === undefined ? {} : { draftModel: checkDraftModel(draft, draftModels ?? builtIn) })
+    }
   })
 }
 
+/** Where the demo is named. */
+const builtIn: Pick<Setting, 'source' | 'directory'> = { source: '', directory: null }
+
+/** What is said for each model by a list of its own. */
+function valuesFor (entries: readonly ModelConfig[], setting: Setting | undefined, one: string, many: string): readonly unknown[] {
+  const values = setting?.values ?? []
+  if (values.length > entries.length) {
+    throw new StartupError(`${setting?.source} names ${count(values.length, one, many)}, but there ${entries.length === 1 ? 'is' : 'are'} only ${count(entries.length, 'model', 'models')}`)
+  }
+  return values
+}
+
 /** A plain text is the reference alone; relative paths of a file are relative to that file. */
-function readEntry (value: unknown, { source, directory }: Setting): ModelConfig {
-  if (typeof value === 'string') return { ref: resolveRef(value, directory), alias: null }
+function readEntry (value: unknown, setting: Pick<Setting, 'source' | 'directory'>): ModelConfig {
+  const { source, directory } = setting
+  if (typeof value === 'string') return { ref: resolveRef(value, directory), alias: null, draftModel: null }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new StartupError(`${source} has the entry ${JSON.stringify(value)}, but must list paths, or entries with "ref", "alias" and "toolDialect"`)
+    throw new StartupError(`${source} has the entry ${JSON.stringify(value)}, but must list paths, or entries with "ref", "alias", "draftModel" and "toolDialect"`)
   }
   for (const key of Object.keys(value)) {
     if (!entryKeys.includes(key)) {
       throw new StartupError(`${source} has an entry with the unknown key "${key}"${didYouMean(key, entryKeys)}`)
     }
   }
-  const { ref, alias, toolDialect } = value as { readonly ref?: unknown, readonly alias?: unknown, readonly toolDialect?: unknown }
+  const { ref, alias, draftModel, toolDialect } = value as { readonly [Key in keyof ModelConfig]?: unknown }
   if (typeof ref !== 'string' || ref === '') throw new StartupError(`${source} has an entry without "ref", the model's path`)
   return {
     ref: resolveRef(ref, directory),
     alias: alias === undefined || alias === null ? null : checkAlias(alias, source),
+    draftModel: draftModel === undefined || draftModel === null ? null : checkDraftModel(draftModel, setting),
     ...(toolDialect === undefined || toolDialect === null ? {} : { toolDialect: checkDialect(toolDialect, source) })
   }
 }
@@ -53,6 +69,11 @@ function checkDialect (value: unknown, source: string): NonNullable<ModelConfig[
   const dialect = allowed.find((name) => name === value)
   if (dialect !== undefined) return dialect
   throw new StartupError(`${source} has an entry with the toolDialect ${JSON.stringify(value)}, but it must be one of ${allowed.join(', ')}`)
+}
+
+function checkDraftModel (draftModel: unknown, { source, directory }: Pick<Setting, 'source' | 'directory'>): string {
+  if (typeof draftModel === 'string' && draftModel !== '') return resolveRef(draftModel, directory)
+  throw new StartupError(`${source} has the draft model ${JSON.stringify(draftModel)}, but must be the path of a GGUF file`)
 }
 
 function resolveRef (ref: string, directory: string | null): string {

@@ -14,7 +14,8 @@ const allowed: Readonly<Record<string, string>> = {
   weight: 'a number from 0.01 to 100',
   priority: 'interactive, normal or batch',
   highestPriority: 'interactive, normal or batch',
-  namesUsers: 'true or false'
+  namesUsers: 'true or false',
+  admin: 'true or false'
 }
 
 /**

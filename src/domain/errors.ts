@@ -34,8 +34,12 @@ export const errorCatalogue = {
   invalid_api_key: { status: 401, type: 'authentication_error', isRetryable: false },
   permission_denied: { status: 403, type: 'permission_error', isRetryable: false },
   model_not_found: { status: 404, type: 'not_found_error', isRetryable: false },
+  adapter_not_found: { status: 404, type: 'not_found_error', isRetryable: false },
   route_not_found: { status: 404, type: 'not_found_error', isRetryable: false },
   method_not_allowed: { status: 405, type: 'invalid_request_error', isRetryable: false },
+  // What is there says otherwise: another adapter of that name, another generation, no room.
+  adapter_conflict: { status: 409, type: 'invalid_request_error', isRetryable: false },
+  adapter_limit: { status: 409, type: 'invalid_request_error', isRetryable: false },
   request_timeout: { status: 408, type: 'invalid_request_error', isRetryable: true },
   body_too_large: { status: 413, type: 'invalid_request_error', isRetryable: false },
   unsupported_media_type: { status: 415, type: 'invalid_request_error', isRetryable: false },

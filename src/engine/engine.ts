@@ -49,6 +49,15 @@ export interface EngineInfo {
   readonly flashAttention: boolean
   /** End-of-generation tokens. */
   readonly endTokens: readonly Token[]
+  /** The smaller model that makes guesses; absent where there is none. */
+  readonly draftModel?: DraftModelInfo
+}
+
+export interface DraftModelInfo {
+  /** `general.name`, or null where the file has none. */
+  readonly name: string | null
+  readonly parameterCount: number
+  readonly sizeBytes: number
 }
 
 /** Turns text into tokens and back. Synchronous and cheap; never waits for a step. */

@@ -1,3 +1,4 @@
+import type { ChatMessage } from '../chat/chat-message.ts'
 import type { ChatRequest, ToolChoice } from '../chat/prepare-chat.ts'
 import { ServerError } from '../domain/errors.ts'
 import { type ChatCompletionRequest, chatCompletionRequestSchema, refuseUnsupportedMessages } from './schemas/chat-completion-request.ts'
@@ -21,10 +22,13 @@ export function readChatBody (body: unknown): ChatCompletionRequest {
   return parsed
 }
 
-/** The part of a request that decides prompt and format of the answer. */
-export function toChatRequest (body: ChatCompletionRequest): ChatRequest {
+/**
+ * The part of a request that decides prompt and format of the answer.
+ * @param messages the request's, or what became of them
+ */
+export function toChatRequest (body: ChatCompletionRequest, messages: readonly ChatMessage[]): ChatRequest {
   return {
-    messages: body.messages,
+    messages,
     tools: body.tools,
     toolChoice: toToolChoice(body),
     isParallel: body.parallel_tool_calls,

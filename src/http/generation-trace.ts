@@ -7,6 +7,8 @@ import { GapCounts } from '../telemetry/gap-counts.ts'
 export interface GenerationTraceOptions {
   readonly id: string
   readonly model: string
+  /** Names of the adapters it runs with. */
+  readonly adapters: readonly string[]
   readonly isStream: boolean
   readonly arrivedAt: Millis
   readonly choicesPerPrompt: number
@@ -65,6 +67,7 @@ export class GenerationTrace {
     return {
       id: this.#options.id,
       model: this.#options.model,
+      adapters: this.#options.adapters,
       isStream: this.#options.isStream,
       promptTokens: sum(this.#promptTokens),
       cachedTokens: sum(this.#cachedTokens),

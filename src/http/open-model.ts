@@ -1,20 +1,21 @@
 import type { EngineInfo } from '../engine/engine.ts'
-import type { ModelCatalogue, ResolvedModel } from '../models/catalogue.ts'
+import type { AdapterChoice, AdapterLibrary, SelectedModel } from '../adapters/adapter-library.ts'
 import type { ModelHost } from '../models/model-host.ts'
 import { ServerError } from '../domain/errors.ts'
 
-export interface OpenModel extends ResolvedModel {
+export interface OpenModel extends SelectedModel {
   readonly info: EngineInfo
 }
 
 /**
- * The model that a request's `model` names, with what is known of it.
+ * The model and the adapters that a request's `model` and `lora` name, with what is known of them. Adapters are held once they are acquired.
  * @throws ServerError `model_not_found`, or `model_loading` and `engine_unavailable` for one that was never ready
  */
-export function openModel (catalogue: ModelCatalogue, name: string): OpenModel {
-  const { host, adapters } = catalogue.resolve(name)
+export function openModel (adapters: AdapterLibrary, name: string, choices: readonly AdapterChoice[] = []): OpenModel {
+  const selected = adapters.select(name, choices)
+  const { host } = selected
   if (host.info === null) throw notReady(host)
-  return { host, adapters, info: host.info }
+  return { ...selected, info: host.info }
 }
 
 function notReady (host: ModelHost): ServerError {

@@ -9,7 +9,7 @@ import type { GenerationTrace } from './generation-trace.ts'
 export class RequestContext {
   readonly arrivedAt: Millis
   /** Set by access before any handler runs that is not public. */
-  caller: Caller = { tenant: asTenantId(''), weight: 1, priority: 'normal', highestPriority: 'normal' }
+  caller: Caller = { tenant: asTenantId(''), weight: 1, priority: 'normal', highestPriority: 'normal', isAdmin: false }
   /** Fires when the client goes before its answer is complete, or when the server gives the request up. */
   readonly cancellation: AbortController = new AbortController()
   /** The error the client was told, for the log. */

@@ -3,6 +3,7 @@ import type { ChatTemplates } from '../chat/chat-templates.ts'
 import type { ToolGrammars } from '../chat/tool-grammars.ts'
 import type { Config } from '../config/config.ts'
 import type { Millis } from '../domain/ids.ts'
+import type { AdapterLibrary } from '../adapters/adapter-library.ts'
 import type { ModelCatalogue } from '../models/catalogue.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Observer } from '../telemetry/observer.ts'
@@ -15,6 +16,7 @@ export type HttpConfig = Pick<Config, 'bodyLimit' | 'corsOrigins' | 'keepAliveMs
 export interface HttpServices {
   readonly config: HttpConfig
   readonly catalogue: ModelCatalogue
+  readonly adapters: AdapterLibrary
   readonly chatTemplates: ChatTemplates
   readonly toolGrammars: ToolGrammars
   readonly access: Access

@@ -72,7 +72,8 @@ export class LocalInference implements Inference {
       stepTokens: info.maxStepTokens,
       threads: info.threads,
       lanesAreApart: info.isOnGpu,
-      endTokens: info.endTokens
+      endTokens: info.endTokens,
+      hasDraftModel: info.draftModel !== undefined
     })
     this.#loop = new StepLoop({
       scheduler: this.#scheduler,

@@ -20,10 +20,13 @@ export interface Capacity {
   readonly estimate: MemoryEstimate | null
 }
 
-export type CapacityRequest = Pick<Config, 'slots' | 'contextSize' | 'lanes' | 'stepTokens' | 'threads' | 'gpu' | 'gpuLayers'>
+export type CapacityRequest = Pick<Config, 'slots' | 'contextSize' | 'lanes' | 'stepTokens' | 'threads' | 'gpu' | 'gpuLayers'> &
+  Partial<Pick<Config, 'adapters' | 'adapterDir' | 'adapterFetch'>>
 
-/** What is aimed for where memory is no question. */
+/** What is aimed for where memory is no question; of slots in each lane. */
 const preferredSlots = 8
+/** More lanes for adapters leave each too few threads. */
+const mostAdapterLanes = 4
 const preferredContextSize = 8192
 /** Fewer tokens than this are given up only after slots are. */
 const comfortableContextSize = 2048
@@ -39,6 +42,8 @@ interface Budget {
 export interface CapacityOptions {
   /** What models chosen before this one take of the same memory. */
   readonly takenBytes?: number
+  /** Its draft model; null where there is none. */
+  readonly draft?: ModelFile | null
   /** Where a setting comes from, by its flag, for errors: `--slots` unless told otherwise. */
   readonly sourceOf?: (flag: string) => string
 }
@@ -52,20 +57,22 @@ const flagItself = (flag: string): string => `--${flag}`
  * @throws StartupError when what was asked for cannot be: the numbers, and what would help.
  */
 export function chooseCapacity (
-  model: ModelFile, request: CapacityRequest, machine: Machine, { takenBytes = 0, sourceOf = flagItself }: CapacityOptions = {}
+  model: ModelFile, request: CapacityRequest, machine: Machine, { takenBytes = 0, draft = null, sourceOf = flagItself }: CapacityOptions = {}
 ): Capacity {
-  const { laneCount, threads } = chooseLanes(request, machine)
+  const weightsBytes = model.sizeBytes + (draft?.sizeBytes ?? 0)
+  const device = deviceOf(weightsBytes, request, machine, takenBytes)
+  const { laneCount, threads } = chooseLanes(request, machine, device === 'cpu')
   const trainContextSize = model.trainContextSize ?? Infinity
   if (request.contextSize !== 'auto' && request.contextSize > trainContextSize) {
     throw new StartupError(`${sourceOf('context-size')} is ${request.contextSize}, but the model file ${model.path} was trained for at most ${trainContextSize} tokens`)
   }
-  const budget = budgetOf(model, request, machine, takenBytes)
+  const budget = budgetOf(weightsBytes, request, machine, takenBytes)
   const candidates = listCandidates(request, laneCount, trainContextSize)
   const shapes = candidates.map(({ slots, contextSize }): MemoryShape => ({ lanes: laneCount, slots, contextSize, stepTokens: request.stepTokens }))
-  const estimates = shapes.map((shape) => ({ shape, estimate: estimateMemory(model, shape) }))
+  const estimates = shapes.map((shape) => ({ shape, estimate: estimateMemory(model, shape, draft) }))
   const chosen = estimates.find(({ estimate }) => isPolite(estimate, budget)) ??
     estimates.find(({ estimate }) => estimate.totalBytes <= budget.bytes)
-  if (chosen === undefined) throw tooLarge(model, estimates.at(-1)!, budget, request, sourceOf)
+  if (chosen === undefined) throw tooLarge(model, draft, estimates.at(-1)!, budget, request, sourceOf)
 
   const { shape, estimate } = chosen
   return {
@@ -74,15 +81,15 @@ export function chooseCapacity (
     contextSize: shape.contextSize,
     stepTokens: request.stepTokens,
     threads,
-    isOnGpu: deviceOf(model, request, machine, takenBytes) === 'gpu',
+    isOnGpu: device === 'gpu',
     estimate
   }
 }
 
 /** The fake engine needs no memory to speak of, so it gets what it is asked for. */
 export function chooseFakeCapacity (request: CapacityRequest, machine: Machine): Capacity {
-  const { laneCount, threads } = chooseLanes(request, machine)
-  const slots = request.slots === 'auto' ? fittingSlots(preferredSlots, laneCount, request.stepTokens) : request.slots
+  const { laneCount, threads } = chooseLanes(request, machine, true)
+  const slots = request.slots === 'auto' ? fittingSlots(preferredSlots * laneCount, laneCount, request.stepTokens) : request.slots
   return {
     laneCount,
     slotsPerLane: slots / laneCount,
@@ -94,10 +101,27 @@ export function chooseFakeCapacity (request: CapacityRequest, machine: Machine):
   }
 }
 
-function chooseLanes (request: CapacityRequest, machine: Machine): { readonly laneCount: number, readonly threads: number } {
-  const laneCount = request.lanes === 'auto' ? 1 : request.lanes
-  const threads = request.threads === 'auto' ? Math.max(machine.computeThreads, laneCount) : request.threads
-  return { laneCount, threads }
+/**
+ * Adapters are served best in lanes of their own, which share the threads; the base model alone, and whatever a GPU computes, in one
+ * (docs/decisions/0026-lanes-and-adapters.md).
+ */
+function chooseLanes (request: CapacityRequest, machine: Machine, isOnCpu: boolean): { readonly laneCount: number, readonly threads: number } {
+  const wishes = request.lanes === 'auto' ? 1 : request.lanes
+  const threads = request.threads === 'auto' ? Math.max(machine.computeThreads, wishes) : request.threads
+  if (request.lanes !== 'auto' || !isOnCpu) return { laneCount: wishes, threads }
+  const most = Math.min(adapterSetsOf(request), mostAdapterLanes, threads)
+  return { laneCount: request.slots === 'auto' ? most : largestDivisor(request.slots, most), threads }
+}
+
+function largestDivisor (dividend: number, most: number): number {
+  let divisor = Math.min(most, dividend)
+  while (dividend % divisor !== 0) divisor--
+  return divisor
+}
+
+/** As many as are known, with the base model; any number where a folder or the API may bring more. */
+function adapterSetsOf ({ adapters = [], adapterDir = 'off', adapterFetch = [] }: CapacityRequest): number {
+  return adapterDir === 'off' && adapterFetch.length === 0 ? adapters.length + 1 : Infinity
 }
 
 /** At least one slot in each lane, the same number in all of them, and no more in a lane than a step has tokens. */
@@ -110,7 +134,7 @@ function listCandidates (
   request: CapacityRequest, laneCount: number, trainContextSize: number
 ): readonly { readonly slots: number, readonly contextSize: number }[] {
   const fullContext = Math.min(preferredContextSize, trainContextSize)
-  const wanted: (readonly [slots: number, contextSize: number])[] = [[preferredSlots, fullContext], [4, fullContext]]
+  const wanted: (readonly [slots: number, contextSize: number])[] = [[preferredSlots * laneCount, fullContext], [4 * laneCount, fullContext], [preferredSlots, fullContext], [4, fullContext]]
   for (let size = fullContext / 2; size >= comfortableContextSize; size /= 2) wanted.push([4, size])
   const comfortable = Math.min(comfortableContextSize, fullContext)
   wanted.push([4, comfortable], [2, comfortable], [1, comfortable])
@@ -126,23 +150,23 @@ const isPolite = ({ cacheBytes, totalBytes }: MemoryEstimate, { bytes }: Budget)
   cacheBytes <= (bytes - (totalBytes - cacheBytes)) / 2
 
 /** Where layers are to be. Of a GPU that is not NVIDIA's nothing is known before the engine asks it. */
-function deviceOf (model: ModelFile, { gpu, gpuLayers }: CapacityRequest, machine: Machine, takenBytes: number): 'cpu' | 'gpu' | 'both' {
+function deviceOf (weightsBytes: number, { gpu, gpuLayers }: CapacityRequest, machine: Machine, takenBytes: number): 'cpu' | 'gpu' | 'both' {
   if (gpu === 'off' || gpuLayers === 0) return 'cpu'
   if (gpu === 'metal' || gpu === 'vulkan') return 'gpu'
   if (machine.gpu === null) return 'cpu'
-  return gpuLayers === 'max' || model.sizeBytes * 1.2 <= Math.max(0, machine.gpu.freeBytes - takenBytes) ? 'gpu' : 'both'
+  return gpuLayers === 'max' || weightsBytes * 1.2 <= Math.max(0, machine.gpu.freeBytes - takenBytes) ? 'gpu' : 'both'
 }
 
 /**
  * Which memory counts. On a GPU it is the GPU's as long as the whole model is to be there; where layers may be split it
  * is both together, and where nothing is known of the GPU's (Vulkan), there is no limit to check.
  */
-function budgetOf (model: ModelFile, request: CapacityRequest, machine: Machine, takenBytes: number): Budget {
+function budgetOf (weightsBytes: number, request: CapacityRequest, machine: Machine, takenBytes: number): Budget {
   const main = {
     bytes: Math.max(0, machine.availableBytes - takenBytes),
     name: `this ${machine.memoryLimit} has ${byteText(Math.max(0, machine.availableBytes - takenBytes))} of memory available${takenBytes > 0 ? ' beside the models before it' : ''}`
   }
-  const device = deviceOf(model, request, machine, takenBytes)
+  const device = deviceOf(weightsBytes, request, machine, takenBytes)
   if (device === 'cpu' || request.gpu === 'metal') return main
   if (request.gpu === 'vulkan' || machine.gpu === null) return { bytes: Infinity, name: 'the GPU has no limit that is known' }
   const free = Math.max(0, machine.gpu.freeBytes - takenBytes)
@@ -151,7 +175,7 @@ function budgetOf (model: ModelFile, request: CapacityRequest, machine: Machine,
 }
 
 function tooLarge (
-  model: ModelFile, { shape, estimate }: { readonly shape: MemoryShape, readonly estimate: MemoryEstimate },
+  model: ModelFile, draft: ModelFile | null, { shape, estimate }: { readonly shape: MemoryShape, readonly estimate: MemoryEstimate },
   budget: Budget, request: CapacityRequest, sourceOf: (flag: string) => string
 ): StartupError {
   const { weightsBytes, cacheBytes, workBytes, totalBytes } = estimate
@@ -159,7 +183,8 @@ function tooLarge (
   const canShrink = weightsBytes + workBytes < budget.bytes && (request.slots !== 'auto' || request.contextSize !== 'auto')
   const advice = canShrink
     ? `lower ${[request.slots === 'auto' ? [] : sourceOf('slots'), request.contextSize === 'auto' ? [] : sourceOf('context-size')].flat().join(' or ')}`
-    : 'use a smaller model or a smaller quantization of it'
-  return new StartupError(`The model file ${model.path} needs about ${byteText(totalBytes)} (weights ${byteText(weightsBytes)}, ` +
+    : `use a smaller model or a smaller quantization of it${draft === null ? '' : `, or leave out ${sourceOf('draft-model')}`}`
+  const subject = draft === null ? `The model file ${model.path} needs` : `The model file ${model.path} needs with its draft model ${draft.path}`
+  return new StartupError(`${subject} about ${byteText(totalBytes)} (weights ${byteText(weightsBytes)}, ` +
     `caches ${byteText(cacheBytes)} for ${slots}, work ${byteText(workBytes)}), but ${budget.name}; ${advice}`)
 }

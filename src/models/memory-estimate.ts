@@ -24,15 +24,36 @@ const processBytes = 128 * 1024 ** 2
 /** A slot's samplers and its share of the graph. */
 const slotBytes = 128 * 1024
 
+/** A draft model reads so many tokens at once, however few its model does. */
+const smallestDraftBatch = 256
+
 /** llama.cpp rounds the cells of a cache up to a multiple of this. */
 const cellPadding = 256
+
+/**
+ * Estimates what a model takes, and its draft model with it.
+ * @param draft null where there is none
+ */
+export function estimateMemory (model: ModelFile, shape: MemoryShape, draft: ModelFile | null = null): MemoryEstimate {
+  const own = estimateOne(model, shape)
+  if (draft === null) return own
+  const contextSize = Math.min(shape.contextSize, draft.trainContextSize ?? Infinity)
+  const second = estimateOne(draft, { ...shape, contextSize, stepTokens: Math.max(shape.stepTokens, smallestDraftBatch) })
+  return {
+    weightsBytes: own.weightsBytes + second.weightsBytes,
+    cacheBytes: own.cacheBytes + second.cacheBytes,
+    // They are in the same process.
+    workBytes: own.workBytes + second.workBytes - processBytes,
+    totalBytes: own.totalBytes + second.totalBytes - processBytes
+  }
+}
 
 /**
  * Estimates what a model takes with so many slots of such a context. A cache costs, for each token and layer, the keys
  * and values of all KV heads in 16 bits; the work of a step is above all its logits and widest activations, in 32 bits
  * (flash attention keeps no scores). Where the file does not tell its cache's shape, the cache is left out.
  */
-export function estimateMemory (model: ModelFile, shape: MemoryShape): MemoryEstimate {
+function estimateOne (model: ModelFile, shape: MemoryShape): MemoryEstimate {
   const weightsBytes = model.sizeBytes
   const cells = Math.ceil(shape.contextSize / cellPadding) * cellPadding
   const floatsPerToken = model.vocabularySize + 8 * model.embeddingLength + 3 * model.feedForwardLength

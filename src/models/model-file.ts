@@ -59,6 +59,12 @@ export async function readModelFile (paths: readonly [string, ...string[]]): Pro
   }
 }
 
+/** The texts of a model's tokens; `path` is its first part. */
+export async function readVocabulary (path: string): Promise<readonly unknown[]> {
+  const vocabulary = (await readGgufFile(path)).metadata.get('tokenizer.ggml.tokens')
+  return Array.isArray(vocabulary) ? vocabulary : []
+}
+
 /** Architectures whose models turn a text into a vector, beside those that say so with `attention.causal`. */
 const embeddingArchitectures = new Set([
   'bert', 'modern-bert', 'neo-bert', 'nomic-bert', 'nomic-bert-moe', 'jina-bert-v2', 'jina-bert-v3', 'eurobert',

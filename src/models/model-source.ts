@@ -36,6 +36,13 @@ export function findModel (ref: string): ModelSource {
   return findFile(path.resolve(expandHome(ref)), ref)
 }
 
+/**
+ * Finds the files that a `--draft-model` means; `demo` is the demo model's own.
+ * @throws StartupError as `findModel` does.
+ */
+export const findDraftModel = (ref: string): ModelSource =>
+  ref === 'demo' ? findFile(path.join(path.dirname(demoModelPath()), 'demo-draft-q8_0.gguf'), ref) : findModel(ref)
+
 function findFile (file: string, ref: string): ModelSource {
   let isFolder: boolean
   try {

@@ -7,6 +7,7 @@ import type { EngineSpec } from '../inference/protocol.ts'
 import { StartupError } from '../domain/startup-error.ts'
 import { chooseCapacity, chooseFakeCapacity } from './capacity.ts'
 import { readModelFile } from './model-file.ts'
+import { type PreparedDraft, prepareDraft } from './prepare-draft.ts'
 import { demoModelPath, findModel } from './model-source.ts'
 import { userCacheFolder } from './user-cache-folder.ts'
 
@@ -18,6 +19,10 @@ export interface PreparedModel {
   readonly root: string
   /** Null for the fake engine. */
   readonly file: ModelFile | null
+  /** Null where it has none, or nothing is to be guessed. */
+  readonly draft: PreparedDraft | null
+  /** All parts in their order; none of the fake engine. */
+  readonly paths: readonly string[]
   readonly capacity: Capacity
   readonly engine: EngineSpec
   readonly toolDialect: Config['toolDialect']
@@ -32,6 +37,7 @@ export async function prepareModels (
 ): Promise<readonly PreparedModel[]> {
   const prepared: PreparedModel[] = []
   const place = sourceOf('model')
+  const draftPlace = sourceOf('draft-model')
   /** Says where the model was configured, when that is not the command line that the reader has before their eyes. */
   const namingPlace = <Found>(find: () => Found): Found => {
     try {
@@ -42,35 +48,38 @@ export async function prepareModels (
     }
   }
   let takenBytes = 0
-  for (const { ref, alias, toolDialect = config.toolDialect } of config.models) {
+  for (const { ref, alias, draftModel, toolDialect = config.toolDialect } of config.models) {
     const source = namingPlace(() => findModel(ref))
     const id = alias ?? source.id
     const other = prepared.find((model) => model.id === id)
     if (other !== undefined) {
       throw new StartupError(`Two models are called "${id}" (${other.root} and ${source.root}); give one of them another name with --alias`)
     }
+    const draft = draftModel === null || config.speculate === 'off' ? null : await prepareDraft(draftModel, source, draftPlace)
     if (source.type === 'fake') {
       const capacity = chooseFakeCapacity(config, machine)
-      prepared.push({ id, root: source.root, file: null, capacity, engine: fakeEngine(config, capacity), toolDialect })
+      prepared.push({ id, root: source.root, file: null, paths: [], draft, capacity, engine: fakeEngine(config, capacity, draft !== null), toolDialect })
       continue
     }
     const file = await readModelFile(source.paths).catch((error: unknown) => namingPlace(() => { throw error }))
-    const capacity = chooseCapacity(file, config, machine, { takenBytes, sourceOf })
+    const capacity = chooseCapacity(file, config, machine, { takenBytes, sourceOf, draft: draft?.file ?? null })
     takenBytes += capacity.estimate?.totalBytes ?? 0
-    prepared.push({ id, root: source.root, file, capacity, engine: llamaCppEngine(config, file, capacity, machine), toolDialect })
+    prepared.push({ id, root: source.root, file, paths: source.paths, draft, capacity, engine: llamaCppEngine(config, file, draft, capacity, machine), toolDialect })
   }
   return prepared
 }
 
-function fakeEngine (config: Config, capacity: Capacity): EngineSpec {
-  return { backend: 'fake', options: { ...shapeOf(capacity), ...config.fake } }
+function fakeEngine (config: Config, capacity: Capacity, hasDraftModel: boolean): EngineSpec {
+  const { draftAcceptance, ...fake } = config.fake
+  return { backend: 'fake', options: { ...shapeOf(capacity), ...fake, ...(hasDraftModel ? { draftAcceptance } : {}) } }
 }
 
-function llamaCppEngine (config: Config, file: ModelFile, capacity: Capacity, machine: Machine): EngineSpec {
+function llamaCppEngine (config: Config, file: ModelFile, draft: PreparedDraft | null, capacity: Capacity, machine: Machine): EngineSpec {
   return {
     backend: 'llama-cpp',
     options: {
       modelPath: file.path,
+      draftModelPath: draft?.file?.path,
       gpu: config.gpu,
       gpuLayers: config.gpuLayers,
       build: config.nativeBuild === 'auto' ? 'auto' : 'prebuilt',

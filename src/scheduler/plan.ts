@@ -52,6 +52,11 @@ export interface SlotWork {
    */
   readonly guessCount?: number
   /**
+   * Instead of guesses in the plan, the engine's draft model may make up to so many, at least 1, which are then as if they stood at
+   * the end of `tokens`, under the same rules. An engine without a draft model makes none. Absent where none are wanted.
+   */
+  readonly draft?: number
+  /**
    * How to draw the next token, after the last of `tokens` that is no guess; absent on a prefill chunk that is not the last. Where there
    * are guesses, the engine goes on drawing, the token after each guess, as long as it draws what was guessed.
    */
@@ -76,6 +81,18 @@ export interface DrawnToken {
   readonly logprobs?: TokenLogprob
 }
 
+/** What a draft model did for one slot. Its times are shares of what it did for the whole step. */
+export interface DraftOutcome {
+  /** Guesses that it made. */
+  readonly count: number
+  /** Drawing them, one after the other. */
+  readonly durationMs: Millis
+  /** Reading what it had not read of the sequence. */
+  readonly readMs: Millis
+  /** Much of that is left, so there are no guesses yet. Otherwise, no guesses mean that it expects the end of the answer. */
+  readonly isBehind?: true
+}
+
 /** One for each member of `work`, in any order. */
 export type WorkOutcome =
   | {
@@ -89,6 +106,8 @@ export type WorkOutcome =
      * cache holds all; those that were wrong go with the next plan's `keep`.
      */
     readonly further?: readonly DrawnToken[]
+    /** What came of the wish for a draft; absent where there was none, or no draft model that could. */
+    readonly drafted?: DraftOutcome
     /** What saving the slot's cache came to; absent where none was to be saved, or it could not be. */
     readonly parked?: { readonly bytes: number, readonly durationMs: Millis }
     /** How long restoring took; absent where nothing was to be restored. */
@@ -110,17 +129,20 @@ export function guessesOf ({ tokens, guessCount = 0 }: SlotWork): readonly Token
   return guessCount === 0 ? [] : tokens.slice(-guessCount)
 }
 
-/** What a plan makes the engine do: sequences that decode, their guesses, and tokens of prompts. */
+/** Tokens of the step's budget that a piece of work may take: what the engine may draft counts. */
+export const plannedTokens = ({ tokens, draft = 0 }: SlotWork): number => tokens.length + draft
+
+/** What a plan makes the engine do: sequences that decode, their guesses (drafted ones as many as there may be), and tokens of prompts. */
 export function planSize ({ work }: Pick<StepPlan, 'work'>): PlanSize {
   let decodes = 0
   let guesses = 0
   let promptTokens = 0
-  for (const { sample, tokens, guessCount = 0 } of work) {
+  for (const { sample, tokens, guessCount = 0, draft = 0 } of work) {
     // The first token of an answer comes out of the prompt's last chunk; each later one is a decode of one token.
     const isDecoding = sample !== undefined && sample.index > 0
     const known = tokens.length - guessCount
     if (isDecoding) decodes++
-    guesses += guessCount
+    guesses += guessCount + draft
     promptTokens += isDecoding ? known - 1 : known
   }
   return { decodes, guesses, promptTokens }

@@ -37,6 +37,8 @@ export interface SchedulerConfig {
   readonly targetItlMs: Millis | 'auto'
   /** Most tokens that are guessed ahead for a sequence in a step, and checked by that step; none where nothing is said. */
   readonly mostGuesses?: number
+  /** Whether the engine has a draft model, which makes guesses too. */
+  readonly hasDraftModel?: boolean
   /** Bytes for saved caches; nothing is saved without. */
   readonly parkBytes?: number
   /** Who gets a free slot, and who is turned away when the queue is full. */
@@ -134,6 +136,9 @@ export interface SchedulerSnapshot extends ParkedSnapshot {
   /** Tokens that were guessed ahead of draws, and those of them that were right. */
   readonly guessedTokens: number
   readonly rightGuesses: number
+  /** Those of them that a draft model made. */
+  readonly draftedTokens: number
+  readonly rightDrafts: number
   /** How often a slot was taken from a running sequence for the sake of another. */
   readonly preempted: number
   /** Tokens computed again for sequences that had lost their slot. */

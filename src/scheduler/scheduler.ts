@@ -2,12 +2,12 @@ import type { AdapterSet, AdapterSetKey } from '../domain/adapter-set.ts'
 import { ServerError } from '../domain/errors.ts'
 import type { LaneId, Millis, ParkId, SequenceId, Token } from '../domain/ids.ts'
 import { type ParkedCache, ParkedCaches } from './parked-caches.ts'
-import { planSize, type DrawnToken, type SlotWork, type StepPlan, type WorkOutcome } from './plan.ts'
+import { planSize, plannedTokens, type DrawnToken, type SlotWork, type StepPlan, type WorkOutcome } from './plan.ts'
 import { admissionPolicies, type AdmissionPolicy } from './policies/admission.ts'
 import { place } from './policies/placement.ts'
 import { mostHeld } from './policies/prefix-search.ts'
 import { Rhythm } from './policies/rhythm.ts'
-import { Speculation } from './policies/speculation.ts'
+import { type Guess, Speculation } from './policies/speculation.ts'
 import { ThreadCounts, type ThreadCount } from './policies/thread-count.ts'
 import { threadShare } from './policies/thread-shares.ts'
 import { Turns } from './policies/turns.ts'
@@ -16,6 +16,7 @@ import { Sequence } from './sequence.ts'
 import { ServiceRate } from './service-rate.ts'
 import { mendBrokenPromises, readerFor, settleSharedPrefills } from './shared-prefill.ts'
 import { SlotTable } from './slot-table.ts'
+import { besidesMs, draftOf } from './step-outcome.ts'
 
 /** A prompt is read to its end when it is not longer than its piece by more than this. */
 const nearlyAll = 1.25
@@ -28,8 +29,8 @@ const lookedThrough = 16
 /** Of so many steps of a lane, one reads prompts in order of admission. */
 const arrivalEvery = 4
 
-const noGuesses: readonly Token[] = []
-const noneAtAll: ReadonlyMap<Sequence, readonly Token[]> = new Map()
+const noGuess: Guess = { tokens: [], draft: 0 }
+const noneAtAll: ReadonlyMap<Sequence, Guess> = new Map()
 
 interface Lane {
   readonly id: LaneId
@@ -91,6 +92,8 @@ export class Scheduler {
     drawnTokens: 0,
     guessedTokens: 0,
     rightGuesses: 0,
+    draftedTokens: 0,
+    rightDrafts: 0,
     preempted: 0,
     recomputedTokens: 0,
     added: 0,
@@ -109,7 +112,7 @@ export class Scheduler {
     }
     this.#config = config
     this.#endTokens = new Set(config.endTokens)
-    const { mostGuesses = 0 } = config
+    const { mostGuesses = 0, hasDraftModel = false } = config
     this.#table = new SlotTable(config.laneCount, config.slotsPerLane)
     this.#parked = new ParkedCaches(config.parkBytes ?? 0)
     this.#admission = admissionPolicies[config.policy]()
@@ -122,7 +125,7 @@ export class Scheduler {
         isWaitingForThreads: false,
         turns: new Turns(config.turnSteps),
         rhythm: new Rhythm(config.targetItlMs),
-        speculation: mostGuesses === 0 ? null : new Speculation({ ...config, mostGuesses, endTokens: this.#endTokens }),
+        speculation: mostGuesses === 0 ? null : new Speculation({ ...config, mostGuesses, hasDraftModel, endTokens: this.#endTokens }),
         inFlight: null,
         inFlightSince: 0,
         planCount: 0,
@@ -263,9 +266,9 @@ export class Scheduler {
       if (budget === 0 || room <= 0) return
       // A rest that takes hardly longer is not left for a step of its own.
       const isNearlyAll = sequence.pending <= room * nearlyAll
-      const item = this.#workFor(sequence, Math.min(budget, isNearlyAll ? Infinity : room), guesses.get(sequence) ?? noGuesses, now)
-      budget -= item.tokens.length
-      room -= item.tokens.length
+      const item = this.#workFor(sequence, Math.min(budget, isNearlyAll ? Infinity : room), guesses.get(sequence) ?? noGuess, now)
+      budget -= plannedTokens(item)
+      room -= plannedTokens(item)
       work.push(item)
     }
     // Decode first: streams that flow keep flowing. Then prompts, as far as the budget goes; and no further than streams, those of
@@ -316,10 +319,14 @@ export class Scheduler {
   /** What steps take. One that failed, or lost a cache, did not do all that was planned. */
   #learn ({ inFlightSince, threadCount, turns, rhythm, speculation }: Lane, plan: StepPlan, outcomes: readonly WorkOutcome[], now: Millis): void {
     if (!outcomes.every((outcome) => 'token' in outcome)) return
-    const step = { ...planSize(plan), durationMs: now - inFlightSince - cacheMs(outcomes) }
+    const step = { ...planSize(plan), durationMs: Math.max(0, now - inFlightSince - besidesMs(outcomes)) }
     // A trial's steps, which only decode, do not tell what others take.
     const isOfTrial = step.promptTokens === 0 && threadCount.isTrying
-    if (step.promptTokens === 0 && !isOfTrial) speculation?.learn(step.decodes, step.guesses, step.durationMs)
+    if (step.promptTokens === 0 && !isOfTrial && speculation !== null) {
+      const draft = draftOf(outcomes)
+      const guesses = plan.work.reduce((sum, { guessCount = 0 }) => sum + guessCount, draft.count)
+      speculation.learn(step.decodes, guesses, step.durationMs, draft)
+    }
     if (step.guesses > 0) return
     if (!isOfTrial) turns.learn(step)
     if (!isOfTrial) rhythm.learn(step)
@@ -514,7 +521,7 @@ export class Scheduler {
     return sequences
   }
 
-  #workFor (sequence: Sequence, budget: number, guesses: readonly Token[], now: Millis): SlotWork {
+  #workFor (sequence: Sequence, budget: number, { tokens: guesses, draft }: Guess, now: Millis): SlotWork {
     const slot = slotOf(sequence)
     if (!sequence.wasPlanned) this.#start(sequence, now)
     sequence.isPlanned = true
@@ -528,6 +535,7 @@ export class Scheduler {
       keep: computed,
       tokens: [...tokens.slice(computed, computed + count), ...guesses],
       ...(guesses.length === 0 ? {} : { guessCount: guesses.length }),
+      ...(draft === 0 ? {} : { draft }),
       ...(count < sequence.pending
         ? {}
         : {
@@ -605,12 +613,17 @@ export class Scheduler {
     // By now it is known that a saved cache was there.
     if (!sequence.isAnnounced) this.#counters.prefixHitTokens += sequence.cachedTokens
     const { guessCount = 0 } = item
-    const { further = [] } = outcome
+    const { further = [], drafted } = outcome
     // A right guess is a token like any other. Wrong ones stay in the cache beyond what is counted, until the slot's next plan cuts it.
     const appended = item.tokens.length - guessCount + (sequence.isEnded ? 0 : further.length)
     sequence.computed = item.keep + appended
-    this.#counters.guessedTokens += guessCount
+    this.#counters.guessedTokens += guessCount + (drafted?.count ?? 0)
     this.#counters.rightGuesses += further.length
+    if (item.draft !== undefined) {
+      this.#counters.draftedTokens += drafted?.count ?? 0
+      this.#counters.rightDrafts += further.length
+      this.#lane(slot.lane).speculation?.noteDraft(sequence, drafted, further.length)
+    }
     const fresh = Math.max(0, sequence.computed - Math.max(item.keep, sequence.furthest))
     this.#counters.recomputedTokens += appended - fresh
     this.#counters.promptTokens += Math.min(fresh, Math.max(0, sequence.promptLength - (sequence.computed - fresh)))
@@ -707,10 +720,6 @@ export class Scheduler {
     return lane
   }
 }
-
-/** What saving and restoring took of a step. */
-const cacheMs = (outcomes: readonly WorkOutcome[]): Millis => outcomes.reduce((sum, outcome) =>
-  'token' in outcome ? sum + (outcome.parked?.durationMs ?? 0) + (outcome.restoredInMs ?? 0) : sum, 0)
 
 const areWaiting = (count: number): string => count === 1 ? '1 request is waiting' : `${Math.max(0, count)} requests are waiting`
 

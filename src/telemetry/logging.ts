@@ -59,6 +59,7 @@ function toLine (record: RequestRecord): Record<string, unknown> {
       : {
           completionId: generation.id,
           model: generation.model,
+          ...(generation.adapters.length === 0 ? {} : { adapters: generation.adapters }),
           stream: generation.isStream,
           promptTokens: generation.promptTokens,
           cachedTokens: generation.cachedTokens,

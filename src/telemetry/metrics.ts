@@ -1,7 +1,9 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import type { AdapterLibrary } from '../adapters/adapter-library.ts'
 import type { InferenceSnapshot } from '../inference/inference.ts'
 import type { ModelHost } from '../models/model-host.ts'
 import type { Observer, RequestRecord } from './observer.ts'
+import { createAdapterMetrics } from './adapter-metrics.ts'
 import { GapHistogram } from './gap-histogram.ts'
 
 export interface Metrics extends Observer {
@@ -49,6 +51,8 @@ const snapshotMetrics: readonly SnapshotMetric[] = [
   { name: 'vllm:generation_tokens_total', type: 'counter', help: 'Tokens drawn', value: ({ drawnTokens }) => drawnTokens },
   { name: 'vllm:spec_decode_num_draft_tokens_total', type: 'counter', help: 'Tokens guessed ahead of draws', value: ({ guessedTokens }) => guessedTokens },
   { name: 'vllm:spec_decode_num_accepted_tokens_total', type: 'counter', help: 'Guessed tokens that were the ones drawn', value: ({ rightGuesses }) => rightGuesses },
+  { name: 'drawbridge_draft_model_guesses_total', type: 'counter', help: 'Tokens guessed ahead by the draft model; the others come from what the answer repeats', value: ({ draftedTokens }) => draftedTokens },
+  { name: 'drawbridge_draft_model_right_guesses_total', type: 'counter', help: 'Guesses of the draft model that were the tokens drawn', value: ({ rightDrafts }) => rightDrafts },
   { name: 'vllm:num_preemptions_total', type: 'counter', help: 'Slots taken from running sequences for the sake of others', value: ({ preempted }) => preempted },
   { name: 'drawbridge_recomputed_tokens_total', type: 'counter', help: 'Tokens computed again for sequences that had lost their slot', value: ({ recomputedTokens }) => recomputedTokens },
   { name: 'vllm:prefix_cache_queries_total', type: 'counter', help: 'Prompt tokens looked up in the prefix cache', value: ({ prefixQueriedTokens }) => prefixQueriedTokens },
@@ -76,7 +80,7 @@ const snapshotMetrics: readonly SnapshotMetric[] = [
  * All metrics of one server in a registry of its own.
  * @param hosts the models at the time of a scrape
  */
-export function createMetrics (hosts: () => readonly ModelHost[]): Metrics {
+export function createMetrics (hosts: () => readonly ModelHost[], adapters: AdapterLibrary): Metrics {
   const registry = new Registry()
   const registers = [registry]
   const labelNames = ['model_name']
@@ -168,6 +172,8 @@ export function createMetrics (hosts: () => readonly ModelHost[]): Metrics {
     name: 'drawbridge_http_requests_total', help: 'Requests answered', labelNames: ['route', 'method', 'status'], registers
   })
 
+  const adapterMetrics = createAdapterMetrics(registry, hosts, adapters)
+
   return {
     contentType: registry.contentType,
     render: async () => await registry.metrics(),
@@ -176,6 +182,7 @@ export function createMetrics (hosts: () => readonly ModelHost[]): Metrics {
       const { generation } = record
       if (generation === null) return
       const labels = { model_name: generation.model }
+      adapterMetrics.generationFinished(generation)
       for (const reason of generation.finishReasons) success.inc({ ...labels, finished_reason: reason })
       // Those that were refused had no choices yet; the count of answers by status has them.
       const wasAccepted = generation.promptTokens > 0

@@ -25,6 +25,8 @@ export interface GenerationRecord {
   readonly id: string
   /** The id of the model that ran. */
   readonly model: string
+  /** Names of the adapters that it ran with. */
+  readonly adapters: readonly string[]
   readonly isStream: boolean
   readonly promptTokens: number
   readonly cachedTokens: number

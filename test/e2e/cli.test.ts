@@ -87,6 +87,8 @@ describe('wrong uses end with one clear sentence and exit code 1', () => {
       () => `The model file ${directory}/cut.gguf is truncated at 977 KiB: its tensors need 1.9 MiB, 994880 bytes more; copy or download it again`],
     ['an adapter', () => ['--model', pirateAdapter], () => `The model file ${pirateAdapter} is a LoRA adapter for Drawbridge Demo, not a model; give the model it belongs to`],
     ['a context beyond the training', () => ['--context-size', '4096'], () => `--context-size is 4096, but the model file ${demoModel} was trained for at most 2048 tokens`],
+    ['a draft model of another vocabulary', () => ['--draft-model', fileOf('stranger.gguf', tinyModel())],
+      () => `The draft model ${directory}/stranger.gguf cannot be used for the model ${demoModel}: its vocabulary has 3 tokens, the model's has 1792; take one of the same family (--draft-model)`],
     ['two models of one name', () => ['--model', 'demo', '--model', 'fake', '--alias', 'x', '--alias', 'x'], () => 'Two models are called "x" (demo and fake); give one of them another name with --alias']
   ]
   it.each(cases)('%s', async (_what, argv, sentence) => {

@@ -147,6 +147,8 @@ export function createScriptedInference (script: (request: GenerationRequest) =>
       recomputedTokens: 6,
       guessedTokens: 9,
       rightGuesses: 4,
+      draftedTokens: 6,
+      rightDrafts: 3,
       added: 3,
       finished: 2,
       failed: 0,

@@ -15,7 +15,7 @@ const allowedRooms: Record<string, readonly string[]> = {
   models: ['domain', 'config', 'engine', 'inference'],
   adapters: ['domain', 'config', 'engine', 'models'],
   access: ['domain', 'config'],
-  telemetry: ['domain', 'config', 'inference', 'models'],
+  telemetry: ['domain', 'config', 'inference', 'models', 'adapters'],
   chat: ['domain', 'engine', 'inference'],
   http: ['domain', 'config', 'engine', 'inference', 'chat', 'models', 'adapters', 'access', 'telemetry'],
   bench: ['domain', 'config'],

@@ -2,6 +2,8 @@ import { setMaxListeners } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { adapterKey, type AdapterKey } from '../../domain/adapter-set.ts'
 import { ServerError } from '../../domain/errors.ts'
+import { asToken, type Token } from '../../domain/ids.ts'
+import { mixSeed } from '../../domain/seed.ts'
 import { guessesOf, type DrawnToken, type SampleWork, type SlotWork, type StepPlan, type WorkOutcome } from '../../scheduler/plan.ts'
 import type { AdapterFile, Engine, EngineInfo, Tokenizer } from '../engine.ts'
 import { createFakeModelInfo } from './fake-model.ts'
@@ -23,6 +25,8 @@ export interface FakeEngineOptions extends Partial<StepCosts> {
   readonly maxStepTokens?: number
   /** Threads for all lanes together; default one per lane. */
   readonly threads?: number
+  /** There is a draft model, whose guesses are right so often, 0 to 1; none where nothing is said. */
+  readonly draftAcceptance?: number | undefined
   /** How to wait out a step's duration; real time by default. Not called for steps that take no time. */
   readonly sleep?: Sleep
   /** None by default. */
@@ -56,6 +60,7 @@ class HashEngine implements FakeEngine {
   readonly #costs: StepCosts
   readonly #sleeps: readonly Sleep[]
   readonly #faults: FaultScript | null
+  readonly #draftAcceptance: number | null
   readonly #adapters = new Set<AdapterKey>()
   readonly #disposal = new AbortController()
 
@@ -77,8 +82,10 @@ class HashEngine implements FakeEngine {
       maxStepTokens,
       threads,
       flashAttention: false,
-      endTokens: [vocabulary.control['<|im_end|>'], vocabulary.control['<|endoftext|>']]
+      endTokens: [vocabulary.control['<|im_end|>'], vocabulary.control['<|endoftext|>']],
+      ...(options.draftAcceptance === undefined ? {} : { draftModel: { name: 'fake draft', parameterCount: 0, sizeBytes: 0 } })
     }
+    this.#draftAcceptance = options.draftAcceptance ?? null
     this.#checker = new PlanChecker({
       laneCount,
       slotsPerLane,
@@ -91,7 +98,8 @@ class HashEngine implements FakeEngine {
     this.#costs = {
       stepMs: options.stepMs ?? 0,
       decodeTokenMs: options.decodeTokenMs ?? 0,
-      prefillTokenMs: options.prefillTokenMs ?? 0
+      prefillTokenMs: options.prefillTokenMs ?? 0,
+      draftTokenMs: options.draftTokenMs ?? 0
     }
     this.#sleeps = Array.from({ length: laneCount }, () => options.sleep ?? createRealSleep())
     this.#faults = options.faults === undefined ? null : new FaultScript(options.faults, vocabulary.markers)
@@ -111,7 +119,7 @@ class HashEngine implements FakeEngine {
       // The caches change now and the tokens are drawn now, while the plan's live history is what it was.
       const fault = this.#faults?.next(plan) ?? null
       const outcomes = plan.work.map((work, index) => this.#compute(work, fault?.workIndex === index ? fault : null))
-      await this.#pass(plan, fault)
+      await this.#pass(plan, fault, outcomes)
       return outcomes
     } catch (error) {
       for (const { slot } of plan.work) this.#checker.forget(slot)
@@ -165,16 +173,41 @@ class HashEngine implements FakeEngine {
       this.#checker.forget(slot)
       return { slot, error: new ServerError('invalid_grammar', 'the fake engine has no grammars', { param: 'grammar' }) }
     }
-    const [first, ...further] = this.#drawAlong(work, sample)
+    const guesses = work.draft === undefined ? guessesOf(work) : this.#draft(work, sample)
+    const [first, ...further] = this.#drawAlong(work, sample, guesses)
     if (first === undefined) throw new Error('a draw has a token')
-    return { slot, ...first, ...(further.length === 0 ? {} : { further }) }
+    return {
+      slot,
+      ...first,
+      ...(further.length === 0 ? {} : { further }),
+      ...(work.draft === undefined || this.#draftAcceptance === null
+        ? {}
+        : { drafted: { count: guesses.length, durationMs: this.#draftTokenMs * guesses.length, readMs: 0 } })
+    }
+  }
+
+  get #draftTokenMs (): number { return this.#costs.draftTokenMs ?? 0 }
+
+  /** What will be drawn, or, as a hash decides, something else; up to the end of the answer. */
+  #draft ({ slot, draft = 0 }: SlotWork, { sampling, index }: SampleWork): readonly Token[] {
+    const guesses: Token[] = []
+    const { endTokens, model: { vocabularySize } } = this.info
+    const cache = this.#checker.cache(slot)
+    while (this.#draftAcceptance !== null && guesses.length < draft) {
+      const drawn = drawToken(this.#model.predict(cache.hash, cache.tokens), sampling, index + guesses.length, endTokens)
+      const isRight = mixSeed(cache.hash, 0x64_7261) < this.#draftAcceptance * 2 ** 32
+      const guess = isRight ? drawn : asToken((drawn + 1) % vocabularySize)
+      if (endTokens.includes(guess)) break
+      guesses.push(guess)
+      cache.append([guess])
+    }
+    return guesses
   }
 
   /** Draws a token, and one after each guess as long as it draws what was guessed. */
-  #drawAlong (work: SlotWork, { sampling, index }: SampleWork): readonly DrawnToken[] {
+  #drawAlong (work: SlotWork, { sampling, index }: SampleWork, guesses: readonly Token[]): readonly DrawnToken[] {
     const { endTokens, model: { vocabularySize } } = this.info
     const cache = this.#checker.cache(work.slot)
-    const guesses = guessesOf(work)
     const drawn: DrawnToken[] = []
     for (let length = cache.length - guesses.length; length <= cache.length; length++) {
       const tokens = guesses.length === 0 ? cache.tokens : cache.tokens.slice(0, length)
@@ -191,9 +224,10 @@ class HashEngine implements FakeEngine {
   }
 
   /** Lets the time of the step pass, and what the fault does to the step as a whole. */
-  async #pass (plan: StepPlan, fault: Fault | null): Promise<void> {
+  async #pass (plan: StepPlan, fault: Fault | null, outcomes: readonly WorkOutcome[]): Promise<void> {
     const { signal } = this.#disposal
-    const duration = stepDuration(plan, this.#costs) + (fault?.kind === 'slow' ? this.#faults!.slowStepMs : 0)
+    const drafted = outcomes.reduce((sum, outcome) => sum + ('token' in outcome ? outcome.drafted?.count ?? 0 : 0), 0)
+    const duration = stepDuration(plan, this.#costs, drafted) + (fault?.kind === 'slow' ? this.#faults!.slowStepMs : 0)
     if (duration === 0) await nextTurn()
     else await this.#sleeps[plan.lane]!(duration, signal)
     if (fault?.kind === 'crash') this.#faults!.crash()

@@ -54,7 +54,7 @@ export class FaultScript {
     const scripted = this.#options.steps?.get(this.#stepCount)
     if (scripted !== undefined) return { kind: scripted, workIndex: 0 }
     if (this.#options.markers !== true) return null
-    for (const [workIndex, { sample, guessCount = 0 }] of plan.work.entries()) {
+    for (const [workIndex, { sample, draft = 0, guessCount = draft }] of plan.work.entries()) {
       if (sample === undefined) continue
       const isLater = sample.index <= laterIndex && laterIndex <= sample.index + guessCount
       if (sample.index !== 0 && !isLater) continue

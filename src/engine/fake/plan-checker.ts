@@ -2,7 +2,7 @@ import type { AdapterSetKey } from '../../domain/adapter-set.ts'
 import type { AdapterRef } from '../../domain/adapter-set.ts'
 import { ServerError } from '../../domain/errors.ts'
 import type { LaneId, ParkId, SequenceId, SlotId, Token } from '../../domain/ids.ts'
-import type { SlotWork, StepPlan } from '../../scheduler/plan.ts'
+import { plannedTokens, type SlotWork, type StepPlan } from '../../scheduler/plan.ts'
 import { SlotCache } from './slot-cache.ts'
 
 /** A plan that no correct scheduler makes. */
@@ -67,7 +67,7 @@ export class PlanChecker {
     this.#holders = Array.from({ length: slotCount }, () => null)
   }
 
-  /** What a slot holds. */
+  /** What a slot holds. Whoever drafts guesses for a plan that has begun appends them. */
   cache (slot: SlotId): SlotCache { return this.#caches[slot]! }
 
   /** Tokens in a saved cache. */
@@ -177,7 +177,7 @@ export class PlanChecker {
   #checkBudget (plan: StepPlan): void {
     if (plan.work.length === 0) throw new PlanViolation(plan, 'there is nothing in it to do')
     const { maxStepTokens } = this.#limits
-    const tokens = plan.work.reduce((sum, work) => sum + work.tokens.length, 0)
+    const tokens = plan.work.reduce((sum, work) => sum + plannedTokens(work), 0)
     if (tokens > maxStepTokens) throw new PlanViolation(plan, `${tokens} tokens exceed the budget of ${maxStepTokens}`)
   }
 
@@ -186,7 +186,7 @@ export class PlanChecker {
     if (this.#laneOf(work.slot) !== plan.lane) throw new PlanViolation(plan, `slot ${work.slot} is not of this lane`)
     if (!Number.isInteger(work.keep) || work.keep < 0) throw new PlanViolation(plan, `keep ${work.keep}`)
     if (work.tokens.length === 0) throw new PlanViolation(plan, `no tokens for slot ${work.slot}`)
-    const length = work.keep + work.tokens.length
+    const length = work.keep + plannedTokens(work)
     if (length > contextSize) {
       throw new PlanViolation(plan, `slot ${work.slot} would hold ${length} tokens of ${contextSize}`)
     }
@@ -203,12 +203,14 @@ export class PlanChecker {
   }
 
   /** Guesses follow the one token of a decode. */
-  #checkGuesses (plan: StepPlan, { sequence, tokens, guessCount, sample }: SlotWork): void {
-    if (guessCount === undefined) return
-    if (!Number.isInteger(guessCount) || guessCount < 1) throw new PlanViolation(plan, `${guessCount} guesses for ${sequence}`)
+  #checkGuesses (plan: StepPlan, { sequence, tokens, guessCount, draft, sample }: SlotWork): void {
+    if (guessCount === undefined && draft === undefined) return
+    if (guessCount !== undefined && draft !== undefined) throw new PlanViolation(plan, `guesses and a draft for ${sequence}`)
+    const wanted = guessCount ?? draft ?? 0
+    if (!Number.isInteger(wanted) || wanted < 1) throw new PlanViolation(plan, `${wanted} guesses for ${sequence}`)
     if (sample === undefined || sample.index === 0) throw new PlanViolation(plan, `guesses for ${sequence}, which does not decode`)
-    if (tokens.length !== guessCount + 1) {
-      throw new PlanViolation(plan, `${tokens.length - guessCount} tokens of ${sequence} before its guesses, instead of one`)
+    if (tokens.length !== (guessCount ?? 0) + 1) {
+      throw new PlanViolation(plan, `${tokens.length - (guessCount ?? 0)} tokens of ${sequence} before its guesses, instead of one`)
     }
     if (sample.sampling.grammar !== null) throw new PlanViolation(plan, `guesses for ${sequence} under a grammar`)
   }

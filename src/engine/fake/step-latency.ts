@@ -10,12 +10,18 @@ export interface StepCosts {
   readonly decodeTokenMs: Millis
   /** Per prompt token, and per guess. */
   readonly prefillTokenMs: Millis
+  /** Per guess that a draft model makes, beside the above. */
+  readonly draftTokenMs?: Millis
 }
 
-/** The duration of a step by its costs. */
-export function stepDuration (plan: StepPlan, costs: StepCosts): Millis {
-  const { decodes, guesses, promptTokens } = planSize(plan)
-  return costs.stepMs + costs.decodeTokenMs * decodes + costs.prefillTokenMs * (promptTokens + guesses)
+/**
+ * The duration of a step by its costs.
+ * @param drafted guesses that a draft model made; of those that a plan allows it some may be missing
+ */
+export function stepDuration (plan: StepPlan, costs: StepCosts, drafted = 0): Millis {
+  const { decodes, promptTokens } = planSize(plan)
+  const guesses = plan.work.reduce((sum, { guessCount = 0 }) => sum + guessCount, drafted)
+  return costs.stepMs + costs.decodeTokenMs * decodes + costs.prefillTokenMs * (promptTokens + guesses) + (costs.draftTokenMs ?? 0) * drafted
 }
 
 /** Waits; rejects with the signal's reason when it fires. */

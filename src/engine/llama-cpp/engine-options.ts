@@ -24,6 +24,8 @@ export interface GrammarDrawLimits {
 export interface LlamaCppEngineOptions {
   /** Path of a GGUF file on this machine. */
   readonly modelPath: string
+  /** Path of the GGUF of a smaller model of the same vocabulary, which makes guesses where plans want them; none where it is absent. */
+  readonly draftModelPath?: string | undefined
   readonly gpu: 'auto' | 'off' | 'cuda' | 'vulkan' | 'metal'
   /**
    * Which llama.cpp: what npm installed (the default), one that was compiled on this machine, or with `auto` the latter if

@@ -2,11 +2,13 @@ import { adapterKey, baseAdapterSet } from '../../domain/adapter-set.ts'
 import type { AdapterKey, AdapterSet } from '../../domain/adapter-set.ts'
 import { ServerError } from '../../domain/errors.ts'
 import type { LaneId, SequenceId, SlotId } from '../../domain/ids.ts'
-import type { DrawnToken, SlotWork, StepPlan, WorkOutcome } from '../../scheduler/plan.ts'
+import { plannedTokens, type DrawnToken, type SlotWork, type StepPlan, type WorkOutcome } from '../../scheduler/plan.ts'
 import type { Adapters } from './adapters.ts'
 import type { CachePark } from './cache-park.ts'
 import { AnswerState } from './answer-state.ts'
 import { drawAlong } from './draw-along.ts'
+import { wishesOf, withGuesses } from './drafted-work.ts'
+import type { Draft, Drafter } from './drafter.ts'
 import type { GrammarDrawLimits } from './engine-options.ts'
 import { drawWithin } from './grammar-draw.ts'
 import type { LogitIndex, NativeContext } from './native.ts'
@@ -19,6 +21,10 @@ export interface LaneOptions {
   readonly contextSize: number
   readonly maxStepTokens: number
   readonly threads: number
+  /** Whether draws asked for during a decode run after it: see `runsJobsInOrder`. */
+  readonly jobsRunInOrder: boolean
+  /** Makes guesses where plans want them; null where there is no draft model. The lane owns it. */
+  readonly drafter: Drafter | null
   readonly grammarDrawLimits: GrammarDrawLimits
   readonly onStuck: (sequence: SequenceId, error: ServerError) => void
 }
@@ -33,6 +39,8 @@ function logitsFor ({ sample, tokens, guessCount = 0 }: SlotWork): Uint32Array {
 
 /** Whether a grammar counts, or may at some time. */
 const hasGrammar = ({ sample }: SlotWork): boolean => sample !== undefined && sample.sampling.grammar !== null
+
+const noDrafts: ReadonlyMap<number, Draft> = new Map()
 
 /** What saving and restoring took. */
 type CacheCosts = Pick<Extract<WorkOutcome, { readonly token: unknown }>, 'parked' | 'restoredInMs'>
@@ -104,20 +112,22 @@ export class Lane {
       sampler.dispose()
     }
     this.#clear(0)
+    await this.#options.drafter?.warmUp()
   }
 
   async dispose (): Promise<void> {
     await this.#running?.catch(() => {})
     for (const sampler of this.#samplers) sampler.dispose()
     this.#answers.clear()
+    await this.#options.drafter?.dispose()
     await this.#context.dispose()
   }
 
-  /** Everything up to the start of the decode happens before the first `await`, unless the plan copies, saves or restores caches. */
+  /** Everything up to the start of the decode happens before the first `await`, unless the plan copies, saves or restores caches, or wants a draft. */
   async #carryOut (plan: StepPlan): Promise<readonly WorkOutcome[]> {
     const { maxStepTokens } = this.#options
     for (const sequence of [...plan.released, ...plan.preempted ?? []]) this.#answers.delete(sequence)
-    const tokenCount = plan.work.reduce((sum, work) => sum + work.tokens.length, 0)
+    const tokenCount = plan.work.reduce((sum, work) => sum + plannedTokens(work), 0)
     if (tokenCount > maxStepTokens) {
       throw new ServerError('engine_error', `Step ${plan.id} has ${tokenCount} tokens; the limit is ${maxStepTokens}`)
     }
@@ -140,6 +150,13 @@ export class Lane {
     if (work.some(({ copyFrom }) => copyFrom !== undefined)) work = await this.#copyCaches(work, fail)
     work = work.filter((item) => this.#admit(item, fail))
     if (work.length === 0) return outcomes
+    let drafts = noDrafts
+    const wishes = wishesOf(work, (slot) => this.#sequenceOf(slot))
+    // Waiting for nothing would put off the decode too.
+    if (wishes.length > 0) {
+      drafts = await this.#options.drafter?.draft(wishes, plan.threads) ?? noDrafts
+      work = work.map((item) => withGuesses(item, drafts.get(this.#sequenceOf(item.slot))))
+    }
 
     const queued = this.#decode(work)
     let drawn: readonly (QueuedWork | { readonly work: SlotWork, readonly error: unknown })[]
@@ -150,21 +167,28 @@ export class Lane {
       // A rejection must find its handler even if preparing throws.
       queued.done.catch(() => {})
     }
-    try {
-      await queued.done
-    } catch (error) {
-      for (const { slot } of work) this.#clear(this.#sequenceOf(slot))
-      throw new ServerError('engine_error', `The decode of ${tokenCount} tokens in ${work.length} slots failed`, { cause: error })
-    }
     const take = async (item: typeof drawn[number]): Promise<void> => {
       if ('error' in item) return fail(item.work, item.error)
       try {
-        outcomes.push({ slot: item.work.slot, ...await this.#draw(item), ...costs.get(item.work.slot) })
+        const { slot } = item.work
+        const drafted = drafts.get(this.#sequenceOf(slot))?.outcome
+        outcomes.push({ slot, ...await this.#draw(item), ...costs.get(slot), ...(drafted === undefined ? {} : { drafted }) })
       } catch (error) {
         fail(item.work, error)
       }
     }
-    await Promise.all(drawn.filter((item) => !isUnderGrammar(item)).map(take))
+    const takeFree = (): readonly Promise<void>[] => drawn.filter((item) => !isUnderGrammar(item)).map(take)
+    // Draws that wait behind the decode spare a small model the way here and back, which takes as long as a tenth of a decode.
+    const waiting = this.#options.jobsRunInOrder ? takeFree() : null
+    try {
+      await queued.done
+    } catch (error) {
+      // What was drawn from no logits is of no use, but the context is not free before.
+      await Promise.all(waiting ?? [])
+      for (const { slot } of work) this.#clear(this.#sequenceOf(slot))
+      throw new ServerError('engine_error', `The decode of ${tokenCount} tokens in ${work.length} slots failed`, { cause: error })
+    }
+    await Promise.all(waiting ?? takeFree())
     // One after the other, so that the time of each is its own.
     for (const item of drawn.filter(isUnderGrammar)) await take(item)
     return outcomes
@@ -240,10 +264,11 @@ export class Lane {
       const refuse = (reason: string): never => { throw new ServerError('engine_error', `Slot ${work.slot}: ${reason}`) }
       if (work.tokens.length === 0) refuse('no tokens to append')
       if (work.keep > cached) refuse(`${work.keep} cached tokens to keep, but it holds ${cached}`)
-      if (work.keep + work.tokens.length > contextSize) refuse(`${work.keep + work.tokens.length} tokens; it has room for ${contextSize}`)
-      const { guessCount = 0 } = work
+      const length = work.keep + plannedTokens(work)
+      if (length > contextSize) refuse(`${length} tokens; it has room for ${contextSize}`)
+      const { guessCount = 0, draft = 0 } = work
       if (guessCount >= work.tokens.length) refuse(`${guessCount} guesses among ${work.tokens.length} tokens`)
-      if (guessCount > 0 && hasGrammar(work)) refuse('guesses under a grammar')
+      if (guessCount + draft > 0 && hasGrammar(work)) refuse('guesses under a grammar')
       const outside = work.tokens.find((token) => !(token >= 0 && token < vocabularySize))
       if (outside !== undefined) refuse(`token ${outside} is outside the vocabulary of ${vocabularySize} tokens`)
       if (work.keep < cached && !this.#context.removeTokenCellsFromSequence(sequence, work.keep, -1)) {

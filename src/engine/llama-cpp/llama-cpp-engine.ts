@@ -11,6 +11,7 @@ import { CachePark } from './cache-park.ts'
 import { calibrate } from './calibrate.ts'
 import { chooseBuild } from './choose-build.ts'
 import { createContext } from './create-context.ts'
+import { loadDraftModel } from './draft-model.ts'
 import { silentLogger } from './engine-options.ts'
 import type { EngineLogger, LlamaCppEngineOptions } from './engine-options.ts'
 import { FactMemory } from './fact-memory.ts'
@@ -25,6 +26,7 @@ import type { NativeBackend, NativeModel } from './native.ts'
 import { SequenceBreakers } from './sequence-breakers.ts'
 import type { SamplingParts } from './slot-sampler.ts'
 import { cellsPerSlot, SpeedGauge } from './speed-gauge.ts'
+import { runsJobsInOrder } from './thread-pool-size.ts'
 import { LlamaCppTokenizer } from './tokenizer.ts'
 
 /** llama.cpp's `LLAMA_MAX_SEQ`. */
@@ -127,6 +129,8 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
       endTokens: endTokensOf(native, vocabularySize),
       vocabularySize
     }
+    const draftModel = options.draftModelPath === undefined ? null : await loadDraftModel(backend, options.draftModelPath, file, options)
+    if (draftModel !== null) disposers.push(() => draftModel.dispose())
     const { threads, flashAttention } = await settle(backend, native, model, parts.endTokens[0] ?? 0, options)
     const park = new CachePark(options.parkDirectory ?? null)
     disposers.push(() => park.dispose())
@@ -134,13 +138,20 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
     for (let lane = 0; lane < laneCount; lane++) {
       signal?.throwIfAborted()
       const laneThreads = Math.max(1, Math.floor(threads / laneCount))
-      const context = await createContext(backend.bindings, native, options, { threads: laneThreads, flashAttention })
+      const setting = { threads: laneThreads, flashAttention }
+      const context = await createContext(backend.bindings, native, options, setting)
+      const drafter = await draftModel?.createDrafter(slotsPerLane, setting, parts, logger).catch(async (error: unknown) => {
+        await context.dispose()
+        throw error
+      })
       const created = new Lane({
         id: asLaneId(lane),
         slotsPerLane,
         contextSize,
         maxStepTokens,
         threads: laneThreads,
+        jobsRunInOrder: runsJobsInOrder(process.env),
+        drafter: drafter ?? null,
         grammarDrawLimits: options.grammarDrawLimits ?? defaultGrammarDrawLimits,
         onStuck: options.onStuck ?? (() => {})
       }, context, parts, adapters, park)
@@ -160,7 +171,8 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
       maxStepTokens,
       threads,
       flashAttention,
-      endTokens: parts.endTokens
+      endTokens: parts.endTokens,
+      ...(draftModel === null ? {} : { draftModel: draftModel.info })
     }
     return new LlamaCppEngine({ info, tokenizer, lanes, adapters, grammars, dispose })
   } catch (error) {

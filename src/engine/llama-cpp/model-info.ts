@@ -34,7 +34,10 @@ export const architectureOf = (file: GgufFileInfo): string => metadataOf(file).g
 const longestTokenBytesOf = (file: GgufFileInfo): number =>
   (metadataOf(file).tokenizer?.ggml?.tokens ?? []).reduce((longest, text) => Math.max(longest, Buffer.byteLength(text)), 1)
 
-export const vocabularySizeOf = (file: GgufFileInfo): number => metadataOf(file).tokenizer?.ggml?.tokens?.length ?? 0
+/** The texts of all tokens. */
+export const vocabularyOf = (file: GgufFileInfo): readonly string[] => metadataOf(file).tokenizer?.ggml?.tokens ?? []
+
+export const vocabularySizeOf = (file: GgufFileInfo): number => vocabularyOf(file).length
 
 /**
  * Refuses files that are no generative language model, before their weights are read: llama.cpp loads some of them and

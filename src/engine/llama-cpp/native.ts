@@ -72,7 +72,10 @@ export type DetailedDraw = readonly [
   number, number[] | undefined, number | undefined, number[] | undefined, number | undefined
 ]
 
-/** One llama.cpp context. Nothing of it may be called while `decodeBatch`, a copy, a save or a load runs. */
+/**
+ * One llama.cpp context. Nothing of it may be called while `decodeBatch`, a copy, a save or a load runs, but for `sampleToken` where
+ * it runs after that (`runsJobsInOrder`).
+ */
 export interface NativeContext {
   init (): Promise<boolean>
   dispose (): Promise<void>

@@ -18,3 +18,9 @@ const mostDrawThreads = 16
 export function threadPoolSize (laneCount: number, { isOnGpu, cores }: { readonly isOnGpu: boolean, readonly cores: number }): number {
   return Math.max(1, laneCount, isOnGpu ? Math.min(mostDrawThreads, cores - 1) : 1)
 }
+
+/**
+ * Whether the pool of this process runs its jobs one after the other, in the order in which they were asked for.
+ * @param environment what the process was started with
+ */
+export const runsJobsInOrder = (environment: NodeJS.ProcessEnv): boolean => environment['UV_THREADPOOL_SIZE'] === '1'

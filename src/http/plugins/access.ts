@@ -1,8 +1,20 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import fastifyPlugin from 'fastify-plugin'
 import { userHeader } from '../../access/static-keys.ts'
+import { isLoopback } from '../../config/check-config.ts'
 import type { HttpServices } from '../services.ts'
 
 const single = (header: string | string[] | undefined): string | undefined => Array.isArray(header) ? header[0] : header
+
+/** What proxies add to the requests that they pass on. */
+const proxyHeaders = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via'] as const
+
+/** Pages say where they are from; one whose name was made to lead here is not of this machine either. */
+function isDirect (headers: IncomingHttpHeaders): boolean {
+  const { origin } = headers
+  const isFromHere = origin === undefined || (URL.canParse(origin) && isLoopback(new URL(origin).hostname))
+  return isFromHere && proxyHeaders.every((name) => headers[name] === undefined)
+}
 
 /** Finds out who asks, before anything else of the request is looked at. Unknown paths are behind the keys as well. */
 export const accessPlugin = fastifyPlugin<HttpServices>(async (app, { access }) => {
@@ -12,6 +24,7 @@ export const accessPlugin = fastifyPlugin<HttpServices>(async (app, { access }) 
       authorization: request.headers.authorization,
       xApiKey: single(request.headers['x-api-key']),
       address: request.ip,
+      isDirect: isDirect(request.headers),
       user: single(request.headers[userHeader])
     })
   })

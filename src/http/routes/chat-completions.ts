@@ -8,22 +8,25 @@ import { readChatBody, toChatRequest } from '../chat-request.ts'
 import { createChatStreamSink } from '../chat-stream.ts'
 import { type Generation, UsageSum, runGeneration, streamGeneration } from '../generation.ts'
 import { GenerationTrace } from '../generation-trace.ts'
+import { holdAdapters } from '../hold-adapters.ts'
 import { checkLogitBias, openModel } from '../open-model.ts'
 import { toSampling } from '../schemas/sampling-options.ts'
 import { serviceClassOf } from '../schemas/service-class.ts'
 import type { Route } from '../services.ts'
 import { streamUsageOf } from '../usage.ts'
+import { withSystemPrompt } from '../with-system-prompt.ts'
 
 /** `POST /v1/chat/completions` */
 export const chatCompletionsRoute: Route = (app, services) => {
-  const { catalogue, config, now, randomSeed } = services
+  const { config, now, randomSeed } = services
 
   app.post('/v1/chat/completions', async (request, reply) => {
     const body = readChatBody(request.body)
     const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? null
-    const { host, adapters, info } = openModel(catalogue, body.model)
+    const model = openModel(services.adapters, body.model, body.lora)
+    const { host, info, picks } = model
     checkLogitBias(body.logit_bias, info)
-    const chat = prepareChat(toChatRequest(body), chatModelOf(host, info, services))
+    const chat = prepareChat(toChatRequest(body, withSystemPrompt(body.messages, model.systemPrompt)), chatModelOf(model, services))
 
     const context = request.requestContext
     const { caller } = context
@@ -32,41 +35,48 @@ export const chatCompletionsRoute: Route = (app, services) => {
     context.generation = new GenerationTrace({
       id: identity.id,
       model: host.id,
+      adapters: picks.map(({ name }) => name),
       isStream: body.stream,
       arrivedAt: context.arrivedAt,
       choicesPerPrompt: body.n,
       now
     })
-    const generation: Generation = {
-      inference: host.inference,
-      trace: context.generation,
-      cancellation: context.cancellation,
-      requests: [{
-        id: asRequestId(identity.id),
-        tenant: caller.tenant,
-        weight: caller.weight,
-        priority: serviceClass.priority,
-        prompt: { segments: chat.segments },
-        adapters,
-        choices: body.n,
-        maxTokens,
-        stop: body.stop,
-        shownControlTexts: chat.shownControlTexts,
-        sampling: { ...toSampling(body, body.logprobs ? body.top_logprobs ?? 0 : null, randomSeed), ...chat.toolGrammar },
-        // What fills idle time waits for it.
-        queueTimeoutMs: serviceClass.priority === 'batch' ? config.requestTimeoutMs : config.queueTimeoutMs,
-        timeoutMs: config.requestTimeoutMs
-      }]
-    }
+    // What fills idle time waits for it.
+    const queueTimeoutMs = serviceClass.priority === 'batch' ? config.requestTimeoutMs : config.queueTimeoutMs
+    const held = await holdAdapters(model, queueTimeoutMs, now, context.cancellation.signal)
+    try {
+      const generation: Generation = {
+        inference: host.inference,
+        trace: context.generation,
+        cancellation: context.cancellation,
+        requests: [{
+          id: asRequestId(identity.id),
+          tenant: caller.tenant,
+          weight: caller.weight,
+          priority: serviceClass.priority,
+          prompt: { segments: chat.segments },
+          adapters: held.adapters,
+          choices: body.n,
+          maxTokens,
+          stop: body.stop,
+          shownControlTexts: chat.shownControlTexts,
+          sampling: { ...toSampling(body, body.logprobs ? body.top_logprobs ?? 0 : null, randomSeed), ...chat.toolGrammar },
+          queueTimeoutMs: held.queueTimeoutMs,
+          timeoutMs: config.requestTimeoutMs
+        }]
+      }
 
-    if (!body.stream) {
-      const answer = new ChatAnswer(identity, body.n, chat.format)
-      await runGeneration(generation, answer)
-      return answer.toJson()
+      if (!body.stream) {
+        const answer = new ChatAnswer(identity, body.n, chat.format)
+        await runGeneration(generation, answer)
+        return answer.toJson()
+      }
+      const usage = new UsageSum()
+      const chunks = new ChatChunks(identity, streamUsageOf(body.stream_options))
+      return await streamGeneration(request, reply, services, generation,
+        (send) => createChatStreamSink(chunks, usage, chat.format, send), () => chunks.usage(usage))
+    } finally {
+      held.release()
     }
-    const usage = new UsageSum()
-    const chunks = new ChatChunks(identity, streamUsageOf(body.stream_options))
-    return await streamGeneration(request, reply, services, generation,
-      (send) => createChatStreamSink(chunks, usage, chat.format, send), () => chunks.usage(usage))
   })
 }

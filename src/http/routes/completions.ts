@@ -8,6 +8,7 @@ import { CompletionChunks } from '../completion-chunks.ts'
 import { type Generation, type GenerationSink, UsageSum, runGeneration, streamGeneration } from '../generation.ts'
 import { GenerationTrace } from '../generation-trace.ts'
 import { type LegacyLogprobs, LegacyLogprobWriter, joinLegacyLogprobs } from '../logprobs.ts'
+import { holdAdapters } from '../hold-adapters.ts'
 import { checkLogitBias, checkTokens, openModel } from '../open-model.ts'
 import { checkSamplingRequest } from '../schemas/check-sampling-request.ts'
 import { type CompletionRequest, type PromptInput, completionRequestSchema } from '../schemas/completion-request.ts'
@@ -20,11 +21,12 @@ import { streamUsageOf, toUsage } from '../usage.ts'
 
 /** `POST /v1/completions`. Choice `i` of prompt `p` has the index `p * n + i`. */
 export const completionsRoute: Route = (app, services) => {
-  const { catalogue, config, now, randomSeed } = services
+  const { config, now, randomSeed } = services
 
   app.post('/v1/completions', async (request, reply) => {
     const body = readBody(request.body)
-    const { host, adapters, info } = openModel(catalogue, body.model)
+    const model = openModel(services.adapters, body.model, body.lora)
+    const { host, info, picks } = model
     checkLogitBias(body.logit_bias, info)
     for (const prompt of body.prompt) if (typeof prompt !== 'string') checkTokens(prompt, info, 'prompt')
 
@@ -35,43 +37,50 @@ export const completionsRoute: Route = (app, services) => {
     context.generation = new GenerationTrace({
       id: identity.id,
       model: host.id,
+      adapters: picks.map(({ name }) => name),
       isStream: body.stream,
       arrivedAt: context.arrivedAt,
       choicesPerPrompt: body.n,
       now
     })
     const sampling = toSampling(body, body.logprobs ?? null, randomSeed)
-    const generation: Generation = {
-      inference: host.inference,
-      trace: context.generation,
-      cancellation: context.cancellation,
-      requests: body.prompt.map((prompt, index) => ({
-        id: asRequestId(body.prompt.length === 1 ? identity.id : `${identity.id}-${index}`),
-        tenant: caller.tenant,
-        weight: caller.weight,
-        priority: serviceClass.priority,
-        prompt: toPrompt(prompt),
-        adapters,
-        choices: body.n,
-        maxTokens: body.max_tokens,
-        stop: body.stop,
-        sampling,
-        // What fills idle time waits for it.
-        queueTimeoutMs: serviceClass.priority === 'batch' ? config.requestTimeoutMs : config.queueTimeoutMs,
-        timeoutMs: config.requestTimeoutMs
-      }))
-    }
-    const echoes = body.echo ? await Promise.all(body.prompt.map(async (prompt) => await textOf(prompt, host.inference))) : null
+    // What fills idle time waits for it.
+    const queueTimeoutMs = serviceClass.priority === 'batch' ? config.requestTimeoutMs : config.queueTimeoutMs
+    const held = await holdAdapters(model, queueTimeoutMs, now, context.cancellation.signal)
+    try {
+      const generation: Generation = {
+        inference: host.inference,
+        trace: context.generation,
+        cancellation: context.cancellation,
+        requests: body.prompt.map((prompt, index) => ({
+          id: asRequestId(body.prompt.length === 1 ? identity.id : `${identity.id}-${index}`),
+          tenant: caller.tenant,
+          weight: caller.weight,
+          priority: serviceClass.priority,
+          prompt: toPrompt(prompt),
+          adapters: held.adapters,
+          choices: body.n,
+          maxTokens: body.max_tokens,
+          stop: body.stop,
+          sampling,
+          queueTimeoutMs: held.queueTimeoutMs,
+          timeoutMs: config.requestTimeoutMs
+        }))
+      }
+      const echoes = body.echo ? await Promise.all(body.prompt.map(async (prompt) => await textOf(prompt, host.inference))) : null
 
-    if (!body.stream) {
-      const answer = new CompletionAnswer(identity, body, echoes)
-      await runGeneration(generation, answer)
-      return answer.toJson()
+      if (!body.stream) {
+        const answer = new CompletionAnswer(identity, body, echoes)
+        await runGeneration(generation, answer)
+        return answer.toJson()
+      }
+      const usage = new UsageSum()
+      const chunks = new CompletionChunks(identity, streamUsageOf(body.stream_options))
+      return await streamGeneration(request, reply, services, generation,
+        (send) => createCompletionStreamSink(chunks, body.n, echoes, usage, send), () => chunks.usage(usage))
+    } finally {
+      held.release()
     }
-    const usage = new UsageSum()
-    const chunks = new CompletionChunks(identity, streamUsageOf(body.stream_options))
-    return await streamGeneration(request, reply, services, generation,
-      (send) => createCompletionStreamSink(chunks, body.n, echoes, usage, send), () => chunks.usage(usage))
   })
 }
 

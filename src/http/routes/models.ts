@@ -1,6 +1,6 @@
 import type { OpenAI } from 'openai'
 import type { ModelCard } from '../../models/catalogue.ts'
-import type { Route } from '../services.ts'
+import type { HttpServices, Route } from '../services.ts'
 
 /** OpenAI's members, and those by which vLLM's clients tell adapters and context lengths. */
 export const toModelObject = (card: ModelCard) => ({
@@ -13,7 +13,19 @@ export const toModelObject = (card: ModelCard) => ({
   max_model_len: card.contextSize
 }) satisfies OpenAI.Model & Record<string, unknown>
 
+/** Models, then the adapters that can answer at once or are brought back when somebody asks. Clients take what is listed for loaded. */
+export function listCards ({ catalogue, adapters }: Pick<HttpServices, 'catalogue' | 'adapters'>): readonly ModelCard[] {
+  const models = catalogue.list()
+  return [...models, ...adapters.list().filter(({ state }) => state === 'ready' || state === 'evicted').map((adapter) => ({
+    id: adapters.idOf(adapter),
+    root: adapter.reference,
+    parent: adapter.model,
+    createdAt: Math.floor(adapter.createdAt / 1000),
+    contextSize: models.find(({ id }) => id === adapter.model)?.contextSize ?? null
+  }))]
+}
+
 /** `GET /v1/models` */
-export const modelsRoute: Route = (app, { catalogue }) => {
-  app.get('/v1/models', async () => ({ object: 'list', data: catalogue.list().map(toModelObject) }))
+export const modelsRoute: Route = (app, services) => {
+  app.get('/v1/models', async () => ({ object: 'list', data: listCards(services).map(toModelObject) }))
 }

@@ -1,12 +1,13 @@
 import type { Route } from '../services.ts'
+import { listCards } from './models.ts'
 
 /** `GET /` and `GET /v1`: for people who opened the address in a browser. */
-export const rootRoute: Route = (app, { catalogue }) => {
+export const rootRoute: Route = (app, services) => {
   const handler = async () => ({
     name: 'drawbridge',
     message: 'An OpenAI-compatible server. Point your client\'s base URL at /v1.',
-    models: catalogue.list().map(({ id }) => id),
-    endpoints: ['/v1/chat/completions', '/v1/completions', '/v1/models', '/v1/tokenize', '/v1/detokenize', '/health', '/ready', '/metrics']
+    models: listCards(services).map(({ id }) => id),
+    endpoints: ['/v1/chat/completions', '/v1/completions', '/v1/models', '/v1/adapters', '/v1/tokenize', '/v1/detokenize', '/health', '/ready', '/metrics']
   })
   app.get('/', handler)
   app.get('/v1', handler)

@@ -5,6 +5,7 @@ import { type Token, asToken } from '../../domain/ids.ts'
 import type { Inference, Prompt } from '../../inference/inference.ts'
 import { type OpenModel, openModel } from '../open-model.ts'
 import { chatModelOf } from '../chat-model.ts'
+import { withSystemPrompt } from '../with-system-prompt.ts'
 import { refuseUnsupportedMessages } from '../schemas/chat-completion-request.ts'
 import { parseRequest } from '../schemas/parse-request.ts'
 import { tokenizeContentSchema, tokenizeMessagesSchema, tokenizePromptSchema } from '../schemas/tokenize-request.ts'
@@ -30,13 +31,13 @@ export const tokenizeRoute: Route = (app, services) => {
  * These endpoints are asked without a model by clients of servers that have only one.
  * @throws ServerError `missing_required_parameter` when there are several
  */
-export function openNamedOrOnlyModel ({ catalogue }: HttpServices, name: string | undefined): OpenModel {
+export function openNamedOrOnlyModel ({ adapters, catalogue }: HttpServices, name: string | undefined): OpenModel {
   const [only, second] = catalogue.hosts
-  if (name !== undefined) return openModel(catalogue, name)
+  if (name !== undefined) return openModel(adapters, name)
   if (only === undefined || second !== undefined) {
     throw new ServerError('missing_required_parameter', 'Missing required parameter: \'model\'; this server has several models', { param: 'model' })
   }
-  return openModel(catalogue, only.id)
+  return openModel(adapters, only.id)
 }
 
 async function tokenizeContent (raw: unknown, services: HttpServices) {
@@ -60,8 +61,8 @@ async function tokenizeMessages (raw: unknown, services: HttpServices) {
   refuseUnsupportedMessages((raw as { messages: unknown }).messages)
   const body = parseRequest(tokenizeMessagesSchema, raw)
   const model = openNamedOrOnlyModel(services, body.model)
-  const { template, dialect } = chatModelOf(model.host, model.info, services)
-  const { messages, tools } = adaptConversation(body, template, dialect)
+  const { template, dialect } = chatModelOf(model, services)
+  const { messages, tools } = adaptConversation({ messages: withSystemPrompt(body.messages, model.systemPrompt), tools: body.tools }, template, dialect)
   const segments = template.render(messages, { addGenerationPrompt: body.add_generation_prompt, tools, variables: body.chat_template_kwargs })
   // As the chat endpoint would read them: with BOS, unless the template wrote it.
   return await countTokens(model, { segments }, { addBos: true, withTexts: body.return_token_strs })

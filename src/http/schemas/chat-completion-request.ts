@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { ChatMessage } from '../../chat/chat-message.ts'
 import { ServerError } from '../../domain/errors.ts'
+import { loraMembers } from './lora.ts'
 import { reasoningMembers } from './reasoning.ts'
 import { samplingMembers } from './sampling-options.ts'
 import { serviceClassMembers } from './service-class.ts'
@@ -68,6 +69,7 @@ export const chatCompletionRequestSchema = z.strictObject({
   ...serviceClassMembers,
   ...toolMembers,
   ...reasoningMembers,
+  ...loraMembers,
   model: z.string().min(1).max(1024),
   messages: z.array(messageSchema).min(1).max(maxMessages),
   max_tokens: z.int().min(1).optional(),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { loraMembers } from './lora.ts'
 import { samplingMembers } from './sampling-options.ts'
 import { serviceClassMembers } from './service-class.ts'
 import { tokenListSchema } from './token-list.ts'
@@ -22,6 +23,7 @@ const promptSchema = z.preprocess(
 export const completionRequestSchema = z.strictObject({
   ...samplingMembers,
   ...serviceClassMembers,
+  ...loraMembers,
   model: z.string().min(1).max(1024),
   prompt: promptSchema,
   // OpenAI's default.

@@ -21,7 +21,6 @@ const samplerAdvice = 'This sampler is not supported; temperature, top_p, top_k,
 const outputAdvice = 'Use "grammar" with a GBNF grammar instead.'
 const stopTokenAdvice = 'Use "stop" with texts, or "logit_bias".'
 const nothing = z.array(z.never()).max(0)
-const lora = never(`${notYet('"lora"')} Name the adapter in "model" as "base:adapter".`)
 
 /** What both completion endpoints know of. */
 const sharedPolicies = {
@@ -51,8 +50,7 @@ const sharedPolicies = {
   guided_choice: never(outputAdvice),
   guided_grammar: never(outputAdvice),
   structured_outputs: never(outputAdvice),
-  id_slot: only(z.literal(-1), 'The scheduler chooses the slot.'),
-  lora
+  id_slot: only(z.literal(-1), 'The scheduler chooses the slot.')
 } satisfies ParameterPolicies
 
 /** With OpenAI's limits. */

@@ -431,6 +431,115 @@ export function describeEngine (
       })
     })
 
+    describe('drafts', () => {
+      interface Drafted {
+        /** What the draft model guessed, and how much of that was right. */
+        count: number
+        right: number
+      }
+
+      /** Decodes with drafts of up to `most` tokens, all sequences together. */
+      const withDrafts = async (sequences: readonly DrivenSequence[], count: number, most: number): Promise<Drafted> => {
+        const total: Drafted = { count: 0, right: 0 }
+        const { endTokens, contextSize } = engine.info
+        for (;;) {
+          const active = sequences.filter(({ drawn }) => drawn.length < count && !endTokens.includes(drawn.at(-1)!))
+          if (active.length === 0) return total
+          const outcomes = await driver.step(active.map((sequence) => {
+            const draft = Math.min(most, count - sequence.drawn.length - 1, contextSize - sequence.history.length)
+            return [sequence, sequence.drawn.length === 0 || draft < 1 ? {} : { draft }]
+          }))
+          for (const outcome of outcomes) {
+            if (!('token' in outcome) || outcome.drafted === undefined) continue
+            expect(outcome.drafted.count).toBeLessThanOrEqual(most)
+            expect(outcome.further?.length ?? 0).toBeLessThanOrEqual(outcome.drafted.count)
+            expect(Math.min(outcome.drafted.durationMs, outcome.drafted.readMs)).toBeGreaterThanOrEqual(0)
+            total.count += outcome.drafted.count
+            total.right += outcome.further?.length ?? 0
+          }
+        }
+      }
+
+      it('are made by a model that the engine tells of', () => {
+        expect(engine.info.draftModel).toEqual({ name: expect.any(String), parameterCount: expect.any(Number), sizeBytes: expect.any(Number) })
+      })
+
+      it.each([1, 3, 7])('of %i tokens give the same ones, some of them several in a step', async (most) => {
+        const total: Drafted = { count: 0, right: 0 }
+        for (const index of [0, 1, 2, 3]) {
+          const expected = await alone(index)
+          // One after the other in the same slot: what its draft holds of the last one is of no use.
+          const sequence = driver.sequence(prompt(index), { slot: 1 })
+          const { count, right } = await withDrafts([sequence], answerTokens, most)
+          driver.end(sequence)
+          expectSame(sequence, expected)
+          total.count += count
+          total.right += right
+        }
+        expect(total.right).toBeGreaterThan(0)
+        expect(total.count).toBeGreaterThan(total.right)
+      })
+
+      it('of several sequences in one step are each one’s own', async () => {
+        const expected = [await alone(0), await alone(1), await alone(2)]
+        const sequences = [0, 1, 2].map((index) => driver.sequence(prompt(index), { slot: 2 - index }))
+        expect((await withDrafts(sequences, answerTokens, 3)).right).toBeGreaterThan(0)
+        driver.end(...sequences)
+        for (const [index, sequence] of sequences.entries()) expectSame(sequence, expected[index]!)
+      })
+
+      it('change nothing where dice are thrown and penalties are counted', async () => {
+        const text = tokenize(options.variedPrompt)
+        for (let seed = 0; seed < 4; seed++) {
+          const sampling = { ...defaultSampling(seed), frequencyPenalty: 0.5, repeatPenalty: 1.1, dryMultiplier: 0.5 }
+          const expected = await driver.alone(text, answerTokens, { sampling })
+          const sequence = driver.sequence(text, { sampling, slot: 2, lane: 1 })
+          await withDrafts([sequence], answerTokens, 4)
+          driver.end(sequence)
+          expect(sequence.drawn).toEqual(expected.drawn)
+        }
+      })
+
+      it('may come now and then, and beside guesses and prompts of others', async () => {
+        const expected = [await alone(0), await alone(1), await alone(2)]
+        const [drafted, guessed, late] = [0, 1, 2].map((index) => driver.sequence(prompt(index), { slot: index })) as [DrivenSequence, DrivenSequence, DrivenSequence]
+        await driver.step([[drafted], [guessed]])
+        await driver.step([[drafted, { draft: 2 }], [guessed, { guesses: expected[1]!.drawn.slice(1, 3) }]])
+        await driver.step([[drafted], [guessed]])
+        await driver.step([[drafted, { draft: 1 }], [guessed], [late]])
+        await driver.run([drafted, guessed, late], answerTokens)
+        driver.end(drafted, guessed, late)
+        for (const [index, sequence] of [drafted, guessed, late].entries()) {
+          const common = Math.min(sequence.drawn.length, expected[index]!.drawn.length)
+          expect(sequence.drawn.slice(0, common)).toEqual(expected[index]!.drawn.slice(0, common))
+        }
+      })
+
+      it('know nothing of adapters, and change nothing of what they make', async () => {
+        const [{ path, prompt: text }] = await options.adapters()
+        const ref: AdapterRef = { name: 'drafted', generation: 1, scale: 1 }
+        const adapters = createAdapterSet([ref])
+        await engine.loadAdapter(adapterKey(ref), { path }, new AbortController().signal)
+        const expected = await driver.alone(tokenize(text), answerTokens, { adapters })
+        const sequence = driver.sequence(tokenize(text), { slot: 1, adapters })
+        await withDrafts([sequence], answerTokens, 3)
+        driver.end(sequence)
+        expectSame(sequence, expected)
+        // Another adapter set in the lane, so that nothing holds this one.
+        await alone(0)
+        await engine.unloadAdapter(adapterKey(ref))
+      })
+
+      it('are read in pieces where the sequence is long, and come when that is done', async () => {
+        const long = Array.from({ length: 400 }, (_, at) => prompt(0)[at % prompt(0).length]!)
+        const expected = await driver.alone(long, 24, { sampling: { ...greedySampling, ignoreEos: true } })
+        const sequence = driver.sequence(long, { slot: 3, sampling: { ...greedySampling, ignoreEos: true } })
+        expect((await withDrafts([sequence], 24, 3)).count).toBeGreaterThan(0)
+        driver.end(sequence)
+        expect(sequence.drawn).toEqual(expected.drawn)
+      })
+    })
+
     describe('sampling', () => {
       it('reports no log-probabilities unless asked', async () => {
         const sequence = await driver.alone(prompt(0), 3, { sampling: greedySampling })

@@ -51,6 +51,8 @@ export interface WorkOptions {
   readonly keep?: number
   /** What the sequence is thought to draw next. */
   readonly guesses?: readonly Token[]
+  /** How much of it the engine's draft model may guess. */
+  readonly draft?: number | undefined
   /** Saves what the slot holds first. */
   readonly park?: ParkId
   readonly restore?: ParkId
@@ -77,7 +79,7 @@ export class EngineDriver {
   end (...sequences: readonly DrivenSequence[]): void { this.#ended.push(...sequences) }
 
   work (sequence: DrivenSequence, options: WorkOptions = {}): SlotWork {
-    const { chunk = Infinity, copyFrom, park, restore, keep = sequence.computed, guesses = [] } = options
+    const { chunk = Infinity, copyFrom, park, restore, keep = sequence.computed, guesses = [], draft } = options
     const known = sequence.history.slice(keep, keep + chunk)
     const isComplete = keep + known.length === sequence.history.length
     return {
@@ -89,6 +91,7 @@ export class EngineDriver {
       keep,
       tokens: [...known, ...guesses],
       ...(guesses.length === 0 ? {} : { guessCount: guesses.length }),
+      ...(draft === undefined ? {} : { draft }),
       ...(isComplete
         ? {
             sample: {

@@ -10,7 +10,7 @@ afterAll(async () => { await rm(folder, { recursive: true }) })
 
 const ask = (text: string): string => `<|im_start|>system\nYou are kind.<|im_end|>\n<|im_start|>user\n${text}<|im_end|>\n<|im_start|>assistant\n`
 
-describeEngine('fake', async (limits) => createFakeEngine({ ...limits, threads: 2 }), {
+describeEngine('fake', async (limits) => createFakeEngine({ ...limits, threads: 2, draftAcceptance: 0.7 }), {
   prompts: [ask('the river'), ask('another garden'), ask('What now?'), ask('日本語 and 🌊')],
   variedPrompt: ask('a poem'),
   answerTokens: 6,

@@ -1,4 +1,6 @@
 import { existsSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -9,6 +11,7 @@ import type { Engine } from '../../../src/engine/engine.ts'
 import { createLlamaCppEngine } from '../../../src/engine/llama-cpp/llama-cpp-engine.ts'
 import type { LlamaCppEngineOptions } from '../../../src/engine/llama-cpp/engine-options.ts'
 import type { SlotWork } from '../../../src/scheduler/plan.ts'
+import { tinyModel } from '../../support/gguf-writer.ts'
 import { EngineDriver, greedyWithRunnerUp } from './engine-driver.ts'
 
 const demo = join(import.meta.dirname, '../../../models/demo')
@@ -178,6 +181,25 @@ describe('llama.cpp engine', () => {
     ])('fails with a clear error when the file %s, and leaves other engines alone', async (_, modelPath) => {
       await expect(createLlamaCppEngine({ ...options, modelPath })).rejects.toMatchObject({ code: 'engine_error' })
       expect((await driver.alone(tokenize(ask('Hello!')), 4, { sampling: greedyWithRunnerUp })).drawn).toHaveLength(4)
+    })
+
+    it('fails with an error that names the option when the draft model is none of the model’s, and says why', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'drawbridge-draft-'))
+      const other = join(folder, 'other.gguf')
+      await writeFile(other, tinyModel())
+      try {
+        for (const [draftModelPath, reason] of [
+          [other, "its vocabulary has 3 tokens, the model's has 1792"],
+          [join(demo, 'absent.gguf'), 'no such file'],
+          [join(demo, 'README.md'), ''],
+          [join(demo, 'adapters/pirate.gguf'), 'LoRA adapter']
+        ] as const) {
+          const message = expect.stringMatching(new RegExp(`^The draft model ${draftModelPath} \\(--draft-model\\) cannot be used: .*${reason}`))
+          await expect(createLlamaCppEngine({ ...options, draftModelPath })).rejects.toMatchObject({ code: 'engine_error', message })
+        }
+      } finally {
+        await rm(folder, { recursive: true })
+      }
     })
 
     it('fails where the GPU that was asked for is not, and names the flag', async () => {

@@ -7,6 +7,7 @@ const ask = (text: string): string => `<|im_start|>user\n${text}<|im_end|>\n<|im
 
 describeEngine('llama.cpp with the demo model', async (limits) => await createLlamaCppEngine({
   modelPath: join(demo, 'drawbridge-demo-q8_0.gguf'),
+  draftModelPath: join(demo, 'demo-draft-q8_0.gguf'),
   gpu: 'off',
   gpuLayers: 'auto',
   threads: 2,

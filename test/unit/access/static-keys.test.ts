@@ -8,19 +8,19 @@ import { createTestHost } from '../../support/test-host.ts'
 const apps: FastifyInstance[] = []
 afterEach(async () => { for (const app of apps.splice(0)) await app.close() })
 
-const nobody = { authorization: undefined, xApiKey: undefined, address: '10.0.0.1', user: undefined }
+const nobody = { authorization: undefined, xApiKey: undefined, address: '10.0.0.1', isDirect: true, user: undefined }
 
 describe('static keys', () => {
   it('charge the address when there are none', () => {
     expect(createStaticKeys([]).identify({ ...nobody, authorization: 'Bearer whatever', user: 'somebody' }))
-      .toEqual({ tenant: '10.0.0.1', weight: 1, priority: 'normal', highestPriority: 'interactive' })
+      .toEqual({ tenant: '10.0.0.1', weight: 1, priority: 'normal', highestPriority: 'interactive', isAdmin: false })
   })
 
   it('give each key a tenant of its own that does not tell the key', () => {
     const access = createStaticKeys(['secret-one', 'secret-two'])
     const { tenant: first, ...rights } = access.identify({ ...nobody, authorization: 'Bearer secret-one', user: 'somebody' })
     const { tenant: second } = access.identify({ ...nobody, xApiKey: 'secret-two' })
-    expect(rights).toEqual({ weight: 1, priority: 'normal', highestPriority: 'normal' })
+    expect(rights).toEqual({ weight: 1, priority: 'normal', highestPriority: 'normal', isAdmin: false })
     expect(first).toMatch(/^key_[0-9a-f]{12}$/)
     expect(second).toMatch(/^key_[0-9a-f]{12}$/)
     expect(first).not.toBe(second)
@@ -28,12 +28,12 @@ describe('static keys', () => {
   })
 
   describe('of tenants', () => {
-    const owner = { name: 'support', keys: ['k-1', 'k-2'], weight: 3, priority: 'interactive', highestPriority: 'interactive', namesUsers: false } as const
+    const owner = { name: 'support', keys: ['k-1', 'k-2'], weight: 3, priority: 'interactive', highestPriority: 'interactive', namesUsers: false, isAdmin: false } as const
     const access = createStaticKeys(['other'], [owner, { ...owner, name: 'gateway', keys: ['k-3'], namesUsers: true }])
     const tenantOf = (key: string, user?: string): string => access.identify({ ...nobody, xApiKey: key, user }).tenant
 
     it('charge their owner, with its weight and class', () => {
-      expect(access.identify({ ...nobody, xApiKey: 'k-1', user: 'somebody' })).toEqual({ tenant: 'support', weight: 3, priority: 'interactive', highestPriority: 'interactive' })
+      expect(access.identify({ ...nobody, xApiKey: 'k-1', user: 'somebody' })).toEqual({ tenant: 'support', weight: 3, priority: 'interactive', highestPriority: 'interactive', isAdmin: false })
       expect(tenantOf('k-2')).toBe('support')
       expect(tenantOf('other')).toMatch(/^key_/)
     })
@@ -46,6 +46,21 @@ describe('static keys', () => {
         expect(() => tenantOf('k-3', user)).toThrow(expect.objectContaining({ code: 'invalid_value', param: 'x-llm-d-inference-fairness-id' }))
       }
     })
+  })
+
+  it('make admins of those that are admin keys, or of a tenant that is one', () => {
+    const owner = { name: 'ops', keys: ['k-ops'], weight: 1, priority: 'normal', highestPriority: 'normal', namesUsers: false, isAdmin: true } as const
+    const access = createStaticKeys(['plain', 'both'], [owner], ['k-admin', 'both'])
+    const isAdmin = (key: string): boolean => access.identify({ ...nobody, xApiKey: key }).isAdmin
+    expect(['plain', 'both', 'k-admin', 'k-ops'].map(isAdmin)).toEqual([false, true, true, true])
+    expect(createStaticKeys(['plain']).identify({ ...nobody, address: '127.0.0.1', xApiKey: 'plain' }).isAdmin).toBe(false)
+  })
+
+  it.each([
+    ['127.0.0.1', true, true], ['127.9.9.9', true, true], ['::1', true, true], ['::ffff:127.0.0.1', true, true],
+    ['10.0.0.1', true, false], ['::ffff:10.0.0.1', true, false], ['127.0.0.1', false, false]
+  ])('make admins of %s (directly: %s) where there are none: %s', (address, isDirect, isAdmin) => {
+    expect(createStaticKeys([]).identify({ ...nobody, address, isDirect }).isAdmin).toBe(isAdmin)
   })
 
   it.each([

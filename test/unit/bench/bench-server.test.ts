@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { ScriptedServer } from '../../../bench/known-answer/scripted-server.ts'
 import { BenchServer } from '../../../src/bench/bench-server.ts'
@@ -44,5 +47,25 @@ describe('BenchServer', () => {
     const answer = await target.send({ body: { prompt: 'Hello' }, thinkMs: 0 }, { model: 'scripted', tenant: null }, signal)
     expect(answer).toMatchObject({ text: 'word word ', outputTokens: 2, failure: null })
     expect(server.keys).toEqual(['Bearer schlüssel'])
+  })
+
+  it('sends the fields of a model with its requests alone', async () => {
+    const bodies: unknown[] = []
+    const listener = createServer((request, response) => {
+      let text = ''
+      request.on('data', (chunk: Buffer) => { text += chunk.toString() })
+      request.on('end', () => {
+        bodies.push(JSON.parse(text))
+        response.writeHead(200, { 'content-type': 'text/event-stream' }).end('data: [DONE]\n\n')
+      })
+    }).listen(0, '127.0.0.1')
+    await once(listener, 'listening')
+    const url = `http://127.0.0.1:${(listener.address() as AddressInfo).port}`
+    using target = await connect(optionsOf([url, '--models', 'a,b,c', '--model-body', 'a={"lora":[{"id":0,"scale":1}]}', '--model-body', 'b={"model":"base"}']))
+    for (const model of target.models) await target.send({ body: { prompt: 'Hello' }, thinkMs: 0 }, { model, tenant: null }, signal)
+    listener.close()
+    expect(bodies).toMatchObject([{ model: 'a', lora: [{ id: 0, scale: 1 }] }, { model: 'base' }, { model: 'c' }])
+    expect(bodies[1]).not.toHaveProperty('lora')
+    expect(bodies[2]).not.toHaveProperty('lora')
   })
 })

@@ -35,6 +35,7 @@ const screen: StartScreen = {
   version: '1.2.3',
   origins: ['http://127.0.0.1:8080'],
   models: [{ id: 'drawbridge-demo', info, quantization: 'Q8_0' }],
+  adapters: [],
   keyCount: 0,
   isPublic: false,
   command: 'npm start --',
@@ -42,6 +43,19 @@ const screen: StartScreen = {
 }
 
 describe('start screen', () => {
+  it('tells of a draft model', () => {
+    const withDraft = (name: string | null, parameterCount: number): string => startScreen({
+      ...screen, models: [{ id: 'drawbridge-demo', info: { ...info, draftModel: { name, parameterCount, sizeBytes: 1 } }, quantization: 'Q8_0' }]
+    })
+    expect(withDraft('Drawbridge Demo Draft', 393_696)).toContain('cpu, 2 threads\n          guesses ahead with Drawbridge Demo Draft, 394K parameters\n')
+    expect(withDraft(null, 0)).toContain('guesses ahead with a draft model\n')
+  })
+
+  it('names adapters, as far as a line can', () => {
+    const adapters = ['pirate', 'shout', ...Array.from({ length: 9 }, (_, index) => `a${index}`)]
+    expect(startScreen({ ...screen, adapters })).toContain('  Adapters  pirate, shout, a0, a1, a2, a3, a4, a5 and 3 more\n  Access    no key')
+  })
+
   it('tells a newcomer where the API is, what it serves, and what to do next', () => {
     expect(startScreen(screen)).toMatchInlineSnapshot(`
       "

@@ -70,7 +70,7 @@ describe('precedence', () => {
   it('replaces lists as a whole', () => {
     const file = fileOf('lists.yaml', 'models: [a.gguf, b.gguf]\ncorsOrigins: ["https://a.example"]\n')
     const { config } = load(['--config', file, '--model', 'c.gguf'], { DRAWBRIDGE_CORS_ORIGIN: 'https://b.example, https://c.example' })
-    expect(config.models).toEqual([{ ref: 'c.gguf', alias: null }])
+    expect(config.models).toEqual([{ ref: 'c.gguf', alias: null, draftModel: null }])
     expect(config.corsOrigins).toEqual(['https://b.example', 'https://c.example'])
   })
 
@@ -125,7 +125,7 @@ describe('flags', () => {
   it('suggests the flag that was meant', () => {
     expect(refusal(['--max-queu', '5'])).toBe('There is no option --max-queu; did you mean --max-queue? (drawbridge --help lists them)')
     expect(refusal(['--contextSize=5'])).toContain('did you mean --context-size?')
-    expect(refusal(['--adapter', 'x=y'])).toBe('There is no option --adapter (drawbridge --help lists them)')
+    expect(refusal(['--adaptor-directory', 'x'])).toBe('There is no option --adaptor-directory (drawbridge --help lists them)')
     expect(refusal(['-x'])).toBe('There is no option -x (drawbridge --help lists them)')
   })
 
@@ -203,10 +203,10 @@ describe('file', () => {
     fileOf('keys.txt', '# ours\nkey-one\n\n  key-two  \n')
     const { config, warnings } = load(['--config', file])
     expect(config.models).toEqual([
-      { ref: path.join(directory, 'models/a.gguf'), alias: 'assistant' },
-      { ref: 'demo', alias: null },
-      { ref: '~/b.gguf', alias: null },
-      { ref: '/c.gguf', alias: null }
+      { ref: path.join(directory, 'models/a.gguf'), alias: 'assistant', draftModel: null },
+      { ref: 'demo', alias: null, draftModel: null },
+      { ref: '~/b.gguf', alias: null, draftModel: null },
+      { ref: '/c.gguf', alias: null, draftModel: null }
     ])
     expect(config.apiKeys).toEqual(['key-one', 'key-two'])
     expect(warnings).toEqual([])
@@ -216,8 +216,31 @@ describe('file', () => {
 describe('models and aliases', () => {
   it('pairs them in order, wherever they were set', () => {
     const { config } = load(['--alias', 'first', '--alias', 'second'], { DRAWBRIDGE_MODEL: 'a.gguf,b.gguf,c.gguf' })
-    expect(config.models).toEqual([{ ref: 'a.gguf', alias: 'first' }, { ref: 'b.gguf', alias: 'second' }, { ref: 'c.gguf', alias: null }])
-    expect(load(['--alias', 'mine']).config.models).toEqual([{ ref: 'demo', alias: 'mine' }])
+    const none = { draftModel: null }
+    expect(config.models).toEqual([{ ref: 'a.gguf', alias: 'first', ...none }, { ref: 'b.gguf', alias: 'second', ...none }, { ref: 'c.gguf', alias: null, ...none }])
+    expect(load(['--alias', 'mine']).config.models).toEqual([{ ref: 'demo', alias: 'mine', ...none }])
+  })
+
+  it('pairs draft models in the same way, or takes them from the file, relative to it', () => {
+    const drafts = (flags: readonly string[], environment = {}): unknown => load(flags, environment).config.models.map(({ ref, draftModel }) => [ref, draftModel])
+    expect(drafts(['--draft-model', 'demo'])).toEqual([['demo', 'demo']])
+    expect(drafts(['--draft-model', 'small.gguf'], { DRAWBRIDGE_MODEL: 'a.gguf,b.gguf' })).toEqual([['a.gguf', 'small.gguf'], ['b.gguf', null]])
+    const file = fileOf('drafts.yaml', 'models: [{ ref: a.gguf, draftModel: small.gguf }, b.gguf]\n')
+    expect(drafts(['--config', file])).toEqual([[`${directory}/a.gguf`, `${directory}/small.gguf`], [`${directory}/b.gguf`, null]])
+    expect(load(['--config', file]).origins.get('draft-model')).toBe(`draftModel of models in ${file}`)
+    expect(drafts(['--config', file, '--draft-model', 'other.gguf'])).toEqual([[`${directory}/a.gguf`, 'other.gguf'], [`${directory}/b.gguf`, null]])
+    expect(load(['--config', file, '--draft-model', 'x']).origins.get('draft-model')).toBe('--draft-model')
+    expect(printConfig(load(['--config', file]))).toContain(`draftModel: ${directory}/small.gguf`)
+  })
+
+  it('refuses more draft models than models, and what is none', () => {
+    expect(refusal(['--draft-model', 'a', '--draft-model', 'b'])).toBe('--draft-model names 2 draft models, but there is only 1 model')
+    expect(refusal(['--config', fileOf('number.yaml', 'models: [{ ref: a.gguf, draftModel: 3 }]\n')])).toContain('has the draft model 3, but must be the path of a GGUF file')
+  })
+
+  it('warns of a draft model that is not to guess', () => {
+    expect(load(['--draft-model', 'demo', '--speculate', 'off']).warnings).toEqual(['--draft-model changes nothing, because --speculate is off'])
+    expect(load(['--draft-model', 'demo']).warnings).toEqual([])
   })
 
   it('refuses more aliases than models, and unusable names', () => {
@@ -230,6 +253,42 @@ describe('models and aliases', () => {
   })
 })
 
+describe('adapters', () => {
+  const none = { model: null, scale: 1, pinned: false, systemPrompt: null, chatTemplate: null }
+
+  it('are given in one text each', () => {
+    expect(load(['--adapter', 'pirate=a/pirate.gguf', '--adapter', 'base:shout=hf:owner/shout@main@-0.5']).config.adapters).toEqual([
+      { ...none, name: 'pirate', ref: 'a/pirate.gguf' }, { ...none, name: 'base:shout', ref: 'hf:owner/shout@main', scale: -0.5 }
+    ])
+    expect(load([], { DRAWBRIDGE_ADAPTER: 'a=x.gguf,b=y=z.gguf@2' }).config.adapters).toEqual([{ ...none, name: 'a', ref: 'x.gguf' }, { ...none, name: 'b', ref: 'y=z.gguf', scale: 2 }])
+  })
+
+  it('may say more in the file, whose paths are relative to it', () => {
+    fileOf('a.jinja', '{{ messages }}')
+    const file = fileOf('adapters.yaml', 'adapterDir: in\nadapterState: state.json\nadapters:\n  - pirate=p.gguf@0.8\n  - { name: b, ref: hf:o/b, model: m, scale: 2, pinned: true, systemPrompt: Be brief., chatTemplateFile: a.jinja }\n')
+    const { config } = load(['--config', file])
+    expect(config.adapters).toEqual([
+      { ...none, name: 'pirate', ref: path.join(directory, 'p.gguf'), scale: 0.8 },
+      { name: 'b', ref: 'hf:o/b', model: 'm', scale: 2, pinned: true, systemPrompt: 'Be brief.', chatTemplate: '{{ messages }}' }
+    ])
+    expect(config).toMatchObject({ adapterDir: path.join(directory, 'in'), adapterState: path.join(directory, 'state.json') })
+    const printed = printConfig(load(['--config', file]))
+    expect(load(['--config', fileOf('again.yaml', printed)]).config).toEqual(config)
+  })
+
+  it.each([
+    ['adapters: [x]', 'adapters in FILE is "x", but must be NAME=REF or NAME=REF@SCALE'],
+    ['adapters: [5]', 'adapters in FILE has the entry 5, but must list NAME=REF, or entries with "name" and "ref"'],
+    ['adapters: [{ name: a }]', 'ref of the adapter "a" of adapters in FILE must be a path, an https: address or hf:OWNER/REPOSITORY'],
+    ['adapters: [{ name: a, ref: b, scale: x }]', 'scale of the adapter "a" of adapters in FILE must be a number from -100 to 100'],
+    ['adapters: [{ name: a, ref: b, scal: 1 }]', 'adapters in FILE has an entry with the unknown key "scal"; did you mean scale?'],
+    ['adapters: [{ name: a, ref: b, chatTemplateFile: no.jinja }]', 'The chat template no.jinja (adapters in FILE) cannot be read: it does not exist']
+  ])('are refused when they are wrong: %s', (text, message) => {
+    const file = fileOf('wrong-adapters.yaml', text)
+    expect(refusal(['--config', file])).toBe(message.replace('FILE', file))
+  })
+})
+
 describe('tenants', () => {
   const tenants = (yaml: string): readonly unknown[] => load(['--config', fileOf('tenants.yaml', yaml, 0o600)]).config.tenants
   const refused = (yaml: string, flags: readonly string[] = []): string => refusal(['--config', fileOf('tenants.yaml', yaml, 0o600), ...flags])
@@ -237,8 +296,8 @@ describe('tenants', () => {
   it('have keys of their own or of a file beside the configuration, and defaults', () => {
     fileOf('support.keys', '# two\nk-2\nk-3\n', 0o600)
     expect(tenants('tenants:\n  - { name: support, keys: [k-1, k-2], keyFile: support.keys, weight: 2.5, priority: interactive }\n  - { name: night.ly, keys: k-4, priority: batch, namesUsers: true }\n')).toEqual([
-      { name: 'support', keys: ['k-1', 'k-2', 'k-3'], weight: 2.5, priority: 'interactive', highestPriority: 'interactive', namesUsers: false },
-      { name: 'night.ly', keys: ['k-4'], weight: 1, priority: 'batch', highestPriority: 'normal', namesUsers: true }
+      { name: 'support', keys: ['k-1', 'k-2', 'k-3'], weight: 2.5, priority: 'interactive', highestPriority: 'interactive', namesUsers: false, admin: false },
+      { name: 'night.ly', keys: ['k-4'], weight: 1, priority: 'batch', highestPriority: 'normal', namesUsers: true, admin: false }
     ])
   })
 
@@ -249,7 +308,7 @@ describe('tenants', () => {
 
   it('are shown without their keys', () => {
     const text = printConfig(load(['--config', fileOf('shown.yaml', 'tenants: [{ name: a, keys: [hunter2], weight: 3 }]\n', 0o600)]))
-    expect(text).toContain('# tenant a: 1 hidden, weight 3, priority normal, highestPriority normal, namesUsers false\n')
+    expect(text).toContain('# tenant a: 1 hidden, weight 3, priority normal, highestPriority normal, namesUsers false, admin false\n')
     expect(text).not.toContain('hunter2')
   })
 

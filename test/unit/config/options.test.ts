@@ -20,6 +20,8 @@ describe('the list of options', () => {
       if (target.type === 'config') return [target.path.join('.')]
       if (target.type === 'models') return ['models']
       if (target.type === 'tenants') return ['tenants']
+      if (target.type === 'adapters') return ['adapters']
+      if (target.type === 'admin-keys') return ['adminKeys']
       return target.type === 'api-keys' ? ['apiKeys'] : []
     })
     const fields = Object.keys(configSchema.shape).flatMap((field) =>
@@ -85,6 +87,6 @@ describe('--print-config', () => {
     expect(parse(text)).toMatchObject({ models: [{ ref: 'a.gguf', alias: 'a' }] })
 
     const again = loadConfig(parseConfigFile(text, '/x.yaml'), {})
-    expect(again.config).toEqual({ ...loaded.config, apiKeys: [], models: [{ ref: '/a.gguf', alias: 'a' }] })
+    expect(again.config).toEqual({ ...loaded.config, apiKeys: [], models: [{ ref: '/a.gguf', alias: 'a', draftModel: null }] })
   })
 })

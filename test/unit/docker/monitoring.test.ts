@@ -2,6 +2,8 @@ import { readFileSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { AdapterLibrary } from '../../../src/adapters/adapter-library.ts'
+import { createModelCatalogue } from '../../../src/models/catalogue.ts'
 import { createMetrics } from '../../../src/telemetry/metrics.ts'
 
 const docker = path.resolve(import.meta.dirname, '../../../docker')
@@ -64,7 +66,7 @@ describe('the metrics that dashboards and alert rules ask for', () => {
   const types = new Map<string, string>()
 
   beforeAll(async () => {
-    const text = await createMetrics(() => []).render()
+    const text = await createMetrics(() => [], new AdapterLibrary({ catalogue: createModelCatalogue([]), registries: [], resolveReference: (reference) => reference })).render()
     for (const [, name, type] of text.matchAll(/^# TYPE (\S+) (\S+)$/gm)) {
       if (name !== undefined && type !== undefined) types.set(name, type)
     }

@@ -77,6 +77,43 @@ describe('fake engine', () => {
     expect(total.mass).toBeCloseTo(1, 6)
   })
 
+  describe('draft model', () => {
+    it('is right as often as it is told to be', async () => {
+      const shares: number[] = []
+      for (const draftAcceptance of [0, 0.5, 1]) {
+        const engine = createFakeEngine({ draftAcceptance })
+        const driver = new EngineDriver(engine)
+        let [drafted, right] = [0, 0]
+        for (let seed = 0; seed < 20; seed++) {
+          const sequence = driver.sequence(prompt(engine, `${seed}`), { sampling: { ...defaultSampling(seed), ignoreEos: true } })
+          await driver.step([[sequence]])
+          for (let step = 0; step < 20; step++) {
+            const [outcome] = await driver.step([[sequence, { draft: 1 }]])
+            if (!('token' in outcome!) || outcome.drafted === undefined) throw new Error('no draft')
+            drafted += outcome.drafted.count
+            right += outcome.further?.length ?? 0
+          }
+          driver.end(sequence)
+        }
+        shares.push(right / drafted)
+      }
+      expect(shares[0]).toBe(0)
+      expect(shares[1]).toBeGreaterThan(0.4)
+      expect(shares[1]).toBeLessThan(0.6)
+      expect(shares[2]).toBe(1)
+    })
+
+    it('is not there unless asked for: a draft that is wanted is none', async () => {
+      const engine = createFakeEngine()
+      expect(engine.info.draftModel).toBeUndefined()
+      const { driver, sequence } = start(engine, 'hello')
+      await driver.step([[sequence]])
+      const [outcome] = await driver.step([[sequence, { draft: 3 }]])
+      expect(outcome).not.toHaveProperty('drafted')
+      expect(sequence.drawn).toHaveLength(2)
+    })
+  })
+
   describe('time', () => {
     it('is what the costs say: per step, per decoding sequence, per prompt token', async () => {
       const slept: number[] = []
@@ -133,6 +170,18 @@ describe('fake engine', () => {
       expect(stepDuration(plan([decode]), { stepMs: 1, decodeTokenMs: 100, prefillTokenMs: 10 })).toBe(1 + 100 + 3 * 10)
     })
 
+    it('is that of guesses and of drafting for what a draft model made', async () => {
+      const slept: number[] = []
+      const engine = createFakeEngine({
+        stepMs: 5, decodeTokenMs: 0.5, prefillTokenMs: 0.25, draftTokenMs: 2, draftAcceptance: 1, sleep: async (durationMs) => { slept.push(durationMs) }
+      })
+      const { driver, sequence } = start(engine, 'hello')
+      await driver.step([[sequence]])
+      const [outcome] = await driver.step([[sequence, { draft: 3 }]])
+      expect(outcome).toMatchObject({ drafted: { count: 3, durationMs: 6, readMs: 0 } })
+      expect(slept[1]).toBe(5 + 0.5 + 3 * (0.25 + 2))
+    })
+
     it('counts a resumed prompt’s last chunk as prompt', () => {
       const engine = createFakeEngine()
       const { driver, sequence } = start(engine, 'hello')
@@ -182,6 +231,14 @@ describe('fake engine', () => {
       await driver.run([sequence], laterIndex - 2)
       const guesses = prompt(engine, 'any').slice(0, 3)
       await expect(driver.step([[sequence, { guesses }]])).rejects.toMatchObject({ code: 'engine_error' })
+    })
+
+    it('come in the step whose draft may reach so far', async () => {
+      const engine = createFakeEngine({ faults: { markers: true }, draftAcceptance: 0.5 })
+      const driver = new EngineDriver(engine)
+      const sequence = driver.sequence(prompt(engine, 'go on, then !fail-later'), { sampling: { ...greedySampling, ignoreEos: true } })
+      await driver.run([sequence], laterIndex - 2)
+      await expect(driver.step([[sequence, { draft: 3 }]])).rejects.toMatchObject({ code: 'engine_error' })
     })
 
     it('crash by calling what was injected, and never settle until disposed', async () => {

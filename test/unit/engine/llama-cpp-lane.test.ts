@@ -7,6 +7,7 @@ import { asLaneId, asParkId, asSequenceId, asSlotId, asToken } from '../../../sr
 import { defaultSampling, type Sampling } from '../../../src/domain/sampling.ts'
 import type { Adapters } from '../../../src/engine/llama-cpp/adapters.ts'
 import { CachePark } from '../../../src/engine/llama-cpp/cache-park.ts'
+import type { Draft, Drafter, DraftWish } from '../../../src/engine/llama-cpp/drafter.ts'
 import { Lane } from '../../../src/engine/llama-cpp/lane.ts'
 import type { NativeContext, NativeLora, NativeSamplerConfig } from '../../../src/engine/llama-cpp/native.ts'
 import type { SamplingParts } from '../../../src/engine/llama-cpp/slot-sampler.ts'
@@ -23,6 +24,10 @@ describe('llama.cpp lane', () => {
   let draws: number[]
   let folder: string
   let park: CachePark
+  let createLane: (jobsRunInOrder: boolean) => Lane
+  /** What the draft model guesses for a slot, and what it was asked. */
+  let drafts: Map<number, Draft>
+  let wishes: (readonly [number, number])[]
   const pirate = createAdapterSet([{ name: 'pirate', generation: 1, scale: 0.5 }])
 
   beforeAll(async () => { folder = await mkdtemp(join(tmpdir(), 'drawbridge-lane-')) })
@@ -35,15 +40,24 @@ describe('llama.cpp lane', () => {
     configs = []
     plans = 0
     draws = []
+    drafts = new Map()
+    wishes = []
     const context = {
       initBatch: () => {},
       addToBatch: (...parameters: unknown[]) => {
         calls.push(['addToBatch', parameters[0], parameters[1]])
         return parameters[3]
       },
-      decodeBatch: async () => { if (failing !== null) throw failing },
+      decodeBatch: async () => {
+        await new Promise(setImmediate)
+        calls.push(['decoded'])
+        if (failing !== null) throw failing
+      },
       sampleToken: async (index: number) => {
         calls.push(['sample', index])
+        await new Promise(setImmediate)
+        await new Promise(setImmediate)
+        calls.push(['sampled', index])
         return draws.shift() ?? 1
       },
       removeTokenCellsFromSequence: (...parameters: unknown[]) => {
@@ -74,9 +88,25 @@ describe('llama.cpp lane', () => {
     }
     const parts = { bindings: { AddonSampler }, endTokens: [asToken(2)], vocabularySize: 10 } as unknown as SamplingParts
     const adapters = { get: ({ name }: { name: string }) => name as unknown as NativeLora } as unknown as Adapters
-    lane = new Lane({
-      id: asLaneId(0), slotsPerLane: 3, contextSize: 100, maxStepTokens: 50, threads: 1, grammarDrawLimits: { slowMs: 1, stuckMs: 1 }, onStuck: () => {}
+    const drafter = {
+      draft: async (asked: readonly DraftWish[], threads: number) => {
+        for (const { slot, most } of asked) wishes.push([slot, most])
+        calls.push(['draft', threads])
+        return drafts
+      }
+    } as unknown as Drafter
+    createLane = (jobsRunInOrder) => new Lane({
+      id: asLaneId(0),
+      slotsPerLane: 3,
+      contextSize: 100,
+      maxStepTokens: 50,
+      threads: 1,
+      jobsRunInOrder,
+      drafter,
+      grammarDrawLimits: { slowMs: 1, stuckMs: 1 },
+      onStuck: () => {}
     }, context, parts, adapters, park)
+    lane = createLane(false)
   })
 
   const step = async (work: readonly SlotWork[], changes: Partial<StepPlan> = {}) => await lane.step({
@@ -144,6 +174,83 @@ describe('llama.cpp lane', () => {
     expect(new Set(configs.map(({ seed }) => seed)).size).toBe(3)
   })
 
+  describe('where jobs run in the order in which they are asked for', () => {
+    const order = (): unknown[] => calls.map(([name]) => name).filter((name) => ['sample', 'decoded', 'sampled'].includes(String(name)))
+
+    beforeEach(() => { lane = createLane(true) })
+
+    it('asks for draws during the decode, and for those after a guess when their turn comes', async () => {
+      draws = [4, 5]
+      const outcomes = await step([work(0, 0, [1, 4], { guessCount: 1, ...sample({}, [1], 1) })])
+      expect(outcomes).toEqual([{ slot: 0, token: 4, further: [{ token: 5 }] }])
+      expect(order()).toEqual(['sample', 'decoded', 'sampled', 'sample', 'sampled'])
+    })
+
+    it('waits for the draws behind a decode that fails, and takes nothing from them', async () => {
+      failing = new Error('no memory')
+      await expect(step([work(0, 0, [1, 2], sample({}, [1, 2], 2))])).rejects.toMatchObject({ code: 'engine_error', cause: failing })
+      expect(order()).toEqual(['sample', 'decoded', 'sampled'])
+      expect(calls.at(-1)).toEqual(['remove', 0, 0, -1])
+    })
+  })
+
+  it('asks for draws after the decode where jobs may overtake each other', async () => {
+    await step([work(0, 0, [1], sample({}, [1], 1))])
+    expect(calls.map(([name]) => name)).toEqual(['addToBatch', 'decoded', 'sample', 'sampled'])
+  })
+
+  it('draws along what its draft model guesses, behind the work that wants it', async () => {
+    await step([work(0, 0, [1, 3]), work(1, 0, [1, 3])])
+    calls = []
+    draws = [9, 4, 5, 9]
+    const outcome = { count: 2, durationMs: 1, readMs: 2 }
+    drafts = new Map([[1, { tokens: [asToken(4), asToken(5)], outcome }]])
+    const outcomes = await step([work(0, 2, [4], sample({}, [1, 3, 4], 1)), work(1, 2, [6], { draft: 3, ...sample({}, [1, 3, 6], 1) })], { threads: 2 })
+    expect(wishes).toEqual([[1, 3]])
+    expect(calls.filter(([name]) => name === 'draft')).toEqual([['draft', 2]])
+    expect(outcomes).toContainEqual({ slot: 0, token: 9 })
+    expect(outcomes).toContainEqual({ slot: 1, token: 4, further: [{ token: 5 }, { token: 9 }], drafted: outcome })
+    // Its wrong guesses are in the cache too, until the next plan cuts it.
+    calls = []
+    await step([work(1, 4, [9])])
+    expect(calls).toContainEqual(['remove', 1, 4, -1])
+  })
+
+  it('begins the decode before it returns, unless a draft is wanted', async () => {
+    const isDecoding = (): boolean => calls.some(([name]) => name === 'addToBatch')
+    const plain = step([work(0, 0, [1], sample({}, [1], 1))])
+    expect(isDecoding()).toBe(true)
+    await plain
+    calls = []
+    const drafting = step([work(0, 1, [1], { draft: 1, ...sample({}, [1, 1], 1) })])
+    expect(isDecoding()).toBe(false)
+    await drafting
+    expect(isDecoding()).toBe(true)
+  })
+
+  it('goes without where its draft model guesses nothing', async () => {
+    expect(await step([work(0, 0, [1], { draft: 3, ...sample({}, [1], 1) })])).toEqual([{ slot: 0, token: 1 }])
+    const outcome = { count: 0, durationMs: 0, readMs: 2, isBehind: true as const }
+    drafts = new Map([[0, { tokens: [], outcome }]])
+    expect(await step([work(0, 1, [1], { draft: 3, ...sample({}, [1, 1], 1) })])).toEqual([{ slot: 0, token: 1, drafted: outcome }])
+    await step([work(0, 2, [1])])
+    expect(wishes).toHaveLength(2)
+  })
+
+  it('refuses a draft under a grammar, or beyond the end of the slot', async () => {
+    const outcomes = await step([
+      work(0, 0, [1], { draft: 1, ...sample({ grammar: 'root ::= "a"' }, [1], 1) }),
+      work(1, 0, [1], { draft: 40, ...sample({}, [1], 1) })
+    ])
+    expect(outcomes).toContainEqual({ slot: 0, error: expect.objectContaining({ message: expect.stringContaining('guesses under a grammar') }) })
+    await step([work(1, 1, Array.from({ length: 40 }, () => 1))])
+    await step([work(1, 41, Array.from({ length: 40 }, () => 1))])
+    expect(await step([work(1, 81, [1], { draft: 19, ...sample({}, [1], 1) })])).toContainEqual({
+      slot: 1, error: expect.objectContaining({ message: expect.stringContaining('101 tokens; it has room for 100') })
+    })
+    expect(outcomes.find(({ slot }) => slot === 1)).toEqual({ slot: 1, token: 1 })
+  })
+
   it('draws nothing after the end', async () => {
     draws = [2, 5]
     const outcomes = await step([work(0, 0, [1, 2, 5], { guessCount: 2, ...sample({}, [1], 1) })])
@@ -182,7 +289,7 @@ describe('llama.cpp lane', () => {
       expect(calls.slice(0, 2)).toEqual([['save', 0, 3], ['remove', 0, 0, -1]])
       calls = []
       expect(await step([work(2, 2, [3], { restore: asParkId(1) })])).toEqual([{ slot: 2, token: null, restoredInMs: expect.any(Number) }])
-      expect(calls).toEqual([['load', 2, 1], ['remove', 2, 2, -1], ['addToBatch', 2, 2]])
+      expect(calls).toEqual([['load', 2, 1], ['remove', 2, 2, -1], ['addToBatch', 2, 2], ['decoded']])
       await park.dispose()
     })
 

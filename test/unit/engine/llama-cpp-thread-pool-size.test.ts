@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { threadPoolSize } from '../../../src/engine/llama-cpp/thread-pool-size.ts'
+import { runsJobsInOrder, threadPoolSize } from '../../../src/engine/llama-cpp/thread-pool-size.ts'
 
 describe('threadPoolSize', () => {
   it.each([
@@ -11,5 +11,17 @@ describe('threadPoolSize', () => {
     { laneCount: 4, isOnGpu: true, cores: 2, size: 4, why: 'lanes decode at the same time' }
   ])('is $size for $laneCount lanes on $cores cores, on a GPU: $isOnGpu: $why', ({ laneCount, isOnGpu, cores, size }) => {
     expect(threadPoolSize(laneCount, { isOnGpu, cores })).toBe(size)
+  })
+})
+
+describe('runsJobsInOrder', () => {
+  it('is true with one lane on a processor', () => {
+    const isTrueFor = (laneCount: number, isOnGpu: boolean): boolean =>
+      runsJobsInOrder({ UV_THREADPOOL_SIZE: String(threadPoolSize(laneCount, { isOnGpu, cores: 8 })) })
+    expect([isTrueFor(1, false), isTrueFor(2, false), isTrueFor(1, true)]).toEqual([true, false, false])
+  })
+
+  it('is false where nobody chose the size', () => {
+    expect(runsJobsInOrder({})).toBe(false)
   })
 })

@@ -144,6 +144,13 @@ describe('PlanChecker', () => {
     ['has guesses of more than one pending token', /2 tokens of a before/, plan([guess(draw('a', 0, 3, [1, 2, 3, 4, 5], 3), 6)]), before],
     ['says that it has no guesses', /0 guesses/, plan([{ ...draw('a', 0, 3, [1, 2, 3, 4], 3), guessCount: 0 }]), before],
     ['guesses under a grammar', /under a grammar/, plan([underGrammar(guess(draw('a', 0, 3, [1, 2, 3, 4], 3), 5))]), before],
+    ['wants a draft for a prompt', /does not decode/, plan([{ ...draw('a', 0, 3, [1, 2, 3, 4], 4), draft: 1 }]), before],
+    ['wants a draft behind more than one token', /2 tokens of a before/, plan([{ ...draw('a', 0, 3, [1, 2, 3, 4, 5], 3), draft: 1 }]), before],
+    ['wants a draft of none', /0 guesses/, plan([{ ...draw('a', 0, 3, [1, 2, 3, 4], 3), draft: 0 }]), before],
+    ['wants a draft behind guesses', /guesses and a draft/, plan([{ ...guess(draw('a', 0, 3, [1, 2, 3, 4], 3), 5), draft: 1 }]), before],
+    ['wants a draft under a grammar', /under a grammar/, plan([{ ...underGrammar(draw('a', 0, 3, [1, 2, 3, 4], 3)), draft: 1 }]), before],
+    ['wants a draft beyond the slot’s end', /would hold 17 tokens of 16/, plan([{ ...draw('a', 0, 5, [1, 2, 3, 4, 5, 6], 5), draft: 11 }]), before],
+    ['wants a draft beyond the budget', /13 tokens exceed/, plan([{ ...draw('a', 0, 3, [1, 2, 3, 4], 3), draft: 12 }]), before],
     ['computed other tokens than the history has', /does not hold the history/, plan([draw('a', 0, 3, [1, 7, 3, 4], 4)]), before]
   ])('refuses a plan that %s', (_, message, bad, story = []) => {
     const checker = create()
@@ -180,6 +187,20 @@ describe('PlanChecker', () => {
 
     it('lets those be kept that were right', () => {
       for (const keep of [5, 4, 2]) createGuessed().begin(next(keep, [1, 2, 3, 4, 5, 7]))
+    })
+
+    it('lets those be kept that a draft model made and that were right', () => {
+      const checker = create()
+      const [first, second] = [draw('a', 0, 0, [1, 2, 3], 3), { ...draw('a', 0, 3, [1, 2, 3, 4], 3), draft: 4 }]
+      for (const [work, drafted, drawn] of [[first, [], [4]], [second, [5, 6], [5, 7]]] as const) {
+        const each = plan([work], { id: ++planCount })
+        checker.begin(each)
+        checker.cache(asSlotId(0)).append(tokens(...drafted))
+        checker.drawn(work, ...tokens(...drawn))
+        checker.end(each)
+      }
+      expect(() => { checker.begin(plan([{ ...next(6, [1, 2, 3, 4, 5, 7, 8]).work[0]!, keep: 6, tokens: tokens(8) }], { id: ++planCount })) }).toThrow(PlanViolation)
+      checker.begin(next(5, [1, 2, 3, 4, 5, 7]))
     })
 
     it('notices one that was wrong and is taken for computed', () => {

@@ -114,7 +114,10 @@ describe('a request body', () => {
     ['messages for the template', { ...hello, chat_template_kwargs: { messages: true } }, 'invalid_value', 'chat_template_kwargs', ''],
     ['stop tokens', { ...hello, stop_token_ids: [3] }, 'unsupported_parameter', 'stop_token_ids', ''],
     ['guided output', { ...hello, guided_json: {} }, 'unsupported_parameter', 'guided_json', ''],
-    ['adapters by list', { ...hello, lora: [{ id: 0, scale: 1 }] }, 'unsupported_parameter', 'lora', 'base:adapter']
+    ['adapters that are no list', { ...hello, lora: { id: 0 } }, 'invalid_value', 'lora', 'expected a list'],
+    ['an adapter by name and number', { ...hello, lora: [{ id: 0, name: 'a' }] }, 'invalid_value', 'lora[0]', 'expected either "name" or "id"'],
+    ['an adapter without either', { ...hello, lora: [{ scale: 1 }] }, 'invalid_value', 'lora[0]', 'expected either "name" or "id"'],
+    ['an adapter of infinite strength', { ...hello, lora: [{ id: 0, scale: 1e9 }] }, 'invalid_value', 'lora[0].scale', 'expected at most 100']
   ])('with %s is refused by name', async (_name, body, code, param, message) => {
     const before = inference.requests.length
     const response = await post(body)

@@ -9,7 +9,7 @@ import { buildTestApp } from '../../support/test-app.ts'
 import { createTestHost } from '../../support/test-host.ts'
 import { readSse } from '../../support/sse.ts'
 
-const caller = (priority: Priority, highestPriority: Priority): Caller => ({ tenant: asTenantId('a'), weight: 1, priority, highestPriority })
+const caller = (priority: Priority, highestPriority: Priority): Caller => ({ tenant: asTenantId('a'), weight: 1, priority, highestPriority, isAdmin: false })
 
 describe('the class of a request', () => {
   it.each([
@@ -34,7 +34,7 @@ describe('the class of a request', () => {
 })
 
 describe('a server with tenants', () => {
-  const tenant: TenantConfig = { name: 'team', keys: ['k-team'], weight: 2, priority: 'normal', highestPriority: 'normal', namesUsers: false }
+  const tenant: TenantConfig = { name: 'team', keys: ['k-team'], weight: 2, priority: 'normal', highestPriority: 'normal', namesUsers: false, admin: false }
   const setUp = async () => {
     const inference = createScriptedInference(() => answerEvents(['x']))
     const { app } = await buildTestApp([createTestHost(inference)], {

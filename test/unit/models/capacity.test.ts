@@ -46,7 +46,25 @@ function refusal (request: Partial<CapacityRequest>, machine: Machine, model = l
   throw new Error('It was accepted')
 }
 
+/** As small as a draft is beside its model: 8 KiB of cache per token. */
+const draftOfIt: ModelFile = {
+  ...llama8B, path: '/m/draft.gguf', sizeBytes: 0.1 * gibibyte, trainContextSize: 2048, embeddingLength: 512, feedForwardLength: 1024, kvBytesPerToken: 8 * 1024
+}
+
 describe('memory estimate', () => {
+  it('counts a draft model too: its weights, its caches as far as it was trained, its work', () => {
+    const shape = { lanes: 1, slots: 4, contextSize: 8192, stepTokens: 512 }
+    const alone = estimateMemory(llama8B, shape)
+    const both = estimateMemory(llama8B, shape, draftOfIt)
+    expect(both.weightsBytes).toBe(alone.weightsBytes + draftOfIt.sizeBytes)
+    expect(both.cacheBytes).toBe(alone.cacheBytes + 4 * 2048 * 8 * 1024)
+    // The logits of another step, but no second process.
+    const logitBytes = 512 * llama8B.vocabularySize * 4
+    expect(both.workBytes - alone.workBytes).toBeGreaterThan(logitBytes)
+    expect(both.workBytes - alone.workBytes).toBeLessThan(1.1 * logitBytes)
+    expect(both.totalBytes).toBe(both.weightsBytes + both.cacheBytes + both.workBytes)
+  })
+
   it('counts caches by layer, KV head, token and slot', () => {
     const shape = { lanes: 1, slots: 4, contextSize: 8192, stepTokens: 512 }
     const { cacheBytes, weightsBytes, workBytes, totalBytes } = estimateMemory(llama8B, shape)
@@ -91,6 +109,21 @@ describe('choosing slots and context', () => {
     expect(chosen({ slots: 2, contextSize: 1000 }, machineWith(24))).toEqual([2, 1000])
   })
 
+  it('leaves room for a draft model, and says so where there is none', () => {
+    const large = { ...draftOfIt, sizeBytes: 2 * gibibyte }
+    const withDraft = (machine: Machine): number => {
+      const { slotsPerLane, contextSize } = chooseCapacity(llama8B, automatic, machine, { draft: large })
+      return slotsPerLane * contextSize
+    }
+    const [slots, contextSize] = chosen({}, machineWith(11))
+    expect(withDraft(machineWith(11))).toBeLessThan(slots * contextSize)
+    expect(() => withDraft(machineWith(6.5))).toThrow(
+      /^The model file \/m\/llama\.gguf needs with its draft model \/m\/draft\.gguf about 7\.\d GiB .*, or leave out --draft-model$/)
+    // On a GPU too, whose memory is to hold both.
+    const gpu = { name: 'GPU', freeBytes: 7 * gibibyte }
+    expect(() => chooseCapacity(llama8B, { ...automatic, gpuLayers: 'max' }, machineWith(64, { gpu }), { draft: large })).toThrow(/GPU has 7 GiB/)
+  })
+
   it('goes no further than the model was trained for', () => {
     expect(chosen({}, machineWith(64), { ...llama8B, trainContextSize: 2048 })).toEqual([8, 2048])
     expect(refusal({ contextSize: 4096 }, machineWith(64), { ...llama8B, trainContextSize: 2048 }))
@@ -98,7 +131,8 @@ describe('choosing slots and context', () => {
   })
 
   it('divides slots evenly among lanes, and keeps to the step budget', () => {
-    expect(chooseCapacity(llama8B, { ...automatic, lanes: 3 }, machineWith(64))).toMatchObject({ laneCount: 3, slotsPerLane: 2 })
+    expect(chooseCapacity(llama8B, { ...automatic, lanes: 3 }, machineWith(64))).toMatchObject({ laneCount: 3, slotsPerLane: 8 })
+    expect(chooseCapacity(llama8B, { ...automatic, lanes: 3 }, machineWith(24))).toMatchObject({ laneCount: 3, slotsPerLane: 2 })
     expect(chosen({ stepTokens: 2 }, machineWith(64))).toEqual([2, 8192])
     expect(chooseCapacity(llama8B, { ...automatic, lanes: 16 }, machineWith(64))).toMatchObject({ laneCount: 16, slotsPerLane: 1, threads: 16 })
   })
@@ -124,6 +158,49 @@ describe('choosing slots and context', () => {
         expect(large.estimate?.cacheBytes).toBeGreaterThanOrEqual(small.estimate?.cacheBytes ?? NaN)
       }
     ))
+  })
+})
+
+describe('choosing lanes', () => {
+  const lanes = (request: Partial<CapacityRequest>, machine: Partial<Machine> = {}): readonly [lanes: number, slotsPerLane: number] => {
+    const { laneCount, slotsPerLane } = chooseCapacity(llama8B, { ...automatic, ...request }, machineWith(128, { computeThreads: 15, ...machine }))
+    return [laneCount, slotsPerLane]
+  }
+  const adapter = (name: string) => ({ name, ref: `${name}.gguf`, model: null, scale: 1, pinned: false, systemPrompt: null, chatTemplate: null })
+  const gpu = { name: 'NVIDIA L4', freeBytes: 22 * gibibyte }
+
+  it('takes one where no adapters are to be expected', () => {
+    expect(lanes({})).toEqual([1, 8])
+    expect(lanes({ adapters: [], adapterDir: 'off', adapterFetch: [] })).toEqual([1, 8])
+  })
+
+  it('takes one for each adapter and one for the base model, up to four', () => {
+    expect(lanes({ adapters: [adapter('a')] })).toEqual([2, 8])
+    expect(lanes({ adapters: [adapter('a'), adapter('b')] })).toEqual([3, 8])
+    expect(lanes({ adapters: Array.from({ length: 9 }, (_, index) => adapter(`a${index}`)) })).toEqual([4, 8])
+  })
+
+  it('expects any number from a folder and from the API', () => {
+    expect(lanes({ adapterDir: '/adapters' })).toEqual([4, 8])
+    expect(lanes({ adapterFetch: ['hf:'] })).toEqual([4, 8])
+  })
+
+  it('leaves each lane a thread, and a slot', () => {
+    expect(lanes({ adapterDir: '/adapters' }, { computeThreads: 3 })).toEqual([3, 8])
+    expect(lanes({ adapterDir: '/adapters', threads: 1 })).toEqual([1, 8])
+    expect(lanes({ adapterDir: '/adapters', slots: 6 })).toEqual([3, 2])
+    expect(lanes({ adapterDir: '/adapters', slots: 1 })).toEqual([1, 1])
+  })
+
+  it('takes one on a GPU, and what it is told', () => {
+    expect(lanes({ adapterDir: '/adapters' }, { gpu })).toEqual([1, 8])
+    expect(lanes({ adapterDir: '/adapters', gpuLayers: 0 }, { gpu })).toEqual([4, 8])
+    expect(lanes({ adapterDir: '/adapters', lanes: 2, slots: 16 })).toEqual([2, 8])
+  })
+
+  it('makes do with fewer slots where memory is scarce', () => {
+    const { laneCount, slotsPerLane } = chooseCapacity(llama8B, { ...automatic, adapterDir: '/adapters' }, machineWith(16, { computeThreads: 4 }))
+    expect([laneCount, slotsPerLane]).toEqual([4, 1])
   })
 })
 

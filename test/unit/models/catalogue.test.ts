@@ -1,6 +1,5 @@
 import type { ModelHost } from '../../../src/models/model-host.ts'
 import { describe, expect, it } from 'vitest'
-import { ServerError } from '../../../src/domain/errors.ts'
 import { StartupError } from '../../../src/domain/startup-error.ts'
 import { createModelCatalogue } from '../../../src/models/catalogue.ts'
 
@@ -19,44 +18,27 @@ function thrownBy (action: () => unknown): unknown {
 }
 
 describe('model catalogue', () => {
-  it('resolves ids and, when it is unambiguous, the place a model came from', () => {
+  it('finds models by their ids and, when it is unambiguous, the place a model came from', () => {
     const demo = hostOf('drawbridge-demo', 'demo')
     const chat = hostOf('team/chat:v2', '/models/chat.gguf')
     const catalogue = createModelCatalogue([demo, chat])
-    expect(catalogue.resolve('drawbridge-demo').host).toBe(demo)
-    expect(catalogue.resolve('demo').host).toBe(demo)
-    expect(catalogue.resolve('team/chat:v2').host).toBe(chat)
-    expect(catalogue.resolve('/models/chat.gguf').host).toBe(chat)
-    expect(catalogue.resolve('demo').adapters.adapters).toEqual([])
+    expect(catalogue.find('drawbridge-demo')).toBe(demo)
+    expect(catalogue.find('demo')).toBe(demo)
+    expect(catalogue.find('team/chat:v2')).toBe(chat)
+    expect(catalogue.find('/models/chat.gguf')).toBe(chat)
+    expect(catalogue.find('gpt-4o')).toBeNull()
   })
 
   it('prefers an id to a place of the same text', () => {
     const named = hostOf('demo', '/models/chat.gguf')
     const catalogue = createModelCatalogue([hostOf('drawbridge-demo', 'demo'), named])
-    expect(catalogue.resolve('demo').host).toBe(named)
+    expect(catalogue.find('demo')).toBe(named)
   })
 
   it('does not guess between two models that came from the same place', () => {
     const catalogue = createModelCatalogue([hostOf('a', 'demo'), hostOf('b', 'demo')])
-    expect(thrownBy(() => catalogue.resolve('demo'))).toBeInstanceOf(ServerError)
-    expect(catalogue.resolve('b').host.id).toBe('b')
-  })
-
-  it('names the models there are when the asked one does not exist', () => {
-    const catalogue = createModelCatalogue([hostOf('drawbridge-demo', 'demo'), hostOf('chat', '/m/chat.gguf')])
-    const error = thrownBy(() => catalogue.resolve('gpt-4o'))
-    expect(error).toBeInstanceOf(ServerError)
-    expect(error).toMatchObject({
-      code: 'model_not_found',
-      status: 404,
-      param: 'model',
-      message: 'The model "gpt-4o" does not exist; this server has "drawbridge-demo", "chat"'
-    })
-  })
-
-  it('names at most eight', () => {
-    const catalogue = createModelCatalogue(Array.from({ length: 11 }, (_, index) => hostOf(`m${index}`, `/m/${index}`)))
-    expect(String(thrownBy(() => catalogue.resolve('x')))).toMatch(/"m7" and 3 more$/)
+    expect(catalogue.find('demo')).toBeNull()
+    expect(catalogue.find('b')?.id).toBe('b')
   })
 
   it('refuses two models of one name', () => {

@@ -32,10 +32,10 @@ describe('the scheduler’s laws', () => {
   it('law 1: a plan’s tokens never exceed the budget', async () => {
     await holds((trace) => {
       for (const plan of plansOf(trace)) {
-        const tokens = plan.work.reduce((sum, work) => sum + work.tokens.length, 0)
+        const tokens = plan.work.reduce((sum, work) => sum + work.tokens.length + (work.draft ?? 0), 0)
         expect(tokens).toBeGreaterThan(0)
         expect(tokens).toBeLessThanOrEqual(trace.config.stepTokens)
-        for (const work of plan.work) expect(work.keep + work.tokens.length).toBeLessThanOrEqual(trace.config.contextSize)
+        for (const work of plan.work) expect(work.keep + work.tokens.length + (work.draft ?? 0)).toBeLessThanOrEqual(trace.config.contextSize)
       }
     })
   })
@@ -107,7 +107,15 @@ describe('the scheduler’s laws', () => {
           if (event.type === 'token-drawn') drawn.set(event.id, [...(drawn.get(event.id) ?? []), event.token])
         }
         if (entry.kind === 'commit') {
-          for (const outcome of entry.outcomes) if ('error' in outcome) contents.set(outcome.slot, lost)
+          for (const outcome of entry.outcomes) {
+            if ('error' in outcome) contents.set(outcome.slot, lost)
+            if (!('token' in outcome) || outcome.drafted === undefined) continue
+            // Of what was drafted, what was right is known by what was drawn.
+            const { token, further = [] } = outcome
+            const right = [token!, ...further.map((each) => each.token)].slice(0, further.length)
+            const content = contents.get(outcome.slot)!
+            contents.set(outcome.slot, { ...content, tokens: [...content.tokens, ...right] })
+          }
         }
         if (entry.kind !== 'plan') continue
         const { plan } = entry
@@ -226,11 +234,11 @@ describe('the scenarios', () => {
     }
     expect([...seen].toSorted()).toEqual([
       'abort during a step', 'abort while waiting', 'chunked prefill', 'copied prefix', 'copy of a running sequence',
-      'dropped cache', 'end of an answer behind a right guess', 'failed slot', 'finish during a step', 'finished by length',
-      'finished by stop', 'generation timeout', 'kept prefix', 'lost step', 'mixed step', 'preempted',
+      'dropped cache', 'end of an answer behind a right draft', 'end of an answer behind a right guess', 'failed slot', 'finish during a step', 'finished by length',
+      'finished by stop', 'generation timeout', 'guesses of both kinds in a step', 'kept prefix', 'lost step', 'mixed step', 'preempted',
       'preempted and resumed in another lane', 'preempted before its first token', 'pushed out of the queue', 'queue full',
-      'queue timeout', 'restored cache', 'right guess', 'right guess of an answer that was ended meanwhile', 'saved cache',
-      'two adapter sets in one lane', 'two lanes at once', 'waited for another’s prefill', 'wrong guess'
+      'queue timeout', 'restored cache', 'right draft', 'right guess', 'right guess of an answer that was ended meanwhile', 'saved cache',
+      'two adapter sets in one lane', 'two lanes at once', 'waited for another’s prefill', 'wrong draft', 'wrong guess'
     ])
   })
 })
@@ -334,13 +342,14 @@ describe('the scheduler’s manners', () => {
 
   it('guesses only where streams flow alone, alike for all of them, and no more than could be drawn', async () => {
     await holds((trace) => {
-      const { mostGuesses = 0, contextSize, endTokens } = trace.config
+      const { mostGuesses = 0, hasDraftModel, contextSize, endTokens } = trace.config
       for (const { work } of plansOf(trace)) {
-        const counts = new Set(work.map(({ guessCount = 0 }) => guessCount))
+        const counts = new Set(work.map(({ draft = 0, guessCount = draft }) => guessCount))
         if (counts.size === 1 && counts.has(0)) continue
         expect(counts.size).toBe(1)
-        for (const { sequence, tokens, guessCount = 0, sample } of work) {
-          expect(tokens).toHaveLength(1 + guessCount)
+        for (const { sequence, tokens, draft, guessCount = draft ?? 0, sample } of work) {
+          expect(tokens).toHaveLength(1 + guessCount - (draft ?? 0))
+          if (draft !== undefined) expect(hasDraftModel).toBe(true)
           expect(guessCount).toBeLessThanOrEqual(mostGuesses)
           const { maxTokens } = request(trace, sequence)
           expect(sample!.index).toBeGreaterThan(0)
@@ -356,16 +365,20 @@ describe('the scheduler’s manners', () => {
     await holds((trace) => {
       let guessed = 0
       let right = 0
+      let drafted = 0
+      let rightDrafts = 0
       for (const entry of trace.entries) {
         if (entry.kind !== 'commit') continue
         for (const { slot, guessCount = 0 } of entry.plan.work) {
           const outcome = entry.outcomes.find((candidate) => candidate.slot === slot)!
           if (!('token' in outcome)) continue
-          guessed += guessCount
+          guessed += guessCount + (outcome.drafted?.count ?? 0)
           right += outcome.further?.length ?? 0
+          drafted += outcome.drafted?.count ?? 0
+          if (outcome.drafted !== undefined) rightDrafts += outcome.further?.length ?? 0
         }
       }
-      expect(trace.final).toMatchObject({ guessedTokens: guessed, rightGuesses: right })
+      expect(trace.final).toMatchObject({ guessedTokens: guessed, rightGuesses: right, draftedTokens: drafted, rightDrafts })
     })
   })
 
@@ -477,6 +490,14 @@ function sightsOf (trace: Trace): Set<string> {
         const outcome = entry.outcomes.find((candidate) => candidate.slot === slot)!
         if (!('token' in outcome)) continue
         const further = outcome.further ?? []
+        const { drafted } = outcome
+        if (drafted !== undefined) {
+          if (further.length > 0) sights.add('right draft')
+          if (further.length < drafted.count) sights.add('wrong draft')
+          if (further.length > 0 && trace.config.endTokens.includes(further.at(-1)!.token)) sights.add('end of an answer behind a right draft')
+          if (entry.plan.work.some((other) => other.guessCount !== undefined)) sights.add('guesses of both kinds in a step')
+          continue
+        }
         if (further.length > 0) sights.add('right guess')
         if (further.length > 0 && ended.has(sequence)) sights.add('right guess of an answer that was ended meanwhile')
         if (further.length > 0 && trace.config.endTokens.includes(further.at(-1)!.token)) sights.add('end of an answer behind a right guess')

@@ -25,13 +25,14 @@ export class Rig {
   readonly engine: FakeEngine
   now = 0
 
-  constructor (config: Partial<SchedulerConfig> = {}, faults: ReadonlyMap<number, FaultKind> = new Map()) {
+  /** @param draftAcceptance there is a draft model, whose guesses are right so often */
+  constructor (config: Partial<SchedulerConfig> = {}, faults: ReadonlyMap<number, FaultKind> = new Map(), draftAcceptance?: number) {
     const full = {
-      laneCount: 1, slotsPerLane: 2, contextSize: 256, stepTokens: 64, threads: 4, maxQueue: 100, turnSteps: 4, policy: 'fair' as const, targetItlMs: 'auto' as const, ...config
+      hasDraftModel: draftAcceptance !== undefined, laneCount: 1, slotsPerLane: 2, contextSize: 256, stepTokens: 64, threads: 4, maxQueue: 100, turnSteps: 4, policy: 'fair' as const, targetItlMs: 'auto' as const, ...config
     }
     const { laneCount, slotsPerLane, contextSize, stepTokens: maxStepTokens, threads } = full
     this.engine = createFakeEngine({
-      laneCount, slotsPerLane, contextSize, maxStepTokens, threads, faults: { steps: faults }
+      laneCount, slotsPerLane, contextSize, maxStepTokens, threads, faults: { steps: faults }, draftAcceptance
     })
     this.scheduler = new Scheduler({ ...full, endTokens: this.engine.info.endTokens })
   }
@@ -74,7 +75,7 @@ export class Rig {
   isIdle (lane = 0): boolean { return this.scheduler.schedule(asLaneId(lane), this.now) === null }
 }
 
-/** What a plan does, one short line per sequence: `a 16+48` appends 48 tokens after 16; `*` where it draws. */
+/** What a plan does, one short line per sequence: `a 16+48` appends 48 tokens after 16; `*` where it draws, `?3` with a draft of 3. */
 export const summary = (plan: StepPlan): string[] =>
-  plan.work.map(({ sequence, keep, tokens, sample, copyFrom }) =>
-    `${sequence} ${copyFrom === undefined ? '' : `(copy of ${copyFrom}) `}${keep}+${tokens.length}${sample === undefined ? '' : '*'}`)
+  plan.work.map(({ sequence, keep, tokens, draft, sample, copyFrom }) =>
+    `${sequence} ${copyFrom === undefined ? '' : `(copy of ${copyFrom}) `}${keep}+${tokens.length}${sample === undefined ? '' : '*'}${draft === undefined ? '' : `?${draft}`}`)

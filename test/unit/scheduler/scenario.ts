@@ -56,6 +56,7 @@ const configs = ({ laneCount, slotsPerLane, contextSize, spareStepTokens }: Rang
   turnSteps: fc.integer({ min: 1, max: 4 }),
   lanesAreApart: fc.boolean(),
   mostGuesses: fc.constantFrom(0, 1, 4, 15),
+  hasDraftModel: fc.boolean(),
   targetItlMs: fc.constantFrom<number | 'auto'>('auto', 1, 10),
   parkBytes: fc.constantFrom(0, 300_000, 10_000_000),
   policy: fc.constantFrom<AdmissionPolicyName>('fair', 'fair', 'first-come-first-served')

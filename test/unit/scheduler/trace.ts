@@ -61,9 +61,15 @@ class Recorder {
   now: Millis = 0
 
   constructor (config: Omit<SchedulerConfig, 'endTokens'>, faults: ReadonlyMap<number, FaultKind>) {
-    const { laneCount, slotsPerLane, contextSize, stepTokens, threads } = config
+    const { laneCount, slotsPerLane, contextSize, stepTokens, threads, hasDraftModel = false } = config
     this.engine = createFakeEngine({
-      laneCount, slotsPerLane, contextSize, threads, maxStepTokens: stepTokens, faults: { steps: faults }
+      laneCount,
+      slotsPerLane,
+      contextSize,
+      threads,
+      maxStepTokens: stepTokens,
+      faults: { steps: faults },
+      ...(hasDraftModel ? { draftAcceptance: 0.8 } : {})
     })
     this.#config = { ...config, endTokens: this.engine.info.endTokens }
     this.scheduler = new Scheduler(this.#config)

@@ -46,6 +46,8 @@ describe('/metrics', () => {
       `vllm:prefix_cache_hits_total{${model}} 10`,
       `vllm:spec_decode_num_draft_tokens_total{${model}} 9`,
       `vllm:spec_decode_num_accepted_tokens_total{${model}} 4`,
+      `drawbridge_draft_model_guesses_total{${model}} 6`,
+      `drawbridge_draft_model_right_guesses_total{${model}} 3`,
       `vllm:gpu_prefix_cache_hit_rate{${model}} 0.25`,
       `drawbridge_steps_total{${model}} 11`,
       `drawbridge_slots_total{${model}} 4`,

@@ -1,0 +1,239 @@
+import { randomUUID } from 'node:crypto'
+import { readdirSync, rmSync, statSync } from 'node:fs'
+import { homedir, hostname, tmpdir } from 'node:os'
+import path from 'node:path'
+import type { AdapterConfig, Config } from '../config/config.ts'
+import { StartupError } from '../domain/startup-error.ts'
+import { fileErrorText } from '../domain/file-error-text.ts'
+import type { ModelCatalogue } from '../models/catalogue.ts'
+import { adapterNameAdvice, isAdapterName } from './adapter-name.ts'
+import { AdapterFolder } from './adapter-folder.ts'
+import type { PrepareAdapter } from './adapter-facts.ts'
+import { AdapterLibrary } from './adapter-library.ts'
+import { type AdapterHost, type AdapterLogger, AdapterRegistry } from './adapter-registry.ts'
+import { type AdapterState, AdapterStateWriter, readAdapterState } from './adapter-state.ts'
+import { allowListProblem } from './sources/allow-list.ts'
+import { createFetchAdapter, resolveReference } from './sources/fetch-adapter.ts'
+
+export interface AdapterModel {
+  readonly host: AdapterHost
+  /** Its GGUF files; none of the fake engine. */
+  readonly paths: readonly string[]
+  readonly prepare: PrepareAdapter
+}
+
+export interface OpenAdaptersOptions {
+  readonly config: Pick<Config, 'adapters' | 'adapterDir' | 'adapterFetch' | 'adapterState' | 'maxAdapters' | 'adapterMemory' | 'adapterMaxSize' | 'adapterMaxRank'>
+  readonly catalogue: ModelCatalogue
+  readonly models: readonly AdapterModel[]
+  readonly logger: AdapterLogger
+  readonly sourceOf: (flag: string) => string
+  /** `HF_ENDPOINT` and `HF_TOKEN` say where Hugging Face is, and who asks. */
+  readonly environment: NodeJS.ProcessEnv
+}
+
+export interface OpenAdapters {
+  readonly library: AdapterLibrary
+  /**
+   * Begins to load what is configured, what the folder has and what the API had loaded. Settles when the folder was looked at, so that
+   * requests for what is in it wait.
+   * @returns settles when what is configured is loaded. @throws StartupError when that fails
+   */
+  start (): Promise<{ readonly configured: Promise<void> }>
+  close (): Promise<void>
+}
+
+const unlimited = <Value>(value: Value | 'off'): Value | number => value === 'off' ? Infinity : value
+
+/**
+ * Puts the adapters of a server together: a registry for each model, their sources, the watched folder, and what is remembered.
+ * @throws StartupError when a setting cannot be
+ */
+export function openAdapters ({ config, catalogue, models, logger, sourceOf, environment }: OpenAdaptersOptions): OpenAdapters {
+  const directory = config.adapterDir === 'off' ? null : path.resolve(expandHome(config.adapterDir))
+  if (directory !== null) checkDirectory(directory, sourceOf('adapter-dir'))
+  for (const entry of config.adapterFetch) {
+    const problem = allowListProblem(entry)
+    if (problem !== null) throw new StartupError(`${sourceOf('adapter-fetch')} is ${JSON.stringify(entry)}, but ${problem}`)
+  }
+  const configured = config.adapters.map((adapter) => placeAdapter(adapter, catalogue, sourceOf('adapter')))
+  const stateFile = config.adapterState !== 'auto' ? path.resolve(expandHome(config.adapterState)) : directory === null ? null : path.join(directory, '.drawbridge-adapters.json')
+  const remembered = stateFile === null ? { adapters: [], unloaded: [] } : readAdapterState(stateFile)
+
+  const folder = choosePrivateFolder()
+  const fetch = createFetchAdapter({
+    directory,
+    allowed: config.adapterFetch,
+    maxSizeBytes: config.adapterMaxSize,
+    huggingFaceEndpoint: readEndpoint(environment['HF_ENDPOINT']),
+    huggingFaceToken: environment['HF_TOKEN']
+  })
+  let lastId = -1
+  const registries = models.map(({ host, paths, prepare }, index) => new AdapterRegistry({
+    host,
+    modelPaths: paths,
+    fetch,
+    prepare,
+    limits: { maxRank: config.adapterMaxRank, maxSizeBytes: config.adapterMaxSize },
+    room: { maxAdapters: unlimited(config.maxAdapters), maxBytes: unlimited(config.adapterMemory) },
+    folder: path.join(folder, String(index)),
+    nextId: () => ++lastId,
+    logger
+  }))
+
+  /** Once the server closes, what is given up on the way is not forgotten. */
+  let isClosing = false
+  const save = (): void => { if (!isClosing) writer?.write(stateOf(library, folders)) }
+  const library = new AdapterLibrary({ catalogue, registries, resolveReference: (reference) => resolveReference(reference, directory), onChange: save })
+  const writer = stateFile === null
+    ? null
+    : new AdapterStateWriter(stateFile, (error) => logger.warn({ file: stateFile, error: error.message }, 'adapter state cannot be written'))
+  const folders = directory === null
+    ? []
+    : registries.map((registry) => new AdapterFolder({
+      path: registries.length === 1 ? directory : path.join(directory, registry.model),
+      registry,
+      logger,
+      mayBeMissing: registries.length > 1,
+      isTaken: (name) => catalogue.find(name) !== null,
+      unloaded: new Map(remembered.unloaded.filter(({ model }) => model === registry.model).map(({ name, fingerprint }) => [name, fingerprint])),
+      onChange: save
+    }))
+  const starting = new AbortController()
+  const registryOf = (model: string): AdapterRegistry | undefined => registries.find((registry) => registry.model === model)
+
+  return {
+    library,
+
+    async start () {
+      const loads = configured.map(async ({ model, adapter, name }) => {
+        const status = await registryOf(model)?.load({
+          name,
+          reference: resolveReference(expandHome(adapter.ref), null),
+          origin: 'option',
+          scale: adapter.scale,
+          isPinned: adapter.pinned,
+          systemPrompt: adapter.systemPrompt,
+          chatTemplate: adapter.chatTemplate,
+          ifExists: 'refuse',
+          keepsFailure: false
+        }, starting.signal).catch((error: unknown) => {
+          if (starting.signal.aborted) return undefined
+          throw new StartupError(`The adapter ${name} (${sourceOf('adapter')}) could not be loaded: ${(error as Error).message}`, { cause: error })
+        })
+        return status
+      })
+      restore(remembered, registryOf, logger)
+      await Promise.all(folders.map(async (watched) => await watched.start()))
+      const all = Promise.all(loads).then(() => {})
+      // It may be waited for later than it fails.
+      all.catch(() => {})
+      return { configured: all }
+    },
+
+    async close () {
+      isClosing = true
+      starting.abort()
+      await Promise.all(folders.map(async (watched) => await watched.close()))
+      await Promise.all(registries.map(async (registry) => await registry.close()))
+      await writer?.settle()
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }
+}
+
+/** What the API had loaded comes back beside everything else. What fails stays on the list, with the reason. */
+function restore ({ adapters }: AdapterState, registryOf: (model: string) => AdapterRegistry | undefined, logger: AdapterLogger): void {
+  for (const { model, name, reference, scale, pinned } of adapters) {
+    const registry = registryOf(model)
+    if (registry === undefined || registry.find(name) !== null) {
+      logger.warn({ model, adapter: name, reference }, registry === undefined ? 'remembered adapter belongs to a model that is not served' : 'remembered adapter is configured by now')
+      continue
+    }
+    registry.load({
+      name, reference, origin: 'api', scale, isPinned: pinned, systemPrompt: null, chatTemplate: null, ifExists: 'refuse', keepsFailure: true
+    }, new AbortController().signal).catch(() => {})
+  }
+}
+
+function stateOf (library: AdapterLibrary, folders: readonly AdapterFolder[]): AdapterState {
+  return {
+    adapters: library.list().filter(({ origin, state }) => origin === 'api' && state !== 'draining')
+      .map(({ model, name, reference, scale, isPinned }) => ({ model, name, reference, scale, pinned: isPinned })),
+    unloaded: folders.flatMap((folder) => folder.unloaded.map((unloaded) => ({ model: folder.model, ...unloaded })))
+  }
+}
+
+interface PlacedAdapter {
+  readonly adapter: AdapterConfig
+  readonly model: string
+  readonly name: string
+}
+
+/** Finds the model of a configured adapter. */
+function placeAdapter (adapter: AdapterConfig, catalogue: ModelCatalogue, source: string): PlacedAdapter {
+  const place = findPlace(adapter, catalogue)
+  if (place === null) {
+    const models = catalogue.hosts.map(({ id }) => `"${id}"`).join(', ')
+    throw new StartupError(adapter.model === null
+      ? `The adapter "${adapter.name}" (${source}) does not say for which model it is; write MODEL:${adapter.name} with one of ${models}`
+      : `The adapter "${adapter.name}" (${source}) is for the model "${adapter.model}", but there are only ${models}`)
+  }
+  if (!isAdapterName(place.name)) throw new StartupError(`The adapter's name "${place.name}" (${source}) ${adapterNameAdvice}`)
+  if (catalogue.find(place.name) !== null) throw new StartupError(`The adapter "${place.name}" (${source}) has the name of a model; give it another one`)
+  return { adapter, ...place }
+}
+
+function findPlace ({ name, model }: AdapterConfig, catalogue: ModelCatalogue): { readonly model: string, readonly name: string } | null {
+  const placeAt = (base: string, rest: string): { readonly model: string, readonly name: string } | null => {
+    const host = catalogue.find(base)
+    return host === null ? null : { model: host.id, name: rest }
+  }
+  if (model !== null) return placeAt(model, name)
+  for (let colon = name.indexOf(':'); colon !== -1; colon = name.indexOf(':', colon + 1)) {
+    const place = placeAt(name.slice(0, colon), name.slice(colon + 1))
+    if (place !== null) return place
+  }
+  const [only, second] = catalogue.hosts
+  return only !== undefined && second === undefined ? { model: only.id, name } : null
+}
+
+function checkDirectory (directory: string, source: string): void {
+  let problem: string | null
+  try {
+    problem = statSync(directory).isDirectory() ? null : 'it is no folder'
+  } catch (error) {
+    problem = fileErrorText(error)
+  }
+  if (problem !== null) throw new StartupError(`The adapter folder ${directory} (${source}) cannot be used: ${problem}`)
+}
+
+function readEndpoint (text = 'https://huggingface.co'): URL {
+  if (!/^https?:\/\//.test(text) || !URL.canParse(text)) throw new StartupError(`HF_ENDPOINT is ${JSON.stringify(text)}, but must be an address such as https://huggingface.co`)
+  return new URL(text)
+}
+
+/** For copies of the adapters' files; what servers of this machine left that were killed goes. */
+function choosePrivateFolder (): string {
+  const prefix = `drawbridge-adapters-${hostname()}-`
+  try {
+    for (const name of readdirSync(tmpdir())) {
+      const pid = name.startsWith(prefix) ? /^(\d+)-/.exec(name.slice(prefix.length))?.[1] : undefined
+      if (pid !== undefined && !isRunning(Number(pid))) rmSync(path.join(tmpdir(), name), { recursive: true, force: true })
+    }
+  } catch {
+    // Others' leftovers are theirs, and a place that cannot be read matters to whoever loads an adapter.
+  }
+  return path.join(tmpdir(), `${prefix}${process.pid}-${randomUUID()}`)
+}
+
+function isRunning (pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
+  }
+}
+
+const expandHome = (file: string): string => file.replace(/^~(?=$|\/)/, homedir())
