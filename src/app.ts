@@ -5,6 +5,7 @@ import { AdapterLibrary } from './adapters/adapter-library.ts'
 import { createStaticKeys } from './access/static-keys.ts'
 import { createChatTemplates } from './chat/chat-templates.ts'
 import { OutputGrammars } from './chat/structured/output-grammars.ts'
+import { ToolGrammars } from './chat/tool-grammars.ts'
 import type { Config } from './config/config.ts'
 import type { Millis } from './domain/ids.ts'
 import { accessPlugin } from './http/plugins/access.ts'
@@ -71,6 +72,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
       logger.warn({ modelName: name, architecture }, 'the model has no chat template; a plain transcript is used')
     }),
     outputGrammars: new OutputGrammars(),
+    toolGrammars: new ToolGrammars(),
     observer: createFanOut([createRequestLog(logger), metrics]),
     now: parts.now ?? (() => performance.now()),
     randomSeed: parts.randomSeed ?? (() => randomInt(2 ** 32)),

@@ -1,22 +1,35 @@
 import { Template } from '@huggingface/jinja'
 import type { ModelInfo } from '../engine/engine.ts'
 import type { PromptSegment } from '../inference/inference.ts'
-import type { ChatMessage } from './chat-message.ts'
+import type { ChatMessage, ToolDefinition } from './chat-message.ts'
 import { ServerError } from '../domain/errors.ts'
 import { fallbackTemplate } from './fallback-template.ts'
+import { type TemplateCapabilities, probeTemplate } from './template-capabilities.ts'
+import { type Mark, type ViewOptions, markUnlessPlain, viewMessage, viewTool } from './template-view.ts'
 import { createUserTextGuard } from './user-text-guard.ts'
 
+/** A variable of a template: no text of its own that could become part of the prompt, but words. */
+export type TemplateVariable = boolean | number | string
+
 export interface ChatTemplateOptions {
-  /** Whether the prompt ends where the assistant's turn begins. */
-  readonly addGenerationPrompt: boolean
+  /** Whether the prompt ends where the assistant's turn begins; true unless said otherwise. */
+  readonly addGenerationPrompt?: boolean
+  /** For templates that show them ({@link TemplateCapabilities}); others do not look. */
+  readonly tools?: readonly ToolDefinition[]
+  /** What else the template knows, for example `enable_thinking`. Words only, see {@link isTemplateWord}. */
+  readonly variables?: Readonly<Record<string, TemplateVariable>>
 }
 
 /** A model's chat template, compiled. */
 export interface ChatTemplate {
   /** Whether the model brought none, so that a plain transcript is used. */
   readonly isFallback: boolean
+  /** Jinja. */
+  readonly source: string
+  /** What it can show; found out at the first use. */
+  readonly capabilities: TemplateCapabilities
   /**
-   * Turns a conversation into prompt text. Control tokens come from the template alone, never from the messages.
+   * Turns a conversation into prompt text. Control tokens come from the template alone, never from messages or tools.
    * @throws ServerError `chat_template_error` when the template refuses the messages, with the template's own words.
    */
   render (messages: readonly ChatMessage[], options?: ChatTemplateOptions): readonly PromptSegment[]
@@ -26,44 +39,80 @@ type TemplateModel = Pick<ModelInfo, 'chatTemplate' | 'bosText' | 'eosText' | 'c
 
 const errorText = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
+/** Whether a text may be a template's variable: it cannot be, or become, a control text. */
+export const isTemplateWord = (text: string): boolean => /^[\w.-]{1,64}$/.test(text)
+
 /** @throws ServerError `chat_template_error` when the template is not Jinja that can be read. */
 export function createChatTemplate (model: TemplateModel): ChatTemplate {
   const isFallback = model.chatTemplate === null
   const source = model.chatTemplate ?? fallbackTemplate
   const template = compile(source)
   const guard = createUserTextGuard(model.controlTexts, source)
-  const knowsDeveloper = source.includes('developer')
-  const wantsParts = !renders('text') && renders([{ type: 'text', text: probeText }])
+  const baseOptions = {
+    knowsDeveloper: source.includes('developer'),
+    hasShortIds: source.includes('length != 9'),
+    ...wishes()
+  }
+  let capabilities: TemplateCapabilities | null = null
 
-  function renderWith (messages: readonly object[], addGenerationPrompt: boolean): string {
+  function renderWith (messages: readonly object[], tools: readonly object[] | undefined, { addGenerationPrompt = true, variables = {} }: ChatTemplateOptions): string {
     return template.render({
+      ...variables,
       messages,
+      ...(tools === undefined ? {} : { tools }),
       bos_token: model.bosText,
       eos_token: model.eosText,
       add_generation_prompt: addGenerationPrompt
     })
   }
 
-  /** Some templates show content only as a string, some only as a list of parts: trying is the way to know. */
-  function renders (content: 'text' | readonly object[]): boolean {
-    try {
-      return renderWith([{ role: 'user', content: content === 'text' ? probeText : content }], true).includes(probeText)
-    } catch {
-      return false
-    }
+  /**
+   * Some templates show content only as a string, some only as a list of parts, and some fail unless there is a list of
+   * tools: trying is the way to know.
+   */
+  function wishes (): { readonly wantsParts: boolean, readonly needsTools: boolean } {
+    const parts = [{ type: 'text', text: probeText }]
+    const tries = [[probeText, false], [parts, false], [probeText, true], [parts, true]] as const
+    const found = tries.find(([content, needsTools]) => {
+      try {
+        return renderWith([{ role: 'user', content }], needsTools ? [] : undefined, {}).includes(probeText)
+      } catch {
+        return false
+      }
+    })
+    return { wantsParts: found?.[0] === parts, needsTools: found?.[1] ?? false }
   }
+
+  function renderMarked (messages: readonly ChatMessage[], options: ChatTemplateOptions, view: ViewOptions, mark: Mark): string {
+    const markWord = markUnlessPlain(mark, model.controlTexts)
+    const tools = (options.tools ?? []).map((tool) => viewTool(tool, markWord))
+    return renderWith(
+      messages.map((message) => viewMessage(message, view, mark, markWord)),
+      tools.length > 0 || baseOptions.needsTools ? tools : undefined,
+      options
+    )
+  }
+
+  const capabilitiesOf = (): TemplateCapabilities => (capabilities ??= probeTemplate((messages, tools, argumentsAs) =>
+    renderMarked(messages, { tools }, { ...baseOptions, argumentsAs }, (text) => text)))
 
   return {
     isFallback,
+    source,
+    get capabilities () { return capabilitiesOf() },
 
-    render (messages, { addGenerationPrompt } = { addGenerationPrompt: true }) {
-      const texts = messages.flatMap(({ content, name }) => name === undefined ? [content] : [content, name])
+    render (messages, options = {}) {
+      const hasCalls = messages.some(({ toolCalls }) => toolCalls !== undefined)
+      const view: ViewOptions = { ...baseOptions, argumentsAs: hasCalls ? capabilitiesOf().callArguments ?? 'object' : 'object' }
+      const texts: string[] = []
+      const note: Mark = (text) => {
+        texts.push(text)
+        return text
+      }
+      for (const message of messages) viewMessage(message, view, note, note)
+      for (const tool of options.tools ?? []) viewTool(tool, note)
       try {
-        return guard.render(texts, (mark) => renderWith(messages.map(({ role, content, name }) => ({
-          role: role === 'developer' && !knowsDeveloper ? 'system' : role,
-          content: wantsParts ? [{ type: 'text', text: mark(content) }] : mark(content),
-          ...(name === undefined ? {} : { name: mark(name) })
-        })), addGenerationPrompt))
+        return guard.render(texts, (mark) => renderMarked(messages, options, view, mark))
       } catch (error) {
         if (error instanceof ServerError) throw error
         throw new ServerError('chat_template_error', `The model's chat template refuses these messages: ${errorText(error)}`, { param: 'messages', cause: error })

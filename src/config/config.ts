@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { priorities } from '../domain/priority.ts'
+import { toolDialects } from '../domain/tool-dialect.ts'
 
 /** `auto` or a number. */
 const autoOr = <Schema extends z.ZodType>(schema: Schema) => z.union([z.literal('auto'), schema])
@@ -13,7 +14,9 @@ export const modelConfigSchema = z.strictObject({
   /** The model's name in the API; null derives it from the file name. */
   alias: z.string().min(1).max(256).nullable().default(null),
   /** What guesses ahead for it: `demo`, `fake`, or the path of a GGUF file; null is nothing. */
-  draftModel: z.string().min(1).nullable().default(null)
+  draftModel: z.string().min(1).nullable().default(null),
+  /** The format of its tool calls; what is set for all models where it is absent. */
+  toolDialect: autoOr(z.enum(toolDialects)).optional()
 })
 
 /** A LoRA adapter to load at the start. */
@@ -90,6 +93,9 @@ export const configSchema = z.strictObject({
   adapterMemory: z.union([z.literal('off'), z.int().min(1024).max(1024 ** 5)]).default('off'),
   adapterMaxSize: z.int().min(1024).max(1024 ** 4).default(4 * 1024 ** 3),
   adapterMaxRank: z.int().min(1).max(65_536).default(512),
+
+  /** `auto` is what a model's chat template shows. */
+  toolDialect: z.enum(['auto', ...toolDialects]).default('auto'),
 
   slots: autoOr(z.int().min(1).max(256)).default('auto'),
   contextSize: autoOr(z.int().min(16).max(16_777_216)).default('auto'),

@@ -105,6 +105,13 @@ export const options: readonly Option[] = [
     summary: 'A much smaller model of the same vocabulary that guesses ahead for the first model, which checks several guesses at once; the second one for the second model, and so on. Answers stay the same',
     defaultNote: 'none'
   }),
+  define({
+    flag: 'tool-dialect',
+    group: 'Models',
+    placeholder: 'NAME',
+    summary: 'Format in which models call tools; in the file, an entry of `models` may have its own `toolDialect`',
+    defaultNote: 'what the chat template shows'
+  }),
 
   define({
     flag: 'adapter',

@@ -2,6 +2,7 @@ import type { ModelConfig } from './config.ts'
 import type { Setting } from './setting.ts'
 import path from 'node:path'
 import { StartupError } from '../domain/startup-error.ts'
+import { toolDialects } from '../domain/tool-dialect.ts'
 import { modelConfigSchema } from './config.ts'
 import { didYouMean } from './suggest.ts'
 
@@ -46,20 +47,28 @@ function readEntry (value: unknown, setting: Pick<Setting, 'source' | 'directory
   const { source, directory } = setting
   if (typeof value === 'string') return { ref: resolveRef(value, directory), alias: null, draftModel: null }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new StartupError(`${source} has the entry ${JSON.stringify(value)}, but must list paths, or entries with "ref", "alias" and "draftModel"`)
+    throw new StartupError(`${source} has the entry ${JSON.stringify(value)}, but must list paths, or entries with "ref", "alias", "draftModel" and "toolDialect"`)
   }
   for (const key of Object.keys(value)) {
     if (!entryKeys.includes(key)) {
       throw new StartupError(`${source} has an entry with the unknown key "${key}"${didYouMean(key, entryKeys)}`)
     }
   }
-  const { ref, alias, draftModel } = value as { readonly [Key in keyof ModelConfig]?: unknown }
+  const { ref, alias, draftModel, toolDialect } = value as { readonly [Key in keyof ModelConfig]?: unknown }
   if (typeof ref !== 'string' || ref === '') throw new StartupError(`${source} has an entry without "ref", the model's path`)
   return {
     ref: resolveRef(ref, directory),
     alias: alias === undefined || alias === null ? null : checkAlias(alias, source),
-    draftModel: draftModel === undefined || draftModel === null ? null : checkDraftModel(draftModel, setting)
+    draftModel: draftModel === undefined || draftModel === null ? null : checkDraftModel(draftModel, setting),
+    ...(toolDialect === undefined || toolDialect === null ? {} : { toolDialect: checkDialect(toolDialect, source) })
   }
+}
+
+function checkDialect (value: unknown, source: string): NonNullable<ModelConfig['toolDialect']> {
+  const allowed = ['auto', ...toolDialects] as const
+  const dialect = allowed.find((name) => name === value)
+  if (dialect !== undefined) return dialect
+  throw new StartupError(`${source} has an entry with the toolDialect ${JSON.stringify(value)}, but it must be one of ${allowed.join(', ')}`)
 }
 
 function checkDraftModel (draftModel: unknown, { source, directory }: Pick<Setting, 'source' | 'directory'>): string {

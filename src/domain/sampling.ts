@@ -46,7 +46,9 @@ export const samplingSchema = z.strictObject({
   /** End-of-generation tokens do not end the answer; they are never drawn. */
   ignoreEos: z.boolean().default(false),
   /** GBNF grammar that the answer follows; null is none. Those that schemas become are longer than what people write. */
-  grammar: z.string().min(1).max(262_144).nullable().default(null)
+  grammar: z.string().min(1).max(262_144).nullable().default(null),
+  /** The grammar counts from the first place on where the answer holds this text; null is from its beginning. */
+  grammarTrigger: z.string().min(1).max(256).nullable().default(null)
 })
 
 export type Sampling = Readonly<z.infer<typeof samplingSchema>>

@@ -18,6 +18,7 @@ export class UsageSum implements TokenCounts {
   promptTokens = 0
   cachedTokens = 0
   completionTokens = 0
+  reasoningTokens = 0
 
   add (counts: TokenCounts): void {
     this.promptTokens += counts.promptTokens

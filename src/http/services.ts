@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { ChatTemplates } from '../chat/chat-templates.ts'
 import type { OutputGrammars } from '../chat/structured/output-grammars.ts'
+import type { ToolGrammars } from '../chat/tool-grammars.ts'
 import type { Config } from '../config/config.ts'
 import type { Millis } from '../domain/ids.ts'
 import type { AdapterLibrary } from '../adapters/adapter-library.ts'
@@ -19,6 +20,7 @@ export interface HttpServices {
   readonly adapters: AdapterLibrary
   readonly chatTemplates: ChatTemplates
   readonly outputGrammars: OutputGrammars
+  readonly toolGrammars: ToolGrammars
   readonly access: Access
   readonly metrics: Metrics
   readonly observer: Observer

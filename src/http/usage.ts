@@ -4,13 +4,16 @@ export interface TokenCounts {
   readonly promptTokens: number
   readonly cachedTokens: number
   readonly completionTokens: number
+  /** Those of them that are reasoning. */
+  readonly reasoningTokens?: number
 }
 
-export const toUsage = ({ promptTokens, cachedTokens, completionTokens }: TokenCounts) => ({
+export const toUsage = ({ promptTokens, cachedTokens, completionTokens, reasoningTokens = 0 }: TokenCounts) => ({
   prompt_tokens: promptTokens,
   completion_tokens: completionTokens,
   total_tokens: promptTokens + completionTokens,
-  prompt_tokens_details: { cached_tokens: cachedTokens }
+  prompt_tokens_details: { cached_tokens: cachedTokens },
+  ...(reasoningTokens === 0 ? {} : { completion_tokens_details: { reasoning_tokens: reasoningTokens } })
 }) satisfies OpenAI.CompletionUsage
 
 /** Whether a stream tells its usage: never, in a chunk of its own at the end, or in every chunk as well. */

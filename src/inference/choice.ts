@@ -27,11 +27,11 @@ export class Choice {
   #pendingLogprobs: PendingLogprob[] = []
   isFinished = false
 
-  constructor (index: number, sequence: SequenceId, stop: readonly string[], tokenizer: Tokenizer, texts: TokenTexts) {
+  constructor (index: number, sequence: SequenceId, stop: readonly string[], tokenizer: Tokenizer, texts: TokenTexts, shown?: ReadonlyMap<Token, string>) {
     this.index = index
     this.sequence = sequence
     this.#tokenizer = tokenizer
-    this.#detokenizer = new Detokenizer(texts)
+    this.#detokenizer = new Detokenizer(texts, shown)
     this.#stops = new StopMatcher(stop)
   }
 

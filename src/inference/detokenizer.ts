@@ -35,6 +35,8 @@ export class TokenTexts {
   }
 }
 
+const noTokens: ReadonlyMap<Token, string> = new Map()
+
 /**
  * Turns one sequence's tokens into text as they come. Never emits half a character: bytes wait until their character is
  * whole. Bytes that can belong to no character become U+FFFD, as a decoder of the whole text would have it; an incomplete
@@ -42,15 +44,24 @@ export class TokenTexts {
  */
 export class Detokenizer {
   readonly #texts: TokenTexts
+  readonly #shown: ReadonlyMap<Token, string>
   /** Exists while bytes of an incomplete character wait in it. */
   #decoder: TextDecoder | null = null
 
-  constructor (texts: TokenTexts) {
+  /** @param shown control tokens that are part of the text, with their literals */
+  constructor (texts: TokenTexts, shown: ReadonlyMap<Token, string> = noTokens) {
     this.#texts = texts
+    this.#shown = shown
   }
 
   /** The text that this token completes; may be empty. */
   push (token: Token): string {
+    const literal = this.#shown.size === 0 ? undefined : this.#shown.get(token)
+    if (literal !== undefined) {
+      const broken = this.#decoder?.decode() ?? ''
+      this.#decoder = null
+      return broken + literal
+    }
     if (this.#decoder === null) {
       const text = this.#texts.textOf(token)
       if (text !== null) return text

@@ -32,6 +32,8 @@ export interface GenerationRequest {
   readonly maxTokens: number | null
   /** The answer ends before any of these texts; they are never emitted. */
   readonly stop: readonly string[]
+  /** Control tokens with these literals are part of the text; none are where nothing is said. */
+  readonly shownControlTexts?: readonly string[]
   /** The seed of choice i is derived from this one's seed and i; choice 0 has the seed itself. */
   readonly sampling: Sampling
   /** Longest wait for a slot, and longest time in all, from now. */

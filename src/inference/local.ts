@@ -124,8 +124,9 @@ export class LocalInference implements Inference {
     }
 
     const now = this.#now()
+    const shown = this.#shownControls(request.shownControlTexts ?? [])
     const choices = Array.from({ length: request.choices }, (_, index) => new Choice(
-      index, asSequenceId(`${request.id}/${index}`), request.stop, this.#engine.tokenizer, this.#texts))
+      index, asSequenceId(`${request.id}/${index}`), request.stop, this.#engine.tokenizer, this.#texts, shown))
     const running: RunningRequest = {
       id: request.id, sink, choices, promptTokens: prompt.length, cachedTokens: 0, completionTokens: 0
     }
@@ -207,6 +208,17 @@ export class LocalInference implements Inference {
       await this.#engine[Symbol.asyncDispose]()
     })()
     return this.#disposal
+  }
+
+  /** Texts that are no control token's are left out. */
+  #shownControls (texts: readonly string[]): ReadonlyMap<Token, string> {
+    const { tokenizer } = this.#engine
+    const shown = new Map<Token, string>()
+    for (const text of texts) {
+      const [token, more] = tokenizer.tokenize(text, { special: true })
+      if (token !== undefined && more === undefined && tokenizer.tokenBytes(token).length === 0) shown.set(token, text)
+    }
+    return shown
   }
 
   #tokens (prompt: Prompt, addBos: boolean): readonly Token[] {

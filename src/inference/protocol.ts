@@ -21,7 +21,7 @@ import type { GenerationEvent, GenerationRequest, InferenceSnapshot, Prompt, Tex
  */
 
 /** Both sides must agree; a build that was replaced under a running server is the way they come to differ. */
-export const PROTOCOL_VERSION = 3
+export const PROTOCOL_VERSION = 4
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error'
 

@@ -1,3 +1,4 @@
+import type { ToolDialect } from '../domain/tool-dialect.ts'
 import type { EngineInfo } from '../engine/engine.ts'
 import type { Inference } from '../inference/inference.ts'
 
@@ -19,6 +20,8 @@ export interface ModelHost extends AsyncDisposable {
   readonly root: string
   /** When the model was configured, in seconds since 1970. */
   readonly createdAt: number
+  /** The format of its tool calls; `auto`, or absent, is what its chat template shows. */
+  readonly toolDialect?: ToolDialect | 'auto'
   readonly state: ModelState
   /** Why it is `failed` or `restarting`; null otherwise. */
   readonly failure: Error | null

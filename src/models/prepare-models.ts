@@ -25,6 +25,7 @@ export interface PreparedModel {
   readonly paths: readonly string[]
   readonly capacity: Capacity
   readonly engine: EngineSpec
+  readonly toolDialect: Config['toolDialect']
 }
 
 /**
@@ -47,7 +48,7 @@ export async function prepareModels (
     }
   }
   let takenBytes = 0
-  for (const { ref, alias, draftModel } of config.models) {
+  for (const { ref, alias, draftModel, toolDialect = config.toolDialect } of config.models) {
     const source = namingPlace(() => findModel(ref))
     const id = alias ?? source.id
     const other = prepared.find((model) => model.id === id)
@@ -57,13 +58,13 @@ export async function prepareModels (
     const draft = draftModel === null || config.speculate === 'off' ? null : await prepareDraft(draftModel, source, draftPlace)
     if (source.type === 'fake') {
       const capacity = chooseFakeCapacity(config, machine)
-      prepared.push({ id, root: source.root, file: null, paths: [], draft, capacity, engine: fakeEngine(config, capacity, draft !== null) })
+      prepared.push({ id, root: source.root, file: null, paths: [], draft, capacity, engine: fakeEngine(config, capacity, draft !== null), toolDialect })
       continue
     }
     const file = await readModelFile(source.paths).catch((error: unknown) => namingPlace(() => { throw error }))
     const capacity = chooseCapacity(file, config, machine, { takenBytes, sourceOf, draft: draft?.file ?? null })
     takenBytes += capacity.estimate?.totalBytes ?? 0
-    prepared.push({ id, root: source.root, file, paths: source.paths, draft, capacity, engine: llamaCppEngine(config, file, draft, capacity, machine) })
+    prepared.push({ id, root: source.root, file, paths: source.paths, draft, capacity, engine: llamaCppEngine(config, file, draft, capacity, machine), toolDialect })
   }
   return prepared
 }

@@ -15,6 +15,7 @@ export interface ProcessHostOptions {
   readonly root: string
   /** In seconds since 1970. */
   readonly createdAt: number
+  readonly toolDialect?: ModelHost['toolDialect']
   readonly spec: EngineSpec
   /** Its `maxQueue` is also the most that wait for a process while there is none. */
   readonly scheduling: EngineLoad['scheduling']
@@ -59,6 +60,7 @@ class EngineProcessHost implements ProcessHost {
   readonly id: string
   readonly root: string
   readonly createdAt: number
+  readonly toolDialect: NonNullable<ModelHost['toolDialect']>
   readonly inference: RemoteInference
   readonly #options: ProcessHostOptions
   readonly #now: () => Millis
@@ -83,6 +85,7 @@ class EngineProcessHost implements ProcessHost {
     this.id = options.id
     this.root = options.root
     this.createdAt = options.createdAt
+    this.toolDialect = options.toolDialect ?? 'auto'
     this.#options = options
     this.#now = options.now ?? (() => performance.now())
     this.#schedule = new RestartSchedule(options.restart ?? {})

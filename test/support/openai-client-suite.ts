@@ -233,7 +233,7 @@ export function describeOpenAiContract (name: string, start: (options: ContractS
       const error = await rejectionOf(chat({ temperature: 3 }))
       expect(error).toBeInstanceOf(OpenAI.BadRequestError)
       expect(error).toMatchObject({ status: 400, code: 'invalid_value', param: 'temperature', type: 'invalid_request_error', requestID: expect.stringMatching(/^req_/) })
-      expect(await rejectionOf(chat({ tools: [{ type: 'function', function: { name: 'x' } }] }))).toMatchObject({ status: 400, code: 'unsupported_parameter', param: 'tools' })
+      expect(await rejectionOf(chat({ tools: [{ type: 'function', function: { name: 'not a name' } }] }))).toMatchObject({ status: 400, code: 'invalid_value', param: 'tools[0].function.name' })
       expect(await rejectionOf(chat({ max_tokens: 2, ...{ nonsense: 1 } }))).toMatchObject({ status: 400, code: 'unknown_parameter', param: 'nonsense' })
     })
 

@@ -1,8 +1,12 @@
 import type { SampleWork } from '../../scheduler/plan.ts'
+import type { Tokenizer } from '../engine.ts'
 import type { BreakerTails } from './dry-penalty.ts'
 import type { Grammars } from './grammars.ts'
+import { type GrammarStart, GrammarTrigger } from './grammar-trigger.ts'
 import type { NativeGrammarState } from './native.ts'
 import type { SequenceBreakers } from './sequence-breakers.ts'
+
+const fromTheFirst: GrammarStart = { lead: [], next: 0, freeTokens: 0 }
 
 /**
  * What is kept between the draws of one sequence. All of it follows from the sampling and the history, so that a sequence
@@ -14,6 +18,9 @@ export class AnswerState {
   #breakers: BreakerTails | null = null
   #grammar: NativeGrammarState | null = null
   #acceptedTokens = 0
+  #isUnderGrammar = false
+  #trigger: GrammarTrigger | null = null
+  #start: GrammarStart | 'never' | null = null
 
   /** How often each token occurs in the answer so far. Cheap when called for every draw. */
   countsOf ({ history, promptLength }: SampleWork): ReadonlyMap<number, number> {
@@ -33,23 +40,41 @@ export class AnswerState {
     return (this.#breakers ??= sequenceBreakers.tailsOf(sampling.drySequenceBreakers))
   }
 
+  /** Whether the grammar counted at the draw that was prepared last. */
+  get isUnderGrammar (): boolean { return this.#isUnderGrammar }
+
   /**
-   * The grammar's state after the answer so far; null where there is no grammar.
+   * The grammar's state after the answer so far; null where there is no grammar, or where it does not count yet.
    * @throws ServerError `invalid_grammar`; another error when the answer does not follow the grammar
    */
-  grammarOf ({ sampling, history, promptLength }: SampleWork, grammars: Grammars): NativeGrammarState | null {
+  grammarOf (work: SampleWork, grammars: Grammars, tokenizer: Tokenizer): NativeGrammarState | null {
+    const { sampling, history, promptLength } = work
+    this.#isUnderGrammar = false
     if (sampling.grammar === null) return null
+    const start = sampling.grammarTrigger === null ? fromTheFirst : this.#startOf(work, sampling.grammarTrigger, tokenizer)
+    if (start === null || start === 'never') return null
     const answerLength = history.length - promptLength
     let state = answerLength < this.#acceptedTokens ? null : this.#grammar
     // A state is of no use after an error in it: it is only kept again when all went well.
     this.#grammar = null
     if (state === null) {
       state = grammars.createState(sampling.grammar)
-      this.#acceptedTokens = 0
+      try {
+        this.#acceptedTokens = start.next
+        for (const token of start.lead) grammars.accept(state, token)
+        for (; this.#acceptedTokens < start.freeTokens; this.#acceptedTokens++) {
+          grammars.accept(state, history[promptLength + this.#acceptedTokens] as number)
+        }
+      } catch {
+        // What came with the trigger is drawn; a grammar that does not allow it would end the answer.
+        this.#start = 'never'
+        return null
+      }
     }
     for (; this.#acceptedTokens < answerLength; this.#acceptedTokens++) {
       grammars.accept(state, history[promptLength + this.#acceptedTokens] as number)
     }
+    this.#isUnderGrammar = true
     return state
   }
 
@@ -57,5 +82,18 @@ export class AnswerState {
   keepGrammar (state: NativeGrammarState): void {
     this.#grammar = state
     this.#acceptedTokens++
+  }
+
+  #startOf ({ history, promptLength }: SampleWork, text: string, tokenizer: Tokenizer): GrammarStart | 'never' | null {
+    const answerLength = history.length - promptLength
+    if (this.#trigger === null || answerLength < this.#trigger.seen) {
+      this.#trigger = new GrammarTrigger(text, tokenizer)
+      this.#start = null
+    }
+    while (this.#start === null && this.#trigger.seen < answerLength) {
+      const found = this.#trigger.push(history[promptLength + this.#trigger.seen] as number)
+      this.#start = found === 'unreachable' ? 'never' : found
+    }
+    return this.#start
   }
 }

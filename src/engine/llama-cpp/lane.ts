@@ -37,6 +37,7 @@ function logitsFor ({ sample, tokens, guessCount = 0 }: SlotWork): Uint32Array {
   return Uint32Array.from({ length: guessCount + 1 }, (_, at) => tokens.length - 1 - guessCount + at)
 }
 
+/** Whether a grammar counts, or may at some time. */
 const hasGrammar = ({ sample }: SlotWork): boolean => sample !== undefined && sample.sampling.grammar !== null
 
 const noDrafts: ReadonlyMap<number, Draft> = new Map()
@@ -48,7 +49,11 @@ type CacheCosts = Pick<Extract<WorkOutcome, { readonly token: unknown }>, 'parke
 interface QueuedWork {
   readonly work: SlotWork
   readonly draw: (() => Promise<readonly DrawnToken[]>) | null
+  /** Whether a grammar counts at this draw. */
+  readonly isUnderGrammar: boolean
 }
+
+const isUnderGrammar = (item: Partial<QueuedWork>): boolean => item.isUnderGrammar === true
 
 /** One llama.cpp context: slots with their KV caches, a sampler for each, one adapter set at a time. */
 export class Lane {
@@ -172,7 +177,7 @@ export class Lane {
         fail(item.work, error)
       }
     }
-    const takeFree = (): readonly Promise<void>[] => drawn.filter(({ work }) => !hasGrammar(work)).map(take)
+    const takeFree = (): readonly Promise<void>[] => drawn.filter((item) => !isUnderGrammar(item)).map(take)
     // Draws that wait behind the decode spare a small model the way here and back, which takes as long as a tenth of a decode.
     const waiting = this.#options.jobsRunInOrder ? takeFree() : null
     try {
@@ -185,7 +190,7 @@ export class Lane {
     }
     await Promise.all(waiting ?? takeFree())
     // One after the other, so that the time of each is its own.
-    for (const item of drawn.filter(({ work }) => hasGrammar(work))) await take(item)
+    for (const item of drawn.filter(isUnderGrammar)) await take(item)
     return outcomes
   }
 
@@ -294,20 +299,21 @@ export class Lane {
 
   #prepareDraw (work: SlotWork, indexes: readonly LogitIndex[]): QueuedWork | { readonly work: SlotWork, readonly error: unknown } {
     const { sample } = work
-    if (sample === undefined) return { work, draw: null }
+    if (sample === undefined) return { work, draw: null, isUnderGrammar: false }
     try {
       const answer = this.#answers.get(work.sequence) ?? new AnswerState()
       this.#answers.set(work.sequence, answer)
       const sampler = this.#samplers[this.#sequenceOf(work.slot)] as SlotSampler
-      return { work, draw: drawAlong(work, sample, indexes, this.#parts.endTokens, (each) => sampler.prepare(each, answer)) }
+      const draw = drawAlong(work, sample, indexes, this.#parts.endTokens, (each) => sampler.prepare(each, answer))
+      return { work, draw, isUnderGrammar: answer.isUnderGrammar }
     } catch (error) {
       return { work, error }
     }
   }
 
-  async #draw ({ work, draw }: QueuedWork): Promise<Omit<Extract<WorkOutcome, { token: unknown }>, 'slot'>> {
+  async #draw ({ work, draw, isUnderGrammar }: QueuedWork): Promise<Omit<Extract<WorkOutcome, { token: unknown }>, 'slot'>> {
     if (draw === null) return { token: null }
-    const [first, ...further] = hasGrammar(work)
+    const [first, ...further] = isUnderGrammar
       ? await drawWithin(this.#options.grammarDrawLimits, draw, (error) => this.#options.onStuck(work.sequence, error))
       : await draw()
     if (first === undefined) throw new ServerError('engine_error', 'There were no logits to draw from')

@@ -125,6 +125,7 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
       model: native,
       grammars,
       sequenceBreakers: new SequenceBreakers(tokenizer, vocabularySize),
+      tokenizer,
       endTokens: endTokensOf(native, vocabularySize),
       vocabularySize
     }

@@ -123,7 +123,8 @@ const samplerFields: {
   },
   grammar: (draft, _text, { grammar }) => {
     if (grammar !== null) draft.config.grammarEvaluationState = grammar
-  }
+  },
+  grammarTrigger: readWith('grammar')
 }
 
 const members = Object.keys(samplerFields) as (keyof Sampling)[]

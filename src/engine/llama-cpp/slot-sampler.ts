@@ -3,6 +3,7 @@ import { asToken } from '../../domain/ids.ts'
 import type { Token } from '../../domain/ids.ts'
 import type { TokenCandidate, TokenLogprob } from '../../domain/sampling.ts'
 import type { DrawnToken, SampleWork } from '../../scheduler/plan.ts'
+import type { Tokenizer } from '../engine.ts'
 import type { AnswerState } from './answer-state.ts'
 import type { BreakerTails } from './dry-penalty.ts'
 import type { Grammars } from './grammars.ts'
@@ -17,6 +18,7 @@ export interface SamplingParts {
   readonly grammars: Grammars
   readonly sequenceBreakers: SequenceBreakers
   readonly endTokens: readonly Token[]
+  readonly tokenizer: Tokenizer
   readonly vocabularySize: number
 }
 
@@ -49,14 +51,14 @@ export class SlotSampler {
    * @throws ServerError `invalid_grammar`, or `invalid_value` for a token outside the vocabulary
    */
   prepare (work: SampleWork, answer: AnswerState): (index: LogitIndex) => Promise<DrawnToken> {
-    const { grammars, sequenceBreakers, endTokens, vocabularySize } = this.#parts
+    const { grammars, sequenceBreakers, endTokens, tokenizer, vocabularySize } = this.#parts
     const { sampling } = work
     const outside = sampling.logitBias.find(([token]) => token >= vocabularySize)
     if (outside !== undefined) {
       throw new ServerError('invalid_value', `logit_bias names token ${outside[0]}; the vocabulary has ${vocabularySize} tokens`, { param: 'logit_bias' })
     }
     const usesCounts = sampling.presencePenalty !== 0 || sampling.frequencyPenalty !== 0
-    const grammar = answer.grammarOf(work, grammars)
+    const grammar = answer.grammarOf(work, grammars, tokenizer)
     const config = samplerConfig({
       sampling,
       index: work.index,
@@ -101,7 +103,7 @@ export class SlotSampler {
   async #drawByGrammar (
     index: LogitIndex, work: SampleWork, answer: AnswerState, grammar: ReturnType<Grammars['createState']>
   ): Promise<Token> {
-    const { grammars, endTokens } = this.#parts
+    const { grammars, endTokens, tokenizer } = this.#parts
     let cause: unknown
     try {
       const [token, , , , weight] = await this.#context.sampleToken(index, this.#sampler, false, false, undefined, true)
@@ -114,7 +116,7 @@ export class SlotSampler {
       cause = error
     }
     // Native states are only freed by the garbage collector, so the state before the draw is made again, not copied for each.
-    const before = bansEndTokens(work) ? answer.grammarOf(work, grammars) : null
+    const before = bansEndTokens(work) ? answer.grammarOf(work, grammars, tokenizer) : null
     const end = before === null ? undefined : endTokens.find((token) => grammars.allows(before, token))
     if (before !== null && end !== undefined) {
       answer.keepGrammar(before)

@@ -1,8 +1,10 @@
 import type { FastifyRequest } from 'fastify'
+import { adaptConversation } from '../../chat/adapt-conversation.ts'
 import { ServerError } from '../../domain/errors.ts'
 import { type Token, asToken } from '../../domain/ids.ts'
 import type { Inference, Prompt } from '../../inference/inference.ts'
 import { type OpenModel, openModel } from '../open-model.ts'
+import { chatModelOf } from '../chat-model.ts'
 import { withSystemPrompt } from '../with-system-prompt.ts'
 import { refuseUnsupportedMessages } from '../schemas/chat-completion-request.ts'
 import { parseRequest } from '../schemas/parse-request.ts'
@@ -59,8 +61,9 @@ async function tokenizeMessages (raw: unknown, services: HttpServices) {
   refuseUnsupportedMessages((raw as { messages: unknown }).messages)
   const body = parseRequest(tokenizeMessagesSchema, raw)
   const model = openNamedOrOnlyModel(services, body.model)
-  const template = services.chatTemplates.of(model.info.model, model.chatTemplate)
-  const segments = template.render(withSystemPrompt(body.messages, model.systemPrompt), { addGenerationPrompt: body.add_generation_prompt })
+  const { template, dialect } = chatModelOf(model, services)
+  const { messages, tools } = adaptConversation({ messages: withSystemPrompt(body.messages, model.systemPrompt), tools: body.tools }, template, dialect)
+  const segments = template.render(messages, { addGenerationPrompt: body.add_generation_prompt, tools, variables: body.chat_template_kwargs })
   // As the chat endpoint would read them: with BOS, unless the template wrote it.
   return await countTokens(model, { segments }, { addBos: true, withTexts: body.return_token_strs })
 }

@@ -2,8 +2,10 @@ import { z } from 'zod'
 import type { ChatMessage } from '../../chat/chat-message.ts'
 import { ServerError } from '../../domain/errors.ts'
 import { loraMembers } from './lora.ts'
+import { reasoningMembers } from './reasoning.ts'
 import { samplingMembers } from './sampling-options.ts'
 import { serviceClassMembers } from './service-class.ts'
+import { callIdSchema, toolCallsSchema, toolMembers } from './tools.ts'
 
 const textPartSchema = z.strictObject({ type: z.literal('text'), text: z.string() })
 const refusalPartSchema = z.strictObject({ type: z.literal('refusal'), refusal: z.string() })
@@ -38,13 +40,25 @@ const messageSchema = z.preprocess(withoutNulls, z.discriminatedUnion('role', [
     // What clients send back of our own answers.
     refusal: z.string().optional(),
     annotations: z.array(z.unknown()).max(0).optional(),
-    tool_calls: z.array(z.unknown()).max(0).optional()
-  })
-])).transform((message): ChatMessage => ({
-  role: message.role,
-  content: message.content ?? '',
-  ...(message.name === undefined ? {} : { name: message.name })
-}))
+    tool_calls: toolCallsSchema.optional(),
+    // Two names of the same thing; this server writes both.
+    reasoning_content: z.string().optional(),
+    reasoning: z.string().optional()
+  }),
+  z.strictObject({ role: z.literal('tool'), content: contentOf(textPartSchema), tool_call_id: callIdSchema, name: nameSchema })
+])).transform((message): ChatMessage => {
+  const { role, content = '', name } = message
+  const reasoning = role === 'assistant' ? message.reasoning_content ?? message.reasoning : undefined
+  const toolCalls = role === 'assistant' ? message.tool_calls ?? [] : []
+  return {
+    role,
+    content,
+    ...(name === undefined ? {} : { name }),
+    ...(toolCalls.length === 0 ? {} : { toolCalls }),
+    ...(role === 'tool' ? { toolCallId: message.tool_call_id } : {}),
+    ...(reasoning === undefined || reasoning === '' ? {} : { reasoning })
+  }
+})
 
 const maxMessages = 4096
 /** Over all messages. The schema notes each part that is wrong, so without a bound one request could fill the memory. */
@@ -53,6 +67,8 @@ const maxParts = 16_384
 export const chatCompletionRequestSchema = z.strictObject({
   ...samplingMembers,
   ...serviceClassMembers,
+  ...toolMembers,
+  ...reasoningMembers,
   ...loraMembers,
   model: z.string().min(1).max(1024),
   messages: z.array(messageSchema).min(1).max(maxMessages),
@@ -76,8 +92,6 @@ const partAdvice: Record<string, string> = {
   file: 'Files are not supported by this server; send their text'
 }
 
-const toolAdvice = 'Tool calling is not supported by this version'
-
 /**
  * Names the parts of messages that OpenAI knows and this server does not support, before the schema would only say that
  * they are unknown.
@@ -89,15 +103,12 @@ export function refuseUnsupportedMessages (messages: unknown): void {
   for (const [index, message] of messages.entries() as IterableIterator<[number, unknown]>) {
     if (typeof message !== 'object' || message === null) continue
     const path = `messages[${index}]`
-    const { role, content, tool_calls: toolCalls, function_call: functionCall } = message as Record<string, unknown>
-    if (role === 'tool' || role === 'function') {
-      throw new ServerError('unsupported_value', `Messages with the role "${role}" are not supported. ${toolAdvice}.`, { param: `${path}.role` })
-    }
-    if (Array.isArray(toolCalls) && toolCalls.length > 0) {
-      throw new ServerError('unsupported_value', `${toolAdvice}; leave out "tool_calls".`, { param: `${path}.tool_calls` })
+    const { role, content, function_call: functionCall } = message as Record<string, unknown>
+    if (role === 'function') {
+      throw new ServerError('unsupported_value', 'Messages with the role "function" are not supported; use the role "tool".', { param: `${path}.role` })
     }
     if (functionCall !== undefined && functionCall !== null) {
-      throw new ServerError('unsupported_value', `${toolAdvice}; leave out "function_call".`, { param: `${path}.function_call` })
+      throw new ServerError('unsupported_value', '"function_call" is not supported; use "tool_calls".', { param: `${path}.function_call` })
     }
     if (!Array.isArray(content)) continue
     partCount += content.length

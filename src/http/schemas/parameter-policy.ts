@@ -56,7 +56,8 @@ const sharedPolicies = {
 const metadataSchema = boundedRecord(z.string().max(512), 16, 'pairs')
   .refine((metadata) => Object.keys(metadata).every((key) => key.length <= 64))
 const metadataAdvice = 'It must be an object of at most 16 strings.'
-const toolAdvice = notYet('Tool calling')
+const toolAdvice = 'Use "tools" and "tool_choice".'
+const budgetAdvice = 'Reasoning has no budget of tokens here; "reasoning_effort" is supported where the model knows it, and "max_tokens".'
 
 export const chatParameterPolicies = {
   ...sharedPolicies,
@@ -66,13 +67,10 @@ export const chatParameterPolicies = {
   prompt_cache_key: only(z.string(), 'It must be a string.'),
   prompt_cache_retention: only(z.enum(['in_memory', 'in-memory', '24h']), 'It must be "in_memory" or "24h".'),
   prompt_cache_options: only(z.looseObject({}), 'It must be an object.'),
-  parallel_tool_calls: only(z.boolean(), 'It must be true or false.'),
   // One value is what happens anyway.
   store: only(z.literal(false), 'Stored completions are not supported; leave "store" out or set it to false.'),
   modalities: only(z.array(z.literal('text')).length(1), 'Only ["text"] is supported.'),
   verbosity: only(z.literal('medium'), 'Only "medium" is accepted; say in the prompt how long the answer should be.'),
-  tools: only(nothing, toolAdvice),
-  tool_choice: only(z.enum(['none', 'auto']), toolAdvice),
   functions: only(nothing, toolAdvice),
   function_call: only(z.enum(['none', 'auto']), toolAdvice),
   add_generation_prompt: only(z.literal(true), 'The answer is always a new turn of the assistant.'),
@@ -84,10 +82,10 @@ export const chatParameterPolicies = {
   prediction: never('Predicted outputs are not supported.'),
   web_search_options: never('This server has no web search.'),
   moderation: never('This server has no moderation.'),
-  reasoning_effort: never(notYet('"reasoning_effort"')),
-  reasoning_format: never(notYet('"reasoning_format"')),
+  reasoning_budget: only(z.literal(-1), budgetAdvice),
+  reasoning_budget_tokens: only(z.literal(-1), budgetAdvice),
+  thinking_token_budget: never(budgetAdvice),
   chat_template: never('The model\'s own chat template is always used.'),
-  chat_template_kwargs: never(notYet('"chat_template_kwargs"')),
   documents: never(notYet('"documents"')),
   prompt: never('Use "messages", or /v1/completions.')
 } satisfies ParameterPolicies

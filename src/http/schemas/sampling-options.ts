@@ -98,6 +98,7 @@ export function toSampling (
     logprobs,
     minTokens: request.min_tokens,
     ignoreEos: request.ignore_eos,
-    grammar
+    grammar,
+    grammarTrigger: null
   }
 }

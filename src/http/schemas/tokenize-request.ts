@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { messagesSchema } from './chat-completion-request.ts'
+import { reasoningMembers } from './reasoning.ts'
 import { tokenListSchema } from './token-list.ts'
+import { toolMembers } from './tools.ts'
 
 const modelSchema = z.string().min(1).max(1024).optional()
 
@@ -26,6 +28,8 @@ export const tokenizePromptSchema = z.strictObject({
 export const tokenizeMessagesSchema = z.strictObject({
   model: modelSchema,
   messages: messagesSchema,
+  tools: toolMembers.tools,
+  chat_template_kwargs: reasoningMembers.chat_template_kwargs,
   add_generation_prompt: z.boolean().default(true),
   continue_final_message: z.literal(false).default(false),
   add_special_tokens: z.boolean().default(false),

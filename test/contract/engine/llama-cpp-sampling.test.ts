@@ -172,6 +172,11 @@ describe('llama.cpp sampling', () => {
     },
     grammar: async () => {
       expect(await answer(story, { ...greedySampling, grammar: 'root ::= ("yes" | "no") "!"' })).toMatch(/^(yes|no)!$/)
+    },
+    grammarTrigger: async () => {
+      const free = await answer(story, greedySampling)
+      const trigger = free.slice(0, 4)
+      expect(await answer(story, { ...greedySampling, grammar: `root ::= "${trigger}" [a-z]{0,6} [0-9]+`, grammarTrigger: trigger })).toMatch(new RegExp(`^${trigger}[a-z]{0,6}[0-9]+$`))
     }
   }
 
@@ -296,6 +301,38 @@ describe('llama.cpp sampling', () => {
       })
       expect(outcomes).toContainEqual({ slot: 0, error: expect.objectContaining({ code: 'invalid_grammar', param: 'grammar' }) })
       expect(outcomes).toContainEqual(expect.objectContaining({ slot: 1, token: expect.any(Number) }))
+    })
+
+    it('count from a text on, wherever in a token it begins', async () => {
+      const free = await answer(story, greedySampling, 40)
+      let begun = 0
+      for (let at = 5; at < 30; at++) {
+        const trigger = free.slice(at, at + 3)
+        if (free.indexOf(trigger) !== at || /["\\\n]/.test(trigger)) continue
+        // Letters may follow in the token that completes the text; they are drawn already.
+        const text = await answer(story, { ...greedySampling, grammar: `root ::= "${trigger}" [a-z,. ]* [0-9]{3}`, grammarTrigger: trigger }, 40)
+        expect(text.startsWith(free.slice(0, at + 3))).toBe(true)
+        expect(text.slice(at + 3)).toMatch(/^[a-z,. ]*\d{0,3}$/)
+        begun++
+      }
+      expect(begun).toBeGreaterThan(10)
+    })
+
+    it('count from a text on, also when a sequence goes on elsewhere', async () => {
+      const free = await answer(story, greedySampling, 40)
+      const trigger = free.slice(6, 10)
+      const sampling = { ...greedySampling, grammar: `root ::= "${trigger}" [a-z]{0,6} [0-9]{20}`, grammarTrigger: trigger }
+      const { drawn } = await draw(story, sampling, 24)
+      for (let begun = 0; begun < drawn.length; begun++) {
+        const next = await drawNext(story, drawn.slice(0, begun), sampling)
+        expect(next.drawn.at(-1)).toBe(drawn[begun])
+      }
+    })
+
+    it('are dropped where they do not allow the text from which they count', async () => {
+      const free = await answer(story, greedySampling, 40)
+      expect(await answer(story, { ...greedySampling, grammar: 'root ::= "zzz"', grammarTrigger: free.slice(6, 10) }, 40)).toBe(free)
+      expect(await answer(story, { ...greedySampling, grammar: 'root ::= "zzz"', grammarTrigger: 'never written' }, 40)).toBe(free)
     })
 
     it('stop a sequence whose history does not follow them', async () => {

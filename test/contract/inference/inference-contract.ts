@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { ServerError } from '../../../src/domain/errors.ts'
 import { asTenantId, asToken, type Token } from '../../../src/domain/ids.ts'
-import { defaultSampling, greedySampling } from '../../../src/domain/sampling.ts'
+import { defaultSampling, greedySampling, type Sampling } from '../../../src/domain/sampling.ts'
 import { mixSeed } from '../../../src/domain/seed.ts'
 import type { GenerationEvent, GenerationRequest, Inference, Prompt } from '../../../src/inference/inference.ts'
 import { collectEvents, generationRequest, neverAborted, textOf } from '../../support/generation.ts'
@@ -286,6 +286,16 @@ export function describeInference (name: string, create: Create, { prompts }: In
         for (const token of asUser) expect(inference.info.endTokens).not.toContain(token)
         expect(await inference.detokenize(asTemplate)).toBe(control)
       })
+    })
+
+    it('shows control tokens in the text only when it is asked to', async () => {
+      const [control] = inference.info.model.controlTexts.filter((literal) => literal.includes('im_start'))
+      if (control === undefined) throw new Error('The model has no <|im_start|>')
+      const [token] = await inference.tokenize({ segments: [{ text: control, origin: 'template' }] }, { addBos: false })
+      const sampling: Sampling = { ...greedySampling, logitBias: [[Number(token), 100]] }
+      expect(textOf(await run(inference, request({ maxTokens: 2, sampling })))).toBe('')
+      const shown = await run(inference, request({ maxTokens: 2, sampling, shownControlTexts: ['no control text', control] }))
+      expect(textOf(shown)).toBe(control + control)
     })
 
     describe('texts that are too long', () => {

@@ -124,7 +124,7 @@ describe('tokenize', () => {
     const { post } = await setUp()
     expect((await post('/tokenize', {})).json()).toMatchObject({ error: { code: 'missing_required_parameter' } })
     expect((await post('/tokenize', { content: 5 })).json()).toMatchObject({ error: { code: 'invalid_value', param: 'content' } })
-    expect((await post('/tokenize', { messages: [{ role: 'tool', content: 'x' }] })).json()).toMatchObject({ error: { param: 'messages[0].role' } })
+    expect((await post('/tokenize', { messages: [{ role: 'tool', content: 'x' }] })).json()).toMatchObject({ error: { param: 'messages[0].tool_call_id' } })
     expect((await post('/tokenize', { messages: 5 })).json()).toMatchObject({ error: { code: 'invalid_value', param: 'messages' } })
   })
 })

@@ -60,3 +60,11 @@ describe('Detokenizer', () => {
     expect(textsOf([Buffer.from('\uFEFFa')]).join('')).toBe('\uFEFFa')
   })
 })
+
+describe('a detokenizer that shows control tokens', () => {
+  it('gives their literals in their place, and ends a character that was under way', () => {
+    const { tokenizer, tokens } = tokenizerOf([Buffer.from('a'), new Uint8Array(), Uint8Array.of(0xe2), new Uint8Array(), Buffer.from('b')])
+    const detokenizer = new Detokenizer(new TokenTexts(tokenizer), new Map([[asToken(1), '<call>'], [asToken(3), '<end>']]))
+    expect(tokens.map((token) => detokenizer.push(token))).toEqual(['a', '<call>', '', '\uFFFD<end>', 'b'])
+  })
+})

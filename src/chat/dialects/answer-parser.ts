@@ -1,0 +1,72 @@
+import type { AnswerPart } from './answer-part.ts'
+import { AnswerReader, type Reading } from './answer-reader.ts'
+import { AnswerWriter } from './answer-writer.ts'
+import type { Dialect, ReadContext } from './dialect.ts'
+import { openReasoning, readReasoning } from './reasoning.ts'
+
+/** What decides how an answer is read. */
+export interface AnswerFormat extends Pick<ReadContext, 'template' | 'prompt'> {
+  readonly dialect: Dialect
+  /** Names of the request's tools; null where it has none, so that what looks like a call is content. */
+  readonly tools: ReadonlySet<string> | null
+  /** Whether reasoning is told apart; otherwise it stays in the content. */
+  readonly splitsReasoning: boolean
+  /** Calls beyond these are left out: the client asked for no more. */
+  readonly mostCalls: number
+}
+
+/** Takes one answer's text as it comes, and gives its parts. The parts do not depend on how the text was cut. */
+export class AnswerParser {
+  readonly #reader = new AnswerReader()
+  readonly #writer: AnswerWriter
+  readonly #reading: Reading<void>
+  readonly #mostCalls: number
+  #isPlain = false
+
+  constructor (format: AnswerFormat) {
+    this.#writer = new AnswerWriter({ mayHaveCalls: format.tools !== null || format.dialect.framesAnswers === true })
+    this.#mostCalls = format.mostCalls
+    this.#reading = readAnswer(this.#reader, this.#writer, format)
+  }
+
+  /** Whether the answer holds a call so far. */
+  get hasCalls (): boolean { return this.#writer.calls > 0 }
+
+  /** The parts that this text completes. */
+  push (text: string): readonly AnswerPart[] {
+    if (this.#isPlain) return text === '' ? [] : [{ type: 'content', text }]
+    this.#reader.push(text)
+    this.#read()
+    return this.#take()
+  }
+
+  /** The rest, when the answer has ended. */
+  end (): readonly AnswerPart[] {
+    if (this.#isPlain) return []
+    this.#reader.end()
+    this.#read()
+    this.#writer.end()
+    return this.#take()
+  }
+
+  #take (): readonly AnswerPart[] {
+    const parts = this.#writer.take()
+    return this.#writer.calls <= this.#mostCalls ? parts : parts.filter((part) => !('call' in part) || part.call < this.#mostCalls)
+  }
+
+  #read (): void {
+    if (this.#reading.next().done !== true) return
+    const rest = this.#reader.rest()
+    if (rest !== '') this.#writer.content(rest)
+    this.#isPlain = !this.#writer.holdsBack
+  }
+}
+
+function * readAnswer (reader: AnswerReader, writer: AnswerWriter, { dialect, template, prompt, tools, splitsReasoning }: AnswerFormat): Reading<void> {
+  const isTool = (name: string): boolean => tools?.has(name) ?? false
+  if (dialect.framesAnswers !== true) {
+    if (splitsReasoning) yield * readReasoning(reader, writer, openReasoning(prompt))
+    if (tools === null) return
+  }
+  yield * dialect.read(reader, writer, { template, prompt, isTool })
+}

@@ -1,0 +1,79 @@
+import type { AnswerReader, Reading } from './answer-reader.ts'
+import type { AnswerWriter } from './answer-writer.ts'
+import { readContentWithCalls } from './content-with-calls.ts'
+import type { Dialect } from './dialect.ts'
+import { anyOf, literal, oneOrMore } from './gbnf.ts'
+
+const begin = '<｜tool▁calls▁begin｜>'
+const end = '<｜tool▁calls▁end｜>'
+const callBegin = '<｜tool▁call▁begin｜>'
+const callEnd = '<｜tool▁call▁end｜>'
+const separator = '<｜tool▁sep｜>'
+/** Spellings of the first marker that the distilled models come up with. */
+const beginnings = [begin, '<｜tool_calls_begin｜>', '<｜tool calls begin｜>', '<｜tool\\_calls\\_begin｜>', '<｜tool▁calls｜>']
+
+const isFenced = (template: string): boolean => template.includes('```json')
+
+/**
+ * DeepSeek, both shapes between the tool tokens: V3 and R1 write `function`, the separator, the name, and the arguments in a
+ * `json` fence; V3.1 writes the name, the separator and the arguments.
+ */
+export const deepseek: Dialect = {
+  name: 'deepseek',
+  controlTexts: [begin, end, callBegin, callEnd, separator],
+  recognises: (template) => template.includes(callBegin),
+  write: (name, argumentText, template) => isFenced(template)
+    ? `${begin}${callBegin}function${separator}${name}\n\`\`\`json\n${argumentText}\n\`\`\`${callEnd}${end}`
+    : `${begin}${callBegin}${name}${separator}${argumentText}${callEnd}${end}`,
+
+  * read (reader, writer) {
+    yield * readContentWithCalls(reader, writer, [
+      ...beginnings.map((marker) => ({ marker, read: readCalls })),
+      // Models leave the outer marker out at times.
+      { marker: callBegin, read: readCall }
+    ])
+  },
+
+  optionalCalls: (tools, context) => ({ trigger: begin, calls: deepseek.calls(tools, context) }),
+
+  calls: (tools, context) => {
+    const { template } = context
+    const one = anyOf(tools, context, ({ name, rule }) => isFenced(template)
+      ? `${literal(`${callBegin}function${separator}${name}\n\`\`\`json\n`)} ${rule} ${literal(`\n\`\`\`${callEnd}`)}`
+      : `${literal(`${callBegin}${name}${separator}`)} ${rule} ${literal(callEnd)}`)
+    return `${literal(begin)} ${oneOrMore(one, isFenced(template) ? '\n' : '', context)} ${literal(end)}`
+  }
+}
+
+function * readCalls (reader: AnswerReader, writer: AnswerWriter): Reading<void> {
+  while (true) {
+    yield * reader.space()
+    if (yield * reader.skip(end)) return
+    if (!(yield * reader.skip(callBegin))) return
+    yield * readCall(reader, writer)
+  }
+}
+
+function * readCall (reader: AnswerReader, writer: AnswerWriter): Reading<void> {
+  let kind = ''
+  if ((yield * reader.until([separator, callEnd, end], (text) => { kind += text })) !== separator) {
+    writer.content(callBegin + kind)
+    return
+  }
+  let name = kind.trim()
+  yield * reader.space()
+  if ((yield * reader.peek()) !== '{') {
+    name = ''
+    yield * reader.while(/[^\n`{<]/, (text) => { name += text })
+    name = name.trim()
+    yield * reader.space()
+    yield * reader.skip('```json')
+    yield * reader.space()
+  }
+  writer.startCall(name)
+  if (!(yield * reader.json((text) => writer.argumentText(text)))) {
+    yield * reader.upTo([callEnd, end], (text) => writer.argumentText(text))
+  }
+  const marker = yield * reader.upTo([callEnd, end, callBegin])
+  if (marker === callEnd) yield * reader.skip(callEnd)
+}

@@ -1,0 +1,55 @@
+import type { ToolDialect } from '../../domain/tool-dialect.ts'
+import type { AnswerReader, Reading } from './answer-reader.ts'
+import type { AnswerWriter } from './answer-writer.ts'
+
+/** What a dialect's reader knows beside the answer. */
+export interface ReadContext {
+  /** The chat template's source: formats of one family differ in details. */
+  readonly template: string
+  /** The prompt's end: some templates write the answer's first marker themselves. */
+  readonly prompt: string
+  /** Whether a name is one of the request's tools. */
+  readonly isTool: (name: string) => boolean
+}
+
+/** A tool in a grammar: its name, and the GBNF rule that its arguments follow. */
+export interface ToolRule {
+  readonly name: string
+  readonly rule: string
+}
+
+export interface GrammarContext extends Pick<ReadContext, 'prompt' | 'template'> {
+  /** Whether an answer may have several calls. */
+  readonly isParallel: boolean
+  /** Adds a rule to the grammar and gives its name. The same name must have the same body. */
+  readonly define: (name: string, body: string) => string
+}
+
+export interface OptionalCalls {
+  /** Text with which calls begin and nothing else does; null where the grammar is one for all answers. */
+  readonly trigger: string | null
+  /** GBNF from the trigger on. */
+  readonly calls: string
+}
+
+/** A way in which models call tools. */
+export interface Dialect {
+  readonly name: ToolDialect
+  /** Tokens of the format that are control tokens in some vocabularies: their texts must stay in the output. */
+  readonly controlTexts: readonly string[]
+  /**
+   * Whether every answer is written in the format's frame, with or without tools; it then also says what is reasoning.
+   * Otherwise reasoning is looked for before the format's reader begins, and that reads answers to requests with tools only.
+   */
+  readonly framesAnswers?: boolean
+  /** Whether a chat template (its Jinja source) is of this format. */
+  recognises (template: string): boolean
+  /** Reads an answer to its end. */
+  read (reader: AnswerReader, writer: AnswerWriter, context: ReadContext): Reading<void>
+  /** GBNF for an answer that is a call, or one or more where `isParallel` says so. */
+  calls (tools: readonly ToolRule[], context: GrammarContext): string
+  /** How a grammar can shape the calls of an answer that may also have none; null where it cannot. */
+  optionalCalls (tools: readonly ToolRule[], context: GrammarContext): OptionalCalls | null
+  /** How a call is written, for models whose template says nothing of tools. */
+  write (name: string, argumentText: string, template: string): string
+}

@@ -1,0 +1,19 @@
+import { codePointsOf, complementOf } from '../structured/code-points.ts'
+import { gbnfClass } from '../structured/gbnf-text.ts'
+import type { GrammarContext, ToolRule } from './dialect.ts'
+
+const escapes: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '"': '\\"', '\\': '\\\\' }
+
+/** A text as a GBNF literal. */
+export const literal = (text: string): string => `"${text.replace(/[\n\r\t"\\]/g, (character) => escapes[character] ?? character)}"`
+
+/** A class of all characters but these. GBNF's own negation also takes bytes that are no text. */
+export const otherThan = (characters: string): string => gbnfClass(complementOf(codePointsOf([...characters].sort().join(''))))
+
+/** One of the tools, each written by `write`; a rule, because calls are written several times in a grammar. */
+export const anyOf = (tools: readonly ToolRule[], { define }: GrammarContext, write: (tool: ToolRule) => string): string =>
+  define('call', tools.map(write).join(' | '))
+
+/** One of a thing, or several with a separator between them. */
+export const oneOrMore = (one: string, separator: string, { isParallel }: GrammarContext): string =>
+  isParallel ? `${one} (${literal(separator)} ${one})*` : one

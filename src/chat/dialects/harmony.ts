@@ -1,0 +1,78 @@
+import type { AnswerReader, Reading } from './answer-reader.ts'
+import type { AnswerWriter } from './answer-writer.ts'
+import type { Dialect } from './dialect.ts'
+import { anyOf, literal, otherThan } from './gbnf.ts'
+
+const start = '<|start|>'
+const channelMarker = '<|channel|>'
+const message = '<|message|>'
+const end = '<|end|>'
+const constrain = '<|constrain|>'
+const call = '<|call|>'
+const done = '<|return|>'
+const recipientStart = ' to=functions.'
+
+const header = /^\s*(?:(?!to=)\w+)?\s*(?:to=(\S+?))?\s*(?:<\|channel\|>\s*(\w+))?(?:\s+to=(\S+?))?\s*(?:<\|constrain\|>|\s|$)/
+
+/**
+ * OpenAI's harmony (gpt-oss): messages with a header that says for whom they are and on which channel. `analysis` is
+ * reasoning, `commentary` to a function is a call, everything else is content.
+ */
+export const harmony: Dialect = {
+  name: 'harmony',
+  controlTexts: [start, channelMarker, message, end, constrain, call, done],
+  framesAnswers: true,
+  recognises: (template) => template.includes(channelMarker) && template.includes(message),
+  write: (name, argumentText) => `${channelMarker}commentary to=functions.${name} ${constrain}json${message}${argumentText}${call}`,
+
+  * read (reader, writer) {
+    yield * reader.space()
+    // A model that answers without any header.
+    if (!/^$|[<\s]/.test(yield * reader.peek()) && !(yield * reader.comes('to='))) {
+      if ((yield * reader.until([start, end, done, call], (text) => writer.content(text))) !== start) return
+    }
+    while ((yield * reader.peek()) !== '') yield * readMessage(reader, writer)
+  },
+
+  // The template has one call in each message of the assistant, after which it is the tool's turn.
+  calls: (tools, context) => {
+    const text = context.define('text', `${otherThan('<')}*`)
+    const analysis = `${literal(`${channelMarker}analysis${message}`)} ${text} ${literal(`${end}${start}assistant`)}`
+    const call = anyOf(tools, context, ({ name, rule }) =>
+      `${literal(`${channelMarker}commentary to=functions.${name} ${constrain}json${message}`)} ${rule}`)
+    return `(${analysis})? ${call}`
+  },
+
+  // The recipient stands before the channel or after it.
+  optionalCalls: (tools, context) => {
+    const head = context.define('head', `${literal(`${channelMarker}commentary`)}? (" "? ${literal(constrain)}? "json" | " code")? ${literal(message)}`)
+    return {
+      trigger: recipientStart,
+      calls: anyOf(tools, context, ({ name, rule }) => `${literal(`${recipientStart}${name}`)} ${head} ${rule}`)
+    }
+  }
+}
+
+function * readMessage (reader: AnswerReader, writer: AnswerWriter): Reading<void> {
+  let head = ''
+  yield * reader.until([message], (text) => { head += text })
+  const [, early, channel, late] = header.exec(head.replaceAll(start, '')) ?? []
+  const recipient = early ?? late
+  const ends = [end, call, done, start]
+  if (recipient !== undefined && channel !== 'final') {
+    writer.startCall(recipient.replace(/^functions\./, ''))
+    yield * reader.space()
+    if ((yield * reader.peek()) === '{') yield * reader.json((text) => writer.argumentText(text))
+    let held = ''
+    yield * reader.until(ends, (text) => {
+      const shown = (held + text).trimEnd()
+      if (shown !== '') writer.argumentText(shown)
+      held = (held + text).slice(shown.length)
+    })
+    return
+  }
+  const isReasoning = channel === 'analysis'
+  yield * reader.until(ends, (text) => isReasoning ? writer.reasoning(text) : writer.content(text))
+  if (isReasoning) writer.endReasoning()
+  else writer.endContent()
+}

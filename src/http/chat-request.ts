@@ -1,0 +1,96 @@
+import type { ChatMessage } from '../chat/chat-message.ts'
+import type { ChatRequest, ToolChoice } from '../chat/prepare-chat.ts'
+import { ServerError } from '../domain/errors.ts'
+import { type ChatCompletionRequest, chatCompletionRequestSchema, refuseUnsupportedMessages } from './schemas/chat-completion-request.ts'
+import { checkSamplingRequest } from './schemas/check-sampling-request.ts'
+import { outputFormatOf } from './schemas/output-format.ts'
+import { chatParameterPolicies } from './schemas/parameter-policy.ts'
+import { parseRequest } from './schemas/parse-request.ts'
+
+/**
+ * Reads the body of a chat completion request.
+ * @throws ServerError for whatever is wrong with it, with `param`
+ */
+export function readChatBody (body: unknown): ChatCompletionRequest {
+  if (typeof body === 'object' && body !== null) refuseUnsupported(body)
+  const parsed = parseRequest(chatCompletionRequestSchema, body, chatParameterPolicies)
+  if (parsed.top_logprobs !== undefined && parsed.top_logprobs > 0 && !parsed.logprobs) {
+    throw new ServerError('invalid_value', 'Invalid value for \'top_logprobs\': it needs \'logprobs\' to be true', { param: 'top_logprobs' })
+  }
+  checkSamplingRequest(parsed, parsed.max_completion_tokens ?? parsed.max_tokens ?? null)
+  checkTools(parsed)
+  checkResults(parsed)
+  return parsed
+}
+
+/**
+ * The part of a request that decides prompt and format of the answer.
+ * @param messages the request's, or what became of them
+ */
+export function toChatRequest (body: ChatCompletionRequest, messages: readonly ChatMessage[]): ChatRequest {
+  return {
+    messages,
+    tools: body.tools,
+    toolChoice: toToolChoice(body),
+    isParallel: body.parallel_tool_calls,
+    reasoningEffort: body.reasoning_effort ?? null,
+    splitsReasoning: body.reasoning_format !== 'none',
+    templateVariables: body.chat_template_kwargs
+  }
+}
+
+function toToolChoice ({ tool_choice: choice = 'auto' }: ChatCompletionRequest): ToolChoice {
+  if (typeof choice === 'string') return { mode: choice, names: null }
+  if (choice.type === 'function') return { mode: 'required', names: [choice.function.name] }
+  const { mode, tools } = choice.allowed_tools
+  return { mode, names: tools.map((tool) => tool.function.name) }
+}
+
+/** Names what OpenAI knows and this server does not, before the schema would only say that it is unknown. */
+function refuseUnsupported (body: object): void {
+  if ('messages' in body) refuseUnsupportedMessages(body.messages)
+  if (!('tools' in body) || !Array.isArray(body.tools)) return
+  const index = body.tools.findIndex((tool: { type?: unknown } | null) => typeof tool?.type === 'string' && tool.type !== 'function')
+  if (index === -1) return
+  throw new ServerError('unsupported_value', `Only tools of the type "function" are supported, but tools[${index}] has the type ${JSON.stringify(body.tools[index].type).slice(0, 64)}`, { param: `tools[${index}].type` })
+}
+
+function checkTools (request: ChatCompletionRequest): void {
+  const { tools, tool_choice: choice } = request
+  const names = tools.map(({ name }) => name)
+  const repeated = names.findIndex((name, index) => names.indexOf(name) < index)
+  if (repeated !== -1) {
+    throw new ServerError('invalid_value', `Invalid value for 'tools[${repeated}].function.name': there is another tool called "${names[repeated]}"`, { param: `tools[${repeated}].function.name` })
+  }
+  const format = formatMemberOf(request)
+  if (tools.length > 0 && choice !== 'none' && format !== null) {
+    throw new ServerError('unsupported_value', `"${format}" cannot be used together with "tools"; set "tool_choice" to "none", or leave one of them out`, { param: format })
+  }
+  if (choice === undefined || choice === 'none' || choice === 'auto') return
+  if (tools.length === 0) {
+    throw new ServerError('invalid_value', 'Invalid value for \'tool_choice\': it needs \'tools\'', { param: 'tool_choice' })
+  }
+  if (choice === 'required') return
+  const chosen = choice.type === 'function' ? [choice.function.name] : choice.allowed_tools.tools.map((tool) => tool.function.name)
+  const unknown = chosen.find((name) => !names.includes(name))
+  if (unknown !== undefined) {
+    throw new ServerError('invalid_value', `Invalid value for 'tool_choice': "${unknown}" is none of the tools`, { param: 'tool_choice' })
+  }
+}
+
+/** By which of its members a request says what the answer has to look like. */
+function formatMemberOf (request: ChatCompletionRequest): string | null {
+  if (outputFormatOf(request).kind === 'text') return null
+  if (request.grammar !== null) return 'grammar'
+  return request.structured_outputs === undefined ? 'response_format' : 'structured_outputs'
+}
+
+/** A result must belong to a call, or templates would show it out of place. */
+function checkResults ({ messages }: ChatCompletionRequest): void {
+  const calls = new Set<string>()
+  for (const [index, { toolCalls, toolCallId }] of messages.entries()) {
+    for (const { id } of toolCalls ?? []) calls.add(id)
+    if (toolCallId === undefined || calls.has(toolCallId)) continue
+    throw new ServerError('invalid_value', `Invalid value for 'messages[${index}].tool_call_id': no assistant message before it has a call with this id`, { param: `messages[${index}].tool_call_id` })
+  }
+}

@@ -1,0 +1,23 @@
+import { z } from 'zod'
+import { isTemplateWord } from '../../chat/chat-template.ts'
+import { reasoningEfforts } from '../../chat/reasoning-options.ts'
+import { boundedRecord } from './bounded-record.ts'
+
+/** What templates get from this server alone. */
+const ownVariables = new Set(['messages', 'tools', 'bos_token', 'eos_token', 'add_generation_prompt'])
+
+const variableSchema = z.union([
+  z.boolean(), z.number(), z.string().refine(isTemplateWord, 'expected a word of letters, digits, "_", "." and "-"')
+], { error: () => 'expected true, false, a number or a word' })
+
+const variablesSchema = boundedRecord(variableSchema, 32, 'members').refine(
+  (variables) => Object.keys(variables).every((name) => /^[a-zA-Z_]\w{0,63}$/.test(name) && !ownVariables.has(name)),
+  'expected names that templates can use, and none that this server sets itself')
+
+/** What a request says of reasoning, and to the template. */
+export const reasoningMembers = {
+  reasoning_effort: z.enum(reasoningEfforts).optional(),
+  /** llama-server's: `none` leaves reasoning in the content. */
+  reasoning_format: z.enum(['auto', 'deepseek', 'none']).default('auto'),
+  chat_template_kwargs: variablesSchema.default({})
+}
