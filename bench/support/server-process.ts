@@ -14,6 +14,12 @@ export interface ServerProcessOptions {
   readonly startTimeoutMs?: number
 }
 
+/** A server with keys says whether it is ready to those that have one. */
+function keyIn (flags: readonly string[]): string | null {
+  const index = flags.indexOf('--api-key')
+  return index === -1 ? null : flags[index + 1] ?? null
+}
+
 /** The built server as a real process of its own, as users run it. */
 export class ServerProcess implements AsyncDisposable {
   readonly #child: ChildProcess
@@ -47,7 +53,7 @@ export class ServerProcess implements AsyncDisposable {
 
     const server = new ServerProcess(child, child.pid, `http://127.0.0.1:${port}`)
     try {
-      await server.#becomeReady(options.startTimeoutMs ?? 60_000)
+      await server.#becomeReady(options.startTimeoutMs ?? 60_000, keyIn(options.flags))
     } catch (error) {
       await server[Symbol.asyncDispose]()
       throw new Error(`${error instanceof Error ? error.message : String(error)}. Its last output:\n${output}`)
@@ -58,13 +64,14 @@ export class ServerProcess implements AsyncDisposable {
   /** Engine processes, one for each model. */
   get enginePids (): readonly number[] { return descendantsOf(this.pid) }
 
-  async #becomeReady (timeoutMs: number): Promise<void> {
+  async #becomeReady (timeoutMs: number, apiKey: string | null): Promise<void> {
+    const headers = apiKey === null ? {} : { authorization: `Bearer ${apiKey}` }
     const deadline = performance.now() + timeoutMs
     while (performance.now() < deadline) {
       if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
         throw new Error(`The server exited with ${this.#child.exitCode ?? this.#child.signalCode}`)
       }
-      const response = await fetch(`${this.url}/ready`, { signal: AbortSignal.timeout(2000) }).catch(() => null)
+      const response = await fetch(`${this.url}/ready`, { headers, signal: AbortSignal.timeout(2000) }).catch(() => null)
       await response?.body?.cancel()
       if (response?.status === 200) return
       await sleep(50)
