@@ -45,7 +45,7 @@ describe.each([
           messages,
           temperature: 1,
           seed: index,
-          max_tokens: 320,
+          max_tokens: 200,
           response_format: { type: 'json_schema', json_schema: { name: 'random', strict: true, schema } }
         })
         const text = choice!.message.content!
