@@ -66,9 +66,9 @@ export const createEntry = (id: number, definition: AdapterDefinition): AdapterE
   id, definition, current: null, next: null, arriving: null, revival: null, old: new Set(), waiting: 0, failure: null, failedRevivals: 0, isUnloaded: false
 })
 
-export const generationsOf = ({ current, arriving, old }: AdapterEntry): readonly Generation[] => [current, arriving, ...old].filter((generation) => generation !== null)
+const generationsOf = ({ current, arriving, old }: AdapterEntry): readonly Generation[] => [current, arriving, ...old].filter((generation) => generation !== null)
 
-const isInMemory = ({ residence }: Generation): boolean => residence !== 'absent'
+export const isInMemory = ({ residence }: Generation): boolean => residence !== 'absent'
 
 export function toStatus (model: string, entry: AdapterEntry, now: number): AdapterStatus {
   const { current, next, old, failure } = entry

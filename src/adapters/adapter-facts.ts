@@ -21,7 +21,7 @@ export interface AdapterFacts {
 /** An adapter that an engine can load. */
 export interface PreparedAdapter {
   readonly facts: AdapterFacts
-  /** A GGUF file: the user's own, or one that was made of it. */
+  /** A GGUF file: the one that was given, or one in the folder that was made of it. */
   readonly file: AdapterFile
 }
 

@@ -3,7 +3,7 @@ import { ServerError } from '../domain/errors.ts'
 import type { Millis } from '../domain/ids.ts'
 import { throwIfAborted } from './abort-error.ts'
 import type { AdapterEntries } from './adapter-entries.ts'
-import type { AdapterEntry, Generation } from './adapter-entry.ts'
+import { type AdapterEntry, type Generation, isInMemory } from './adapter-entry.ts'
 import type { AdapterHost } from './adapter-host.ts'
 import { chooseEvictions, type Resident, type RoomLimits } from './choose-evictions.ts'
 
@@ -147,8 +147,6 @@ export class AdapterMemory {
     this.#entries.notify()
   }
 }
-
-const isInMemory = ({ residence }: Generation): boolean => residence !== 'absent'
 
 /** What requests get, and what comes to be that or to replace it; the two are one, since they are both there for a moment only. */
 function servingVersionOf (entry: AdapterEntry): readonly ResidentVersion[] {

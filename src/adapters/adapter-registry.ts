@@ -1,4 +1,4 @@
-import { copyFile, constants, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { ServerError } from '../domain/errors.ts'
 import type { Millis } from '../domain/ids.ts'
@@ -187,10 +187,9 @@ export class AdapterRegistry {
       const prepared = await prepare(found, { modelPaths, limits, folder, signal }).catch((error: unknown) => {
         throw namingReference(error, found, request.reference)
       })
-      const file = await this.#own(prepared.file.path, folder)
       this.#advance(entry, 'loading')
       await host.ready(signal)
-      generation = createGeneration(request.name, this.#nextNumber(request.name), { path: file, folder, facts: prepared.facts }, Date.now())
+      generation = createGeneration(request.name, this.#nextNumber(request.name), { path: prepared.file.path, folder, facts: prepared.facts }, Date.now())
       entry.arriving = generation
       // Its size is known now, and whether there can be room for it beside what a request holds that waits for it.
       this.#entries.notify()
@@ -216,14 +215,6 @@ export class AdapterRegistry {
     if (replaced !== null) entry.old.add(replaced)
     this.#entries.changed(entry, replaced === null ? 'adapter ready' : 'adapter replaced')
     if (replaced !== null) await this.#memory.freeIfUnused(entry, replaced)
-  }
-
-  /** Files of the user's may change or go; what runs must be there to be loaded again. */
-  async #own (file: string, folder: string): Promise<string> {
-    if (path.dirname(path.resolve(file)) === path.resolve(folder)) return file
-    const own = path.join(folder, 'adapter.gguf')
-    await copyFile(file, own, constants.COPYFILE_FICLONE)
-    return own
   }
 
   #noteFailure (entry: AdapterEntry, thrown: unknown, signal: AbortSignal, keepsFailure: boolean): ServerError {

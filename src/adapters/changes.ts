@@ -2,9 +2,6 @@
 export class Changes {
   readonly #waiting = new Set<() => void>()
 
-  /** How many wait. */
-  get size (): number { return this.#waiting.size }
-
   notify (): void {
     for (const wake of [...this.#waiting]) wake()
   }

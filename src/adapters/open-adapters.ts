@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { readdirSync, rmSync, statSync } from 'node:fs'
+import { rmSync, statSync } from 'node:fs'
 import { homedir, hostname, tmpdir } from 'node:os'
 import path from 'node:path'
 import type { AdapterConfig, Config } from '../config/config.ts'
 import { StartupError } from '../domain/startup-error.ts'
 import { fileErrorText } from '../domain/file-error-text.ts'
 import type { ModelCatalogue } from '../models/catalogue.ts'
+import { removeLeftovers } from '../models/remove-leftovers.ts'
 import { adapterNameAdvice, isAdapterName } from './adapter-name.ts'
 import { AdapterFolder } from './adapter-folder.ts'
 import type { PrepareAdapter } from './adapter-facts.ts'
@@ -62,7 +63,9 @@ export function openAdapters ({ config, catalogue, models, logger, sourceOf, env
   const stateFile = config.adapterState !== 'auto' ? path.resolve(expandHome(config.adapterState)) : directory === null ? null : path.join(directory, '.drawbridge-adapters.json')
   const remembered = stateFile === null ? { adapters: [], unloaded: [] } : readAdapterState(stateFile)
 
-  const folder = choosePrivateFolder()
+  /** Of the folder for copies of the adapters' files. */
+  const prefix = `drawbridge-adapters-${hostname()}-`
+  const folder = path.join(tmpdir(), `${prefix}${process.pid}-${randomUUID()}`)
   const fetch = createFetchAdapter({
     directory,
     allowed: config.adapterFetch,
@@ -109,6 +112,8 @@ export function openAdapters ({ config, catalogue, models, logger, sourceOf, env
     library,
 
     async start () {
+      // A place that cannot be read matters to whoever loads an adapter.
+      await removeLeftovers(tmpdir(), prefix).catch(() => {})
       const loads = configured.map(async ({ model, adapter, name }) => {
         const status = await registryOf(model)?.load({
           name,
@@ -214,29 +219,6 @@ function checkDirectory (directory: string, source: string): void {
 function readEndpoint (text = 'https://huggingface.co'): URL {
   if (!/^https?:\/\//.test(text) || !URL.canParse(text)) throw new StartupError(`HF_ENDPOINT is ${JSON.stringify(text)}, but must be an address such as https://huggingface.co`)
   return new URL(text)
-}
-
-/** For copies of the adapters' files; what servers of this machine left that were killed goes. */
-function choosePrivateFolder (): string {
-  const prefix = `drawbridge-adapters-${hostname()}-`
-  try {
-    for (const name of readdirSync(tmpdir())) {
-      const pid = name.startsWith(prefix) ? /^(\d+)-/.exec(name.slice(prefix.length))?.[1] : undefined
-      if (pid !== undefined && !isRunning(Number(pid))) rmSync(path.join(tmpdir(), name), { recursive: true, force: true })
-    }
-  } catch {
-    // Others' leftovers are theirs, and a place that cannot be read matters to whoever loads an adapter.
-  }
-  return path.join(tmpdir(), `${prefix}${process.pid}-${randomUUID()}`)
-}
-
-function isRunning (pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
-  }
 }
 
 const expandHome = (file: string): string => file.replace(/^~(?=$|\/)/, homedir())

@@ -1,8 +1,9 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, constants, readFileSync, rmSync, statfsSync } from 'node:fs'
+import { accessSync, constants, rmSync, statfsSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { readText } from '../domain/read-text.ts'
 import { StartupError } from '../domain/startup-error.ts'
 import { bindingsFolder, localBuildFolder, type LocalBuild, noteProcessor } from '../engine/llama-cpp/local-builds.ts'
 import { describeProcessor } from '../engine/llama-cpp/processor.ts'
@@ -114,14 +115,6 @@ function isWritable (folder: string): boolean {
 function freeBytes (folder: string): number {
   const { bavail, bsize } = statfsSync(folder)
   return bavail * bsize
-}
-
-function readText (file: string): string | null {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch {
-    return null
-  }
 }
 
 function say (text: string): number {

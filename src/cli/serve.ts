@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os'
 import type { Logger } from 'pino'
 import type { AdapterLibrary } from '../adapters/adapter-library.ts'
 import { openAdapters, type OpenAdapters } from '../adapters/open-adapters.ts'
-import { prepareAdapter } from '../adapters/files/prepare-adapter.ts'
+import { createPrepareAdapter } from '../adapters/files/prepare-adapter.ts'
 import { prepareAny } from '../adapters/prepare-any.ts'
 import { buildApp } from '../app.ts'
 import { createChatTemplate } from '../chat/chat-template.ts'
@@ -70,7 +70,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
       config,
       catalogue,
       models: hosts.map((host, index) => ({
-        host, paths: models[index]?.paths ?? [], prepare: models[index]?.file === null ? prepareAny : prepareAdapter
+        host, paths: models[index]?.paths ?? [], prepare: models[index]?.file === null ? prepareAny : createPrepareAdapter()
       })),
       logger: {
         info: (details, message) => logger.info(details, message),

@@ -62,8 +62,8 @@ function checkTools (request: ChatCompletionRequest): void {
   if (repeated !== -1) {
     throw new ServerError('invalid_value', `Invalid value for 'tools[${repeated}].function.name': there is another tool called "${names[repeated]}"`, { param: `tools[${repeated}].function.name` })
   }
-  const format = formatMemberOf(request)
-  if (tools.length > 0 && choice !== 'none' && format !== null) {
+  const format = tools.length > 0 && choice !== 'none' ? formatMemberOf(request) : null
+  if (format !== null) {
     throw new ServerError('unsupported_value', `"${format}" cannot be used together with "tools"; set "tool_choice" to "none", or leave one of them out`, { param: format })
   }
   if (choice === undefined || choice === 'none' || choice === 'auto') return

@@ -1,8 +1,9 @@
-import { access, constants, readdir, rm, statfs } from 'node:fs/promises'
+import { access, constants, rm, statfs } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Config } from '../config/config.ts'
 import { StartupError } from '../domain/startup-error.ts'
+import { removeLeftovers } from './remove-leftovers.ts'
 
 /** Where the models of a server save the caches of slots that are given away, and how many bytes of them each. */
 export interface CacheParking {
@@ -28,7 +29,6 @@ export async function prepareCacheParking (
 ): Promise<CacheParking> {
   if (parkCache === 'off') return noParking
   const parent = parkDir === 'auto' ? tmpdir() : parkDir
-  // Containers that share a folder have names of their own, but not process ids.
   const prefix = `drawbridge-caches-${hostname()}-`
   try {
     await access(parent, constants.W_OK | constants.X_OK)
@@ -52,22 +52,3 @@ export async function prepareCacheParking (
 }
 
 const noParking: CacheParking = { bytes: 0, directoryOf: () => null, dispose: async () => {} }
-
-async function removeLeftovers (parent: string, prefix: string): Promise<void> {
-  for (const name of await readdir(parent)) {
-    const pid = name.startsWith(prefix) ? /^(\d+)-\d+$/.exec(name.slice(prefix.length))?.[1] : undefined
-    // Another user's stay; they are not ours to remove.
-    if (pid !== undefined && !isOfOther(Number(pid))) await rm(join(parent, name), { recursive: true, force: true }).catch(() => {})
-  }
-}
-
-/** Whether a server that runs has this process id. Nothing of this one's own is there yet: in a container the last one had the same. */
-function isOfOther (pid: number): boolean {
-  if (pid === process.pid) return false
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
-  }
-}

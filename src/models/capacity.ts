@@ -66,7 +66,7 @@ export function chooseCapacity (
   if (request.contextSize !== 'auto' && request.contextSize > trainContextSize) {
     throw new StartupError(`${sourceOf('context-size')} is ${request.contextSize}, but the model file ${model.path} was trained for at most ${trainContextSize} tokens`)
   }
-  const budget = budgetOf(weightsBytes, request, machine, takenBytes)
+  const budget = budgetOf(device, request, machine, takenBytes)
   const candidates = listCandidates(request, laneCount, trainContextSize)
   const shapes = candidates.map(({ slots, contextSize }): MemoryShape => ({ lanes: laneCount, slots, contextSize, stepTokens: request.stepTokens }))
   const estimates = shapes.map((shape) => ({ shape, estimate: estimateMemory(model, shape, draft) }))
@@ -149,8 +149,10 @@ function listCandidates (
 const isPolite = ({ cacheBytes, totalBytes }: MemoryEstimate, { bytes }: Budget): boolean =>
   cacheBytes <= (bytes - (totalBytes - cacheBytes)) / 2
 
+type Device = 'cpu' | 'gpu' | 'both'
+
 /** Where layers are to be. Of a GPU that is not NVIDIA's nothing is known before the engine asks it. */
-function deviceOf (weightsBytes: number, { gpu, gpuLayers }: CapacityRequest, machine: Machine, takenBytes: number): 'cpu' | 'gpu' | 'both' {
+function deviceOf (weightsBytes: number, { gpu, gpuLayers }: CapacityRequest, machine: Machine, takenBytes: number): Device {
   if (gpu === 'off' || gpuLayers === 0) return 'cpu'
   if (gpu === 'metal' || gpu === 'vulkan') return 'gpu'
   if (machine.gpu === null) return 'cpu'
@@ -161,12 +163,11 @@ function deviceOf (weightsBytes: number, { gpu, gpuLayers }: CapacityRequest, ma
  * Which memory counts. On a GPU it is the GPU's as long as the whole model is to be there; where layers may be split it
  * is both together, and where nothing is known of the GPU's (Vulkan), there is no limit to check.
  */
-function budgetOf (weightsBytes: number, request: CapacityRequest, machine: Machine, takenBytes: number): Budget {
+function budgetOf (device: Device, request: CapacityRequest, machine: Machine, takenBytes: number): Budget {
   const main = {
     bytes: Math.max(0, machine.availableBytes - takenBytes),
     name: `this ${machine.memoryLimit} has ${byteText(Math.max(0, machine.availableBytes - takenBytes))} of memory available${takenBytes > 0 ? ' beside the models before it' : ''}`
   }
-  const device = deviceOf(weightsBytes, request, machine, takenBytes)
   if (device === 'cpu' || request.gpu === 'metal') return main
   if (request.gpu === 'vulkan' || machine.gpu === null) return { bytes: Infinity, name: 'the GPU has no limit that is known' }
   const free = Math.max(0, machine.gpu.freeBytes - takenBytes)

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import os from 'node:os'
 import { promisify } from 'node:util'
+import { readText } from '../domain/read-text.ts'
 import { availableMemory } from './available-memory.ts'
 import { countComputeThreads, countOpenMpThreads } from './compute-threads.ts'
 
@@ -26,14 +26,6 @@ export async function inspectMachine (options: { readonly withGpu: boolean }): P
     gpu: options.withGpu ? await nvidiaMemory() : null,
     computeThreads: countComputeThreads(readText, os.availableParallelism(), process.arch),
     openMpThreads: countOpenMpThreads(readText, os.availableParallelism(), process.arch)
-  }
-}
-
-function readText (file: string): string | null {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch {
-    return null
   }
 }
 

@@ -1,13 +1,10 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { neutralEnvironment } from '../support/server-process.ts'
+import { runMain } from '../support/run-main.ts'
 
-const mainFile = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
 const demo = fileURLToPath(new URL('../../models/demo', import.meta.url))
 const pirate = path.join(demo, 'adapters', 'pirate.gguf')
 const pirateFolder = path.join(demo, 'adapters', 'pirate-peft')
@@ -16,15 +13,7 @@ let directory = ''
 beforeAll(() => { directory = mkdtempSync(path.join(tmpdir(), 'drawbridge-adapters-')) })
 afterAll(() => { rmSync(directory, { recursive: true }) })
 
-async function run (...argv: readonly string[]) {
-  const child = spawn(process.execPath, [mainFile, 'adapters', ...argv], { stdio: ['ignore', 'pipe', 'pipe'], env: neutralEnvironment() })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
-  const [code] = await once(child, 'close') as [number | null]
-  return { code, stdout, stderr }
-}
+const run = async (...argv: readonly string[]) => await runMain(['adapters', ...argv])
 
 describe('drawbridge adapters', () => {
   it('explains itself, and knows no other commands', async () => {

@@ -1,14 +1,12 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { childrenOf, metric, neutralEnvironment, type ServerProcess, startServer, waitUntil } from '../support/server-process.ts'
+import { runMain } from '../support/run-main.ts'
+import { childrenOf, metric, type ServerProcess, startServer, waitUntil } from '../support/server-process.ts'
 
-const mainFile = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
 const demoAdapters = fileURLToPath(new URL('../../models/demo/adapters', import.meta.url))
 
 /** The demo's adapters answer this in their ways. */
@@ -53,17 +51,6 @@ function use (server: ServerProcess) {
     },
     residentBytes: async () => await metric(server.origin, 'drawbridge_adapters_resident_bytes')
   }
-}
-
-/** Runs the built program to its end. */
-async function runMain (...argv: readonly string[]) {
-  const child = spawn(process.execPath, [mainFile, ...argv], { stdio: ['ignore', 'pipe', 'pipe'], env: neutralEnvironment() })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
-  const [code] = await once(child, 'close') as [number | null]
-  return { code, stdout, stderr }
 }
 
 const hidden = (name: string): string => path.join(adapterDir, '.hold', name)
@@ -192,7 +179,7 @@ describe('adapters on a running server', () => {
   })
 
   it('are shown, loaded and unloaded from the command line', async () => {
-    const run = async (...argv: readonly string[]) => await runMain('adapters', ...argv)
+    const run = async (...argv: readonly string[]) => await runMain(['adapters', ...argv])
     const at = ['--url', server.origin]
     expect(await run('list', ...at)).toEqual({ code: 0, stdout: 'There are no adapters.\n', stderr: '' })
     expect(await run('load', 'team/pirate', '.hold/pirate.gguf', '--scale', '0.5', '--pin', ...at)).toEqual({ code: 0, stdout: 'Loaded "team/pirate" for drawbridge-demo: generation 1, 204 KiB.\n', stderr: '' })
@@ -237,6 +224,6 @@ describe('a server that starts again', () => {
     ['a folder that is not there', ['--adapter-dir', '/none'], 'The adapter folder /none (--adapter-dir) cannot be used: it does not exist'],
     ['an address that nothing can be below', ['--adapter-fetch', 'ftp://x'], '--adapter-fetch is "ftp://x", but must begin with https://']
   ])('does not with %s', async (_what, more, message) => {
-    expect(await runMain('serve', '--port', '0', '--calibrate', 'off', ...more)).toMatchObject({ code: 1, stderr: expect.stringContaining(`drawbridge: ${message}`) })
+    expect(await runMain(['serve', '--port', '0', '--calibrate', 'off', ...more])).toMatchObject({ code: 1, stderr: expect.stringContaining(`drawbridge: ${message}`) })
   })
 })

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
@@ -7,9 +6,9 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { tinyModel } from '../support/gguf-writer.ts'
-import { childrenOf, neutralEnvironment, startServer, waitUntil } from '../support/server-process.ts'
+import { runMain } from '../support/run-main.ts'
+import { childrenOf, startServer, waitUntil } from '../support/server-process.ts'
 
-const mainFile = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
 const demoModel = fileURLToPath(new URL('../../models/demo/drawbridge-demo-q8_0.gguf', import.meta.url))
 const pirateAdapter = fileURLToPath(new URL('../../models/demo/adapters/pirate.gguf', import.meta.url))
 
@@ -24,45 +23,34 @@ function fileOf (name: string, content: Buffer | string): string {
   return file
 }
 
-/** Runs a command line to its end. */
-async function run (argv: readonly string[], environment: NodeJS.ProcessEnv = {}) {
-  const child = spawn(process.execPath, [mainFile, ...argv], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...neutralEnvironment(), ...environment } })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
-  const [code] = await once(child, 'close') as [number | null]
-  return { code, stdout, stderr }
-}
-
 describe('commands that only print', () => {
   it('--help, help and -h teach', async () => {
-    const help = await run(['--help'])
+    const help = await runMain(['--help'])
     expect(help).toMatchObject({ code: 0, stderr: '' })
     expect(help.stdout).toContain('Examples')
     expect(help.stdout).toContain('--context-size auto|N')
-    expect(await run(['-h'])).toEqual(help)
-    expect(await run(['help'])).toEqual(help)
+    expect(await runMain(['-h'])).toEqual(help)
+    expect(await runMain(['help'])).toEqual(help)
   })
 
   it('build-native --help tells what it does, and what it does not know is refused', async () => {
-    const help = await run(['build-native', '--help'])
+    const help = await runMain(['build-native', '--help'])
     expect(help).toMatchObject({ code: 0, stderr: '' })
     expect(help.stdout).toContain('--gpu KIND')
-    expect(await run(['build-native', '--gpu', 'abacus'])).toEqual({
+    expect(await runMain(['build-native', '--gpu', 'abacus'])).toEqual({
       code: 1, stdout: '', stderr: 'drawbridge: --gpu is "abacus", but must be off, cuda, vulkan or metal (drawbridge build-native --help explains)\n'
     })
-    expect(await run(['build-native'], { PATH: '/nonexistent' })).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('llama.cpp cannot be built here. git is not installed') })
+    expect(await runMain(['build-native'], { PATH: '/nonexistent' })).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('llama.cpp cannot be built here. git is not installed') })
   })
 
   it('--version is the version of the package', async () => {
     const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-    expect(await run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
+    expect(await runMain(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
   })
 
   it('--print-config shows the result with secrets hidden', async () => {
     const file = fileOf('drawbridge.yaml', 'port: 9001\nslots: 2\napiKeys: [from-the-file]\n')
-    const { code, stdout, stderr } = await run(['serve', '--config', file, '--slots', '3', '--print-config'],
+    const { code, stdout, stderr } = await runMain(['serve', '--config', file, '--slots', '3', '--print-config'],
       { DRAWBRIDGE_API_KEY: 'from-the-environment', DRAWBRIDGE_SLOT: '5' })
     expect(code).toBe(0)
     expect(stdout).toContain(`port: 9001  # port in ${file}\n`)
@@ -92,32 +80,32 @@ describe('wrong uses end with one clear sentence and exit code 1', () => {
     ['two models of one name', () => ['--model', 'demo', '--model', 'fake', '--alias', 'x', '--alias', 'x'], () => 'Two models are called "x" (demo and fake); give one of them another name with --alias']
   ]
   it.each(cases)('%s', async (_what, argv, sentence) => {
-    expect(await run([...argv(), '--log-level', 'warn'])).toEqual({ code: 1, stdout: '', stderr: `drawbridge: ${sentence()}\n` })
+    expect(await runMain([...argv(), '--log-level', 'warn'])).toEqual({ code: 1, stdout: '', stderr: `drawbridge: ${sentence()}\n` })
   })
 
   it('a model that is named elsewhere than on the command line', async () => {
     const file = fileOf('models.yaml', 'models: [/nowhere/m.gguf]\n')
     const sentence = 'drawbridge: The model file /nowhere/m.gguf cannot be read: it does not exist'
-    expect((await run([], { DRAWBRIDGE_MODEL: '/nowhere/m.gguf' })).stderr).toBe(`${sentence} (DRAWBRIDGE_MODEL)\n`)
-    expect((await run(['--config', file])).stderr).toBe(`${sentence} (models in ${file})\n`)
-    expect((await run([], { DRAWBRIDGE_MODEL: fileOf('text.gguf', 'hello') })).stderr).toContain('(DRAWBRIDGE_MODEL)')
+    expect((await runMain([], { DRAWBRIDGE_MODEL: '/nowhere/m.gguf' })).stderr).toBe(`${sentence} (DRAWBRIDGE_MODEL)\n`)
+    expect((await runMain(['--config', file])).stderr).toBe(`${sentence} (models in ${file})\n`)
+    expect((await runMain([], { DRAWBRIDGE_MODEL: fileOf('text.gguf', 'hello') })).stderr).toContain('(DRAWBRIDGE_MODEL)')
   })
 
   it('more memory than the machine has', async () => {
     const file = fileOf('huge.gguf', tinyModel({ 'llama.block_count': 1000, 'llama.attention.key_length': 1_000_000 }))
-    const { code, stdout, stderr } = await run(['--model', file, '--slots', '8', '--context-size', '4096', '--log-level', 'warn'])
+    const { code, stdout, stderr } = await runMain(['--model', file, '--slots', '8', '--context-size', '4096', '--log-level', 'warn'])
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
     expect(stderr).toMatch(/^drawbridge: The model file .*huge\.gguf needs about \d+(\.\d)? TiB \(weights .*caches .* TiB for 8 slots of 4096 tokens, work .*\), but this (machine|container) has .* of memory available; lower --slots or --context-size\n$/)
   })
 
   it('a file whose header is right and which llama.cpp cannot load', async () => {
     const file = fileOf('hollow.gguf', tinyModel())
-    const { code, stderr } = await run(['--model', file, '--port', '0', '--log-level', 'silent'])
+    const { code, stderr } = await runMain(['--model', file, '--port', '0', '--log-level', 'silent'])
     expect(code).toBe(1)
     expect(stderr).toMatch(new RegExp(`^drawbridge: The model hollow \\(${file}\\) could not be loaded: .+\n$`))
 
     const unknown = fileOf('future.gguf', tinyModel({}, 'transformer9'))
-    expect(await run(['--model', unknown, '--port', '0', '--log-level', 'silent'])).toEqual({
+    expect(await runMain(['--model', unknown, '--port', '0', '--log-level', 'silent'])).toEqual({
       code: 1,
       stdout: '',
       stderr: `drawbridge: The model future (${unknown}) could not be loaded: error loading model: unknown model architecture: 'transformer9'\n`
@@ -129,7 +117,7 @@ describe('wrong uses end with one clear sentence and exit code 1', () => {
     await once(other, 'listening')
     const { port } = other.address() as { port: number }
     try {
-      expect(await run(['--model', 'fake', '--port', String(port), '--log-level', 'warn'])).toEqual({
+      expect(await runMain(['--model', 'fake', '--port', String(port), '--log-level', 'warn'])).toEqual({
         code: 1,
         stdout: '',
         stderr: `drawbridge: --port is ${port}, but another program listens there already; choose another port, or 0 for a free one\n`

@@ -2,8 +2,8 @@ import { ServerError } from '../../domain/errors.ts'
 import { WorkBudget } from './work-budget.ts'
 
 /** What a schema may become. The grammar as a whole has to fit what the engine takes: 256 KiB of text, 50,000 elements. */
-export const maxGrammarRules = 8000
-export const maxGrammarCharacters = 250_000
+const maxGrammarRules = 8000
+const maxGrammarCharacters = 250_000
 
 /** Rules of a grammar in the making. All names begin with one prefix, so that several sets fit into one grammar. */
 export class GrammarRules {

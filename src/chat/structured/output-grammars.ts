@@ -1,7 +1,7 @@
 import { ServerError } from '../../domain/errors.ts'
 import { RecentlyUsed } from '../../domain/recently-used.ts'
 import { checkGbnf } from '../../engine/llama-cpp/gbnf-check.ts'
-import { automatonOfTexts } from './automaton.ts'
+import { acceptsNothing, automatonOfTexts } from './automaton.ts'
 import { formatGrammar, GrammarRules } from './grammar-rules.ts'
 import { jsonObject } from './json-rules.ts'
 import { jsonSchemaGrammar } from './json-schema-grammar.ts'
@@ -75,7 +75,7 @@ function rootOf (format: Exclude<WrittenFormat, { readonly kind: 'json-schema' }
     case 'choice': return textGrammar(rules, automatonOfTexts(format.texts), 'plain')
     case 'regex': {
       const automaton = automatonOfRegex(format.pattern, format.param, rules.budget)
-      if (automaton.every(({ isEnd }) => !isEnd)) {
+      if (acceptsNothing(automaton)) {
         throw new ServerError('invalid_value', `Invalid value for '${format.param}': no text matches the regular expression`, { param: format.param })
       }
       return textGrammar(rules, automaton, 'plain')

@@ -35,8 +35,6 @@ const asserted: Readonly<Record<string, 'string' | 'number' | 'object' | 'array'
   uniqueItems: 'array'
 }
 
-export const keywordKinds = { annotations, structural, asserted }
-
 /** Whether a keyword asks nothing of a value. */
 export const isAnnotation = (keyword: string): boolean => annotations.has(keyword) || keyword.startsWith('x-')
 

@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { z } from 'zod'
+import { readText } from '../../domain/read-text.ts'
 import type { EngineLogger, LlamaCppEngineOptions } from './engine-options.ts'
 import { FactMemory } from './fact-memory.ts'
 import { findLocalBuilds, type LocalBuild } from './local-builds.ts'
+import type { BuildSource } from './native.ts'
 import { describeProcessor, type Processor, whyUnfit } from './processor.ts'
 import { tryBuild } from './try-build.ts'
 
@@ -20,7 +21,7 @@ export interface ChooseBuildParts {
 export async function chooseBuild (
   options: Pick<LlamaCppEngineOptions, 'build' | 'trialModelPath' | 'cacheFolder' | 'gpu'>, logger: EngineLogger,
   parts: Partial<ChooseBuildParts> = {}
-): Promise<'prebuilt' | 'local' | 'either'> {
+): Promise<BuildSource> {
   const { build = 'prebuilt', trialModelPath, cacheFolder = null } = options
   if (build !== 'auto') return build
   const builds = (parts.builds ?? findLocalBuilds()).filter(({ gpu }) => mayBeLoaded(gpu, options.gpu))
@@ -39,7 +40,9 @@ export async function chooseBuild (
 
 /** With `auto`, the bindings go from the strongest device to the CPU, and take for each a local build before a prebuilt one. */
 const mayBeLoaded = (gpu: LocalBuild['gpu'], wanted: LlamaCppEngineOptions['gpu']): boolean =>
-  wanted === 'auto' || (gpu === false ? 'off' : gpu) === wanted
+  wanted === 'auto' || deviceOf(gpu) === wanted
+
+const deviceOf = (gpu: LocalBuild['gpu']) => gpu === false ? 'off' : gpu
 
 interface Judge {
   readonly processor: Processor
@@ -58,19 +61,11 @@ async function whyUnusable (local: LocalBuild, { processor, memory, trialModelPa
   const key = { folder: local.folder, identity: local.identity, processor, system: release(), node: process.version }
   if (memory.recall('native-build', key, verdictSchema) !== null) return null
   try {
-    const { tokensPerSecond } = await tryBuild({ source: 'local', gpu: local.gpu === false ? 'off' : local.gpu, modelPath: trialModelPath, threads: 1 })
+    const { tokensPerSecond } = await tryBuild({ source: 'local', gpu: deviceOf(local.gpu), modelPath: trialModelPath, threads: 1 })
     memory.remember('native-build', key, { tokensPerSecond })
     return null
   } catch (error) {
     // Not remembered: a machine short of memory may be better off next time.
     return error instanceof Error ? error.message : String(error)
-  }
-}
-
-function readText (file: string): string | null {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch {
-    return null
   }
 }

@@ -12,7 +12,7 @@ import { holdAdapters } from '../hold-adapters.ts'
 import { checkLogitBias, openModel } from '../open-model.ts'
 import { outputFormatOf } from '../schemas/output-format.ts'
 import { toSampling } from '../schemas/sampling-options.ts'
-import { serviceClassOf } from '../schemas/service-class.ts'
+import { queueTimeoutOf, serviceClassOf } from '../schemas/service-class.ts'
 import type { Route } from '../services.ts'
 import { streamUsageOf } from '../usage.ts'
 import { withSystemPrompt } from '../with-system-prompt.ts'
@@ -43,9 +43,7 @@ export const chatCompletionsRoute: Route = (app, services) => {
       choicesPerPrompt: body.n,
       now
     })
-    // What fills idle time waits for it.
-    const queueTimeoutMs = serviceClass.priority === 'batch' ? config.requestTimeoutMs : config.queueTimeoutMs
-    const held = await holdAdapters(model, queueTimeoutMs, now, context.cancellation.signal)
+    const held = await holdAdapters(model, queueTimeoutOf(serviceClass, config), now, context.cancellation.signal)
     try {
       const generation: Generation = {
         inference: host.inference,

@@ -16,7 +16,7 @@ import { outputFormatOf } from '../schemas/output-format.ts'
 import { completionParameterPolicies } from '../schemas/parameter-policy.ts'
 import { parseRequest } from '../schemas/parse-request.ts'
 import { maxChoices, toSampling } from '../schemas/sampling-options.ts'
-import { serviceClassOf } from '../schemas/service-class.ts'
+import { queueTimeoutOf, serviceClassOf } from '../schemas/service-class.ts'
 import type { Route } from '../services.ts'
 import { streamUsageOf, toUsage } from '../usage.ts'
 
@@ -45,9 +45,7 @@ export const completionsRoute: Route = (app, services) => {
       now
     })
     const sampling = toSampling(body, outputGrammars.of(outputFormatOf(body)), body.logprobs ?? null, randomSeed)
-    // What fills idle time waits for it.
-    const queueTimeoutMs = serviceClass.priority === 'batch' ? config.requestTimeoutMs : config.queueTimeoutMs
-    const held = await holdAdapters(model, queueTimeoutMs, now, context.cancellation.signal)
+    const held = await holdAdapters(model, queueTimeoutOf(serviceClass, config), now, context.cancellation.signal)
     try {
       const generation: Generation = {
         inference: host.inference,

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import type { Caller } from '../../access/caller.ts'
+import type { Config } from '../../config/config.ts'
 import { ServerError } from '../../domain/errors.ts'
+import type { Millis } from '../../domain/ids.ts'
 import { rankOf, type Priority } from '../../domain/priority.ts'
 
 /** Members of a request that say how urgent it is; the same for both completion endpoints. */
@@ -40,3 +42,7 @@ export function serviceClassOf ({ service_tier: tier, priority }: ServiceClassRe
   const given = asked !== null && rankOf(asked) >= highest ? asked : caller.priority
   return { priority: given, tier: tier === undefined ? undefined : tierOf[given] }
 }
+
+/** How long a request may wait for a slot: what fills idle time waits for it. */
+export const queueTimeoutOf = ({ priority }: ServiceClass, { requestTimeoutMs, queueTimeoutMs }: Pick<Config, 'requestTimeoutMs' | 'queueTimeoutMs'>): Millis =>
+  priority === 'batch' ? requestTimeoutMs : queueTimeoutMs

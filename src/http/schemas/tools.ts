@@ -56,8 +56,6 @@ export const toolMembers = {
   parallel_tool_calls: z.boolean().default(true)
 }
 
-export type ToolsRequest = z.output<z.ZodObject<typeof toolMembers>>
-
 const toolCallSchema = z.strictObject({
   id: callIdSchema,
   type: z.literal('function').default('function'),

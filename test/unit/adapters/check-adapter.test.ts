@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { inspectAdapter } from '../../../src/adapters/files/inspect-adapter.ts'
-import { prepareAdapter } from '../../../src/adapters/files/prepare-adapter.ts'
+import { createPrepareAdapter, prepareAdapter } from '../../../src/adapters/files/prepare-adapter.ts'
 import { ServerError } from '../../../src/domain/errors.ts'
 import { sizes, writeBaseModel } from '../../support/base-model.ts'
 import { writeGguf, type GgufDefinition, type GgufTensorDefinition } from '../../support/gguf-writer.ts'
@@ -55,6 +55,23 @@ async function refusal (work: Promise<unknown>): Promise<string> {
 }
 
 const refusalOf = async (content: Buffer, model = modelPath): Promise<string> => await refusal(prepare(fileOf('it.gguf', content), model))
+
+describe('many adapters of one model', () => {
+  it('are compared with its file as it is, though it is not read for each', async () => {
+    const path = fileOf('changing.gguf', writeBaseModel())
+    const it = fileOf('it.gguf', adapterOf())
+    const prepareOne = createPrepareAdapter()
+    const prepared = async () => await prepareOne(it, { modelPaths: [path], limits, folder: directory, signal })
+    const before = (await prepared()).facts
+    expect((await prepared()).facts).toEqual(before)
+    fileOf('changing.gguf', writeBaseModel({ architecture: 'qwen2' }))
+    expect(await refusal(prepared())).toContain('qwen2')
+    writeFileSync(path, 'damaged')
+    await expect(prepared()).rejects.toMatchObject({ code: 'engine_error' })
+    fileOf('changing.gguf', writeBaseModel())
+    expect((await prepared()).facts).toEqual(before)
+  })
+})
 
 describe('a GGUF adapter', () => {
   it('is taken as it is, and described', async () => {
