@@ -14,11 +14,14 @@ export interface AnswerIdentity {
   readonly serviceTier: 'default' | 'flex' | 'priority' | undefined
 }
 
+/** What the ids of an API's answers begin with. */
+export type AnswerPrefix = 'chatcmpl' | 'cmpl' | 'resp' | 'msg'
+
 export function createAnswerIdentity (
-  prefix: 'chatcmpl' | 'cmpl', model: string, info: EngineInfo, serviceTier: AnswerIdentity['serviceTier']
+  prefix: AnswerPrefix, model: string, info: EngineInfo, serviceTier: AnswerIdentity['serviceTier']
 ): AnswerIdentity {
   return {
-    id: `${prefix}-${randomUUID().replaceAll('-', '')}`,
+    id: `${prefix}${prefix === 'resp' || prefix === 'msg' ? '_' : '-'}${randomUUID().replaceAll('-', '')}`,
     created: Math.floor(Date.now() / 1000),
     model,
     fingerprint: fingerprintOf(info),

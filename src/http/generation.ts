@@ -5,7 +5,7 @@ import type { GenerationEvent, GenerationRequest, Inference } from '../inference
 import type { GenerationTrace } from './generation-trace.ts'
 import { noteError, toClientError } from './plugins/errors.ts'
 import type { HttpServices } from './services.ts'
-import { SseStream } from './sse.ts'
+import { SseStream, type StreamEnds } from './sse.ts'
 import type { TokenCounts } from './usage.ts'
 
 /** Takes the events of a request's prompts, which run side by side, in the order in which they happen. */
@@ -58,10 +58,14 @@ export async function runGeneration ({ inference, requests, trace, cancellation 
   if (errors.length > 0) throw errors[0]
 }
 
+/** How the events of a run become those of an API's stream. */
+export interface GenerationStream extends StreamEnds {
+  /** Makes the sink that writes to the stream. */
+  readonly createSink: (send: (events: string) => void) => GenerationSink
+}
+
 /**
  * Runs a request and streams it.
- * @param createSink makes the sink that writes to the stream
- * @param lastEvents what follows the last choice's events, before `[DONE]`
  * @throws what happened before anything was sent, so that it can have its true status
  */
 export async function streamGeneration (
@@ -69,8 +73,7 @@ export async function streamGeneration (
   reply: FastifyReply,
   { config, maxStreamBufferBytes }: HttpServices,
   generation: Generation,
-  createSink: (send: (events: string) => void) => GenerationSink,
-  lastEvents: () => string
+  { createSink, end, fail }: GenerationStream
 ): Promise<FastifyReply> {
   const stream = new SseStream(reply, {
     keepAliveMs: config.keepAliveMs,
@@ -82,7 +85,7 @@ export async function streamGeneration (
   })
   try {
     await runGeneration(generation, createSink((events) => stream.send(events)))
-    stream.end(lastEvents())
+    stream.end(end())
   } catch (thrown) {
     if (!stream.isOpen) {
       stream.abandon()
@@ -91,7 +94,7 @@ export async function streamGeneration (
     const error = toClientError(thrown, config.bodyLimit)
     // Once the client has gone, an abort is no news.
     if (error.code !== 'request_aborted') noteError(request, error)
-    stream.fail(error)
+    stream.end(fail(error))
   }
   return reply
 }

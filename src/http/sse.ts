@@ -15,14 +15,27 @@ export interface SseStreamOptions {
 /** One server-sent event with JSON as its data. */
 export const toSseEvent = (json: string): string => `data: ${json}\n\n`
 
-const doneEvent = toSseEvent('[DONE]')
+/** How an API's streams end. */
+export interface StreamEnds {
+  /** The last events of a complete answer. */
+  readonly end: () => string
+  /** The last event of one that failed; no client may take what it ends for complete. */
+  readonly fail: (error: ServerError) => string
+}
+
+/** OpenAI's completions end with `[DONE]`; a failed one has its error's body instead. */
+export const openAiStream: StreamEnds = {
+  end: () => toSseEvent('[DONE]'),
+  fail: (error) => toSseEvent(JSON.stringify(toErrorBody(error)))
+}
+
 /** More than this does not wait for the end of the turn. */
 const flushAtLength = 64 * 1024
 
 const keepAliveComment = ': keep-alive\n\n'
 
 /**
- * A stream of server-sent events as OpenAI's clients read it.
+ * A stream of server-sent events as clients of the completion APIs read it.
  *
  * The status line goes out with the first event or the first keep-alive, so that an error before that still has its true
  * status. Events of one turn of the event loop leave in one write. Nothing here waits for the reader: what it does not
@@ -61,14 +74,13 @@ export class SseStream {
     }
   }
 
-  /** Ends the stream after the given events, as a complete answer. */
+  /** Ends the stream after the given events. */
   end (events: string): void {
-    this.#finish(events + doneEvent)
-  }
-
-  /** Ends the open stream with an error event and without `[DONE]`, so that no client takes it for complete. */
-  fail (error: ServerError): void {
-    this.#finish(toSseEvent(JSON.stringify(toErrorBody(error))))
+    if (this.#isEnded) return
+    const text = this.#pending + events
+    this.abandon()
+    this.#open()
+    this.#reply.raw.end(text)
   }
 
   /** Stops without another word; a stream that is not open leaves the reply to others. */
@@ -76,14 +88,6 @@ export class SseStream {
     this.#isEnded = true
     this.#pending = ''
     clearTimeout(this.#keepAlive)
-  }
-
-  #finish (events: string): void {
-    if (this.#isEnded) return
-    const text = this.#pending + events
-    this.abandon()
-    this.#open()
-    this.#reply.raw.end(text)
   }
 
   readonly #flushScheduled = (): void => {

@@ -18,6 +18,7 @@ import { parseRequest } from '../schemas/parse-request.ts'
 import { maxChoices, toSampling } from '../schemas/sampling-options.ts'
 import { queueTimeoutOf, serviceClassOf } from '../schemas/service-class.ts'
 import type { Route } from '../services.ts'
+import { openAiStream } from '../sse.ts'
 import { streamUsageOf, toUsage } from '../usage.ts'
 
 /** `POST /v1/completions`. Choice `i` of prompt `p` has the index `p * n + i`. */
@@ -75,8 +76,11 @@ export const completionsRoute: Route = (app, services) => {
       }
       const usage = new UsageSum()
       const chunks = new CompletionChunks(identity, streamUsageOf(body.stream_options))
-      return await streamGeneration(request, reply, services, generation,
-        (send) => createCompletionStreamSink(chunks, body.n, echoes, usage, send), () => chunks.usage(usage))
+      return await streamGeneration(request, reply, services, generation, {
+        ...openAiStream,
+        createSink: (send) => createCompletionStreamSink(chunks, body.n, echoes, usage, send),
+        end: () => chunks.usage(usage) + openAiStream.end()
+      })
     } finally {
       held.release()
     }

@@ -1,0 +1,83 @@
+import type { AnswerFormat } from '../chat/dialects/answer-parser.ts'
+import { prepareChat } from '../chat/prepare-chat.ts'
+import { asRequestId } from '../domain/ids.ts'
+import { type AnswerIdentity, type AnswerPrefix, createAnswerIdentity } from './answer-identity.ts'
+import { chatModelOf } from './chat-model.ts'
+import { toChatRequest } from './chat-request.ts'
+import type { Generation } from './generation.ts'
+import { GenerationTrace } from './generation-trace.ts'
+import { holdAdapters } from './hold-adapters.ts'
+import { checkLogitBias, openModel } from './open-model.ts'
+import type { RequestContext } from './request-context.ts'
+import type { ChatCompletionRequest } from './schemas/chat-completion-request.ts'
+import { outputFormatOf } from './schemas/output-format.ts'
+import { toSampling } from './schemas/sampling-options.ts'
+import { queueTimeoutOf, serviceClassOf } from './schemas/service-class.ts'
+import type { HttpServices } from './services.ts'
+import { withSystemPrompt } from './with-system-prompt.ts'
+
+/** A chat request that is ready to run. */
+export interface OpenChat {
+  readonly identity: AnswerIdentity
+  readonly generation: Generation
+  /** How its answers are read. */
+  readonly format: AnswerFormat
+  /** Gives back what it holds; to be called when it has run, however that ended. */
+  readonly release: () => void
+}
+
+/**
+ * The one way from a chat request to the models, whichever API it came through: finds model and adapters, renders the
+ * prompt, and holds the adapters. The context hears of the run.
+ *
+ * @param prefix of the answer's id
+ * @throws ServerError for whatever of the request cannot be done
+ */
+export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefix, context: RequestContext, services: HttpServices): Promise<OpenChat> {
+  const { config, now, outputGrammars, randomSeed } = services
+  const { caller } = context
+  const grammar = outputGrammars.of(outputFormatOf(body))
+  const model = openModel(services.adapters, body.model, body.lora)
+  const { host, info, picks } = model
+  checkLogitBias(body.logit_bias, info)
+  const chat = prepareChat(toChatRequest(body, withSystemPrompt(body.messages, model.systemPrompt)), chatModelOf(model, services))
+
+  const serviceClass = serviceClassOf(body, caller)
+  const identity = createAnswerIdentity(prefix, body.model, info, serviceClass.tier)
+  const trace = new GenerationTrace({
+    id: identity.id,
+    model: host.id,
+    adapters: picks.map(({ name }) => name),
+    isStream: body.stream,
+    arrivedAt: context.arrivedAt,
+    choicesPerPrompt: body.n,
+    now
+  })
+  context.generation = trace
+  const held = await holdAdapters(model, queueTimeoutOf(serviceClass, config), now, context.cancellation.signal)
+  return {
+    identity,
+    format: chat.format,
+    release: held.release,
+    generation: {
+      inference: host.inference,
+      trace,
+      cancellation: context.cancellation,
+      requests: [{
+        id: asRequestId(identity.id),
+        tenant: caller.tenant,
+        weight: caller.weight,
+        priority: serviceClass.priority,
+        prompt: { segments: chat.segments },
+        adapters: held.adapters,
+        choices: body.n,
+        maxTokens: body.max_completion_tokens ?? body.max_tokens ?? null,
+        stop: body.stop,
+        shownControlTexts: chat.shownControlTexts,
+        sampling: { ...toSampling(body, grammar, body.logprobs ? body.top_logprobs ?? 0 : null, randomSeed), ...chat.toolGrammar },
+        queueTimeoutMs: held.queueTimeoutMs,
+        timeoutMs: config.requestTimeoutMs
+      }]
+    }
+  }
+}
