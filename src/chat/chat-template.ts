@@ -3,6 +3,8 @@ import type { ModelInfo } from '../engine/engine.ts'
 import type { PromptSegment } from '../inference/inference.ts'
 import type { ChatMessage, ToolDefinition } from './chat-message.ts'
 import { ServerError } from '../domain/errors.ts'
+import type { Dialect } from './dialects/dialect.ts'
+import { dialectOf } from './dialects/dialects.ts'
 import { fallbackTemplate } from './fallback-template.ts'
 import { type TemplateCapabilities, probeTemplate } from './template-capabilities.ts'
 import { type Mark, type ViewOptions, markUnlessPlain, viewMessage, viewTool } from './template-view.ts'
@@ -28,6 +30,10 @@ export interface ChatTemplate {
   readonly source: string
   /** What it can show; found out at the first use. */
   readonly capabilities: TemplateCapabilities
+  /** The format of calls that it shows or asks for. */
+  readonly dialect: Dialect
+  /** Texts of the model's control tokens. */
+  readonly controlTexts: ReadonlySet<string>
   /**
    * Turns a conversation into prompt text. Control tokens come from the template alone, never from messages or tools.
    * @throws ServerError `chat_template_error` when the template refuses the messages, with the template's own words.
@@ -99,6 +105,8 @@ export function createChatTemplate (model: TemplateModel): ChatTemplate {
   return {
     isFallback,
     source,
+    dialect: dialectOf(model.chatTemplate),
+    controlTexts: new Set(model.controlTexts),
     get capabilities () { return capabilitiesOf() },
 
     render (messages, options = {}) {

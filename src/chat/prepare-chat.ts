@@ -1,5 +1,4 @@
 import { ServerError } from '../domain/errors.ts'
-import type { ModelInfo } from '../engine/engine.ts'
 import type { PromptSegment } from '../inference/inference.ts'
 import { adaptConversation } from './adapt-conversation.ts'
 import type { ChatMessage, ToolDefinition } from './chat-message.ts'
@@ -33,7 +32,6 @@ export interface ChatRequest {
 }
 
 export interface ChatModel {
-  readonly info: Pick<ModelInfo, 'controlTexts'>
   readonly template: ChatTemplate
   readonly dialect: Dialect
   /** Whether its engine can hold an answer to a grammar. */
@@ -57,7 +55,7 @@ const promptEndLength = 256
  * Renders the prompt and works out what the answer may be.
  * @throws ServerError `chat_template_error`, `unsupported_value`, or `invalid_value` for schemas of strict tools
  */
-export function prepareChat (request: ChatRequest, { info, template, dialect, hasGrammars, grammars }: ChatModel): PreparedChat {
+export function prepareChat (request: ChatRequest, { template, dialect, hasGrammars, grammars }: ChatModel): PreparedChat {
   const { toolChoice, isParallel } = request
   const tools = toolChoice.mode === 'none' ? [] : request.tools
   const conversation = adaptConversation({ messages: request.messages, tools }, template, dialect)
@@ -79,11 +77,10 @@ export function prepareChat (request: ChatRequest, { info, template, dialect, ha
     splitsReasoning: request.splitsReasoning,
     mostCalls: isParallel ? Infinity : 1
   }
-  const hidden = new Set(info.controlTexts)
   return {
     segments,
     format,
-    shownControlTexts: [...dialect.controlTexts, ...reasoningControlTexts].filter((text) => hidden.has(text)),
+    shownControlTexts: [...dialect.controlTexts, ...reasoningControlTexts].filter((text) => template.controlTexts.has(text)),
     toolGrammar: tools.length === 0 ? null : grammarOf()
   }
 

@@ -2,9 +2,10 @@ import { ServerError } from '../domain/errors.ts'
 import { checkGbnf } from '../engine/llama-cpp/gbnf-check.ts'
 import type { ToolDefinition } from './chat-message.ts'
 import type { Dialect, GrammarContext } from './dialects/dialect.ts'
-import { literal } from './dialects/gbnf.ts'
 import type { ReasoningTags } from './dialects/reasoning.ts'
 import { textUntil } from './dialects/text-until.ts'
+import { gbnfLiteral } from './structured/gbnf-text.ts'
+import { formatGrammar } from './structured/grammar-rules.ts'
 import { type JsonSchemaGrammar, jsonSchemaGrammar } from './structured/json-schema-grammar.ts'
 
 /** A grammar for calls, as sampling takes it. */
@@ -23,8 +24,13 @@ export interface ToolGrammarOptions extends Omit<GrammarContext, 'define'> {
   readonly reasoning: { readonly tags: ReasoningTags, readonly isOpen: boolean } | null
 }
 
-/** Of the 64 KiB that a grammar may have; the rest is for the format around the arguments. */
-const maxSchemaCharacters = 48_000
+/**
+ * Of the 262,144 that a grammar may have ({@link Sampling.grammar}); the rest is for the format around the arguments, of 128
+ * tools with the longest names.
+ */
+export const maxSchemaCharacters = 190_000
+/** The engine also limits what a grammar comes to with its repetitions written out; it is tried with fewer characters, down to these. */
+const leastSchemaCharacters = 20_000
 const noArguments = { type: 'object', properties: {}, additionalProperties: false }
 
 /**
@@ -37,7 +43,7 @@ export function requiredCallGrammar (options: ToolGrammarOptions): ToolGrammar {
     if (options.reasoning === null || options.dialect.framesAnswers === true) return { root: calls, trigger: null }
     const { tags, isOpen } = options.reasoning
     const thinking = [textUntil(tags.close, 'thinking', context.define), '("\\n" "\\n"?)?'].join(' ')
-    return { root: `${isOpen ? thinking : `(${literal(tags.open)} ${thinking})?`} ${calls}`, trigger: null }
+    return { root: `${isOpen ? thinking : `(${gbnfLiteral(tags.open)} ${thinking})?`} ${calls}`, trigger: null }
   })
 }
 
@@ -65,42 +71,55 @@ type Write = (tools: readonly { readonly name: string, readonly rule: string }[]
 
 /**
  * Tools that are not strict may take any object where their schema asks for more than grammars can hold, or where all of
- * them together are too large: first the largest, and all of them where the engine would still refuse the grammar.
+ * them together are too large, the largest first.
  */
 function writeGrammar (options: ToolGrammarOptions, write: Write): ToolGrammar {
   const any = jsonSchemaGrammar({ type: 'object' }, { prefix: 'any', param: 'tools' })
-  const written = options.tools.flatMap((tool, index) => options.callable.has(tool.name) ? [{ tool, schema: compile(tool, index) ?? any }] : [])
-  const schemas = (): JsonSchemaGrammar[] => [...new Set(written.map(({ schema }) => schema))]
-  const total = (): number => schemas().reduce((sum, schema) => sum + lengthOf(schema), 0)
-  for (const entry of [...written].sort((a, b) => lengthOf(b.schema) - lengthOf(a.schema))) {
-    if (total() <= maxSchemaCharacters) break
-    if (!entry.tool.isStrict) entry.schema = any
-  }
-  if (total() > maxSchemaCharacters) {
-    throw new ServerError('unsupported_value', `The schemas of the strict tools take ${total()} characters as a grammar; the limit is ${maxSchemaCharacters}`, { param: 'tools' })
-  }
-  const put = (): ToolGrammar => {
-    const rules = new Map(schemas().flatMap((schema) => [...schema.rules]))
-    const define = (name: string, body: string): string => {
-      rules.set(name, body)
-      return name
+  const compiled = options.tools.flatMap((tool, index) => options.callable.has(tool.name) ? [{ tool, schema: compile(tool, index) ?? any }] : [])
+  for (let most = maxSchemaCharacters; ; most = most > leastSchemaCharacters ? most / 2 : 0) {
+    const { tools, characters } = fitted(compiled, any, most)
+    try {
+      if (characters <= maxSchemaCharacters) return put(options, write, tools)
+    } catch (error) {
+      if (!(error instanceof ServerError)) throw error
+      if (most === 0) throw tooLarge(error)
     }
-    const { root, trigger } = write(written.map(({ tool, schema }) => ({ name: tool.name, rule: schema.rootRule })), { ...options, define })
-    const grammar = [`root ::= ${root}`, ...[...rules].map(([name, body]) => `${name} ::= ${body}`)].join('\n')
-    checkGbnf(grammar)
-    return { grammar, grammarTrigger: trigger }
+    if (most === 0) throw tooLarge()
   }
-  try {
-    return put()
-  } catch (error) {
-    if (!(error instanceof ServerError)) throw error
-    for (const entry of written) if (!entry.tool.isStrict) entry.schema = any
+}
+
+const tooLarge = (cause?: ServerError): ServerError =>
+  new ServerError('unsupported_value', `The schemas of the strict tools are too much for a grammar. ${cause?.message ?? ''}`.trim(), { param: 'tools', cause })
+
+interface CompiledTool {
+  readonly tool: ToolDefinition
+  readonly schema: JsonSchemaGrammar
+}
+
+/** Gives up the largest schemas that need not be kept, until the others have no more characters than this. */
+function fitted (compiled: readonly CompiledTool[], any: JsonSchemaGrammar, mostCharacters: number): { readonly tools: readonly CompiledTool[], readonly characters: number } {
+  const givenUp = new Set<CompiledTool>()
+  let characters = compiled.reduce((sum, { schema }) => schema === any ? sum : sum + lengthOf(schema), lengthOf(any))
+  for (const entry of [...compiled].sort((a, b) => lengthOf(b.schema) - lengthOf(a.schema))) {
+    if (characters <= mostCharacters) break
+    if (entry.tool.isStrict || entry.schema === any) continue
+    characters -= lengthOf(entry.schema)
+    givenUp.add(entry)
   }
-  try {
-    return put()
-  } catch (error) {
-    throw new ServerError('unsupported_value', `The schemas of the strict tools are too much for a grammar. ${error instanceof Error ? error.message : ''}`, { param: 'tools', cause: error })
+  return { tools: compiled.map((entry) => givenUp.has(entry) ? { ...entry, schema: any } : entry), characters }
+}
+
+/** @throws ServerError when the engine would refuse it */
+function put (options: ToolGrammarOptions, write: Write, tools: readonly CompiledTool[]): ToolGrammar {
+  const rules = new Map(tools.flatMap(({ schema }) => [...schema.rules]))
+  const define = (name: string, body: string): string => {
+    rules.set(name, body)
+    return name
   }
+  const { root, trigger } = write(tools.map(({ tool, schema }) => ({ name: tool.name, rule: schema.rootRule })), { ...options, define })
+  const grammar = formatGrammar([['root', root], ...rules])
+  checkGbnf(grammar)
+  return { grammar, grammarTrigger: trigger }
 }
 
 const lengthOf = ({ rules }: JsonSchemaGrammar): number =>

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { RecentlyUsed } from '../domain/recently-used.ts'
 import { type ToolGrammar, type ToolGrammarOptions, optionalCallGrammar, requiredCallGrammar } from './tool-grammar.ts'
 
-/** Up to 64 KiB each; a client sends the same tools with every turn of a conversation. */
+/** Up to 256 KiB each, a few KiB as a rule; a client sends the same tools with every turn of a conversation. */
 const maxKept = 64
 
 /** The grammars for the tools of recent requests: writing one takes up to some ten milliseconds. */

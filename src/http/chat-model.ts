@@ -1,4 +1,4 @@
-import { dialectNamed, dialectOf } from '../chat/dialects/dialects.ts'
+import { dialectNamed } from '../chat/dialects/dialects.ts'
 import type { ChatModel } from '../chat/prepare-chat.ts'
 import type { OpenModel } from './open-model.ts'
 import type { HttpServices } from './services.ts'
@@ -9,9 +9,8 @@ export function chatModelOf (
 ): ChatModel {
   const template = chatTemplates.of(model, chatTemplate)
   return {
-    info: model,
     template,
-    dialect: toolDialect === 'auto' ? dialectOf(template.isFallback ? null : template.source) : dialectNamed(toolDialect),
+    dialect: toolDialect === 'auto' ? template.dialect : dialectNamed(toolDialect),
     hasGrammars: backend !== 'fake',
     grammars: toolGrammars
   }

@@ -19,32 +19,43 @@ export function * readContentWithCalls (reader: AnswerReader, writer: AnswerWrit
   }
 }
 
+export interface AnnouncedCalls {
+  readonly marker: string
+  /** What ends the calls; null where nothing does. */
+  readonly close: string | null
+  /** Reads what follows the marker and white space; call objects, one or a list, unless said otherwise. */
+  readonly read?: (reader: AnswerReader, writer: AnswerWriter) => Reading<CallOutcome>
+}
+
 /**
- * A tag with call objects in it, one or a list. What is no call stays content, tag included. Where a call breaks off, the
- * rest up to the closing tag is given as its arguments.
+ * A marker with calls behind it. What is no call stays content, marker included. Where a call breaks off, the rest up to the
+ * end of the calls is given as its arguments.
  */
-export function callTag (open: string, close: string): Opener {
+export function announced ({ marker, close, read = readAnyCalls }: AnnouncedCalls): Opener {
   return {
-    marker: open,
+    marker,
     * read (reader, writer) {
       reader.record()
       yield * reader.space()
-      const outcome = yield * readCallList(reader, writer, null)
+      const outcome = yield * read(reader, writer)
       const consumed = reader.recorded()
       if (outcome === 'none') {
-        writer.content(open + consumed)
+        writer.content(marker + consumed)
       } else if (outcome === 'broken') {
-        yield * reader.until([close], (text) => writer.argumentText(text))
-      } else {
-        // A brace too many, say: left out when the call is closed all the same.
+        yield * reader.upTo([close ?? marker], (text) => writer.argumentText(text))
+        if (close !== null) yield * reader.skip(close)
+      } else if (close !== null) {
+        // A brace too many, say: left out when the calls are closed all the same.
         let rest = ''
-        const marker = yield * reader.upTo([close, open], (text) => { rest += text })
-        if (marker === null) writer.content(rest)
-        if (marker === close) yield * reader.skip(close)
+        const found = yield * reader.upTo([close, marker], (text) => { rest += text })
+        if (found === null) writer.content(rest)
+        if (found === close) yield * reader.skip(close)
       }
     }
   }
 }
+
+const readAnyCalls = (reader: AnswerReader, writer: AnswerWriter): Reading<CallOutcome> => readCallList(reader, writer, null)
 
 /**
  * Calls without any marker, as the answer's beginning: an object or a list of objects that name one of the tools, then more

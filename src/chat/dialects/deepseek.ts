@@ -1,8 +1,9 @@
+import { gbnfLiteral } from '../structured/gbnf-text.ts'
 import type { AnswerReader, Reading } from './answer-reader.ts'
 import type { AnswerWriter } from './answer-writer.ts'
 import { readContentWithCalls } from './content-with-calls.ts'
 import type { Dialect } from './dialect.ts'
-import { anyOf, literal, oneOrMore } from './gbnf.ts'
+import { anyOf, oneOrMore } from './gbnf.ts'
 
 const begin = '<｜tool▁calls▁begin｜>'
 const end = '<｜tool▁calls▁end｜>'
@@ -39,9 +40,9 @@ export const deepseek: Dialect = {
   calls: (tools, context) => {
     const { template } = context
     const one = anyOf(tools, context, ({ name, rule }) => isFenced(template)
-      ? `${literal(`${callBegin}function${separator}${name}\n\`\`\`json\n`)} ${rule} ${literal(`\n\`\`\`${callEnd}`)}`
-      : `${literal(`${callBegin}${name}${separator}`)} ${rule} ${literal(callEnd)}`)
-    return `${literal(begin)} ${oneOrMore(one, isFenced(template) ? '\n' : '', context)} ${literal(end)}`
+      ? `${gbnfLiteral(`${callBegin}function${separator}${name}\n\`\`\`json\n`)} ${rule} ${gbnfLiteral(`\n\`\`\`${callEnd}`)}`
+      : `${gbnfLiteral(`${callBegin}${name}${separator}`)} ${rule} ${gbnfLiteral(callEnd)}`)
+    return `${gbnfLiteral(begin)} ${oneOrMore(one, isFenced(template) ? '\n' : '', context)} ${gbnfLiteral(end)}`
   }
 }
 

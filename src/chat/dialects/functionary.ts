@@ -1,8 +1,9 @@
+import { gbnfLiteral } from '../structured/gbnf-text.ts'
 import type { AnswerReader, Reading } from './answer-reader.ts'
 import type { AnswerWriter } from './answer-writer.ts'
 import { readContentWithCalls } from './content-with-calls.ts'
 import type { Dialect } from './dialect.ts'
-import { anyOf, literal, oneOrMore } from './gbnf.ts'
+import { anyOf, oneOrMore } from './gbnf.ts'
 import { readReasoning } from './reasoning.ts'
 
 const turn = '>>>'
@@ -41,10 +42,10 @@ export const functionary: Dialect = {
 
   calls: (tools, context) => {
     if (!isByTurns(context.template)) {
-      return oneOrMore(anyOf(tools, context, ({ name, rule }) => `${literal(`${functionTag}${name}>`)} ${rule} ${literal(functionEnd)}`), '', context)
+      return oneOrMore(anyOf(tools, context, ({ name, rule }) => `${gbnfLiteral(`${functionTag}${name}>`)} ${rule} ${gbnfLiteral(functionEnd)}`), '', context)
     }
-    const calls = oneOrMore(anyOf(tools, context, ({ name, rule }) => `${literal(`${name}\n`)} ${rule}`), turn, context)
-    return context.prompt.trimEnd().endsWith(turn) ? calls : `${literal(turn)} ${calls}`
+    const calls = oneOrMore(anyOf(tools, context, ({ name, rule }) => `${gbnfLiteral(`${name}\n`)} ${rule}`), turn, context)
+    return context.prompt.trimEnd().endsWith(turn) ? calls : `${gbnfLiteral(turn)} ${calls}`
   }
 }
 

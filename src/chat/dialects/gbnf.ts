@@ -1,11 +1,6 @@
 import { codePointsOf, complementOf } from '../structured/code-points.ts'
-import { gbnfClass } from '../structured/gbnf-text.ts'
+import { gbnfClass, gbnfLiteral, gbnfSequence } from '../structured/gbnf-text.ts'
 import type { GrammarContext, ToolRule } from './dialect.ts'
-
-const escapes: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '"': '\\"', '\\': '\\\\' }
-
-/** A text as a GBNF literal. */
-export const literal = (text: string): string => `"${text.replace(/[\n\r\t"\\]/g, (character) => escapes[character] ?? character)}"`
 
 /** A class of all characters but these. GBNF's own negation also takes bytes that are no text. */
 export const otherThan = (characters: string): string => gbnfClass(complementOf(codePointsOf([...characters].sort().join(''))))
@@ -16,4 +11,4 @@ export const anyOf = (tools: readonly ToolRule[], { define }: GrammarContext, wr
 
 /** One of a thing, or several with a separator between them. */
 export const oneOrMore = (one: string, separator: string, { isParallel }: GrammarContext): string =>
-  isParallel ? `${one} (${literal(separator)} ${one})*` : one
+  isParallel ? `${one} (${gbnfSequence(gbnfLiteral(separator), one)})*` : one

@@ -1,7 +1,8 @@
-import { type Opener, readBareCalls, readContentWithCalls } from './content-with-calls.ts'
+import { gbnfLiteral } from '../structured/gbnf-text.ts'
+import { announced, type Opener, readBareCalls, readContentWithCalls } from './content-with-calls.ts'
 import { readCallList } from './call-object.ts'
 import type { Dialect } from './dialect.ts'
-import { anyOf, literal, oneOrMore } from './gbnf.ts'
+import { anyOf, oneOrMore } from './gbnf.ts'
 import { readPythonCalls } from './python-calls.ts'
 
 const open = '```tool_code'
@@ -11,23 +12,13 @@ const close = '```'
  * A code fence with calls in it: call objects, or calls as Python has them. Everything else in a fence is content, fence
  * included.
  */
-export function fence (marker: string, isTool: (name: string) => boolean): Opener {
-  return {
-    marker,
-    * read (reader, writer) {
-      reader.record()
-      yield * reader.space()
-      const first = yield * reader.peek()
-      const outcome = first === '{'
-        ? yield * readCallList(reader, writer, isTool)
-        : yield * readPythonCalls(reader, writer, isTool)
-      const consumed = reader.recorded()
-      if (outcome === 'none') writer.content(marker + consumed)
-      else if (outcome === 'broken') yield * reader.until([close], (text) => writer.argumentText(text))
-      else yield * reader.until([close])
-    }
+export const fence = (marker: string, isTool: (name: string) => boolean): Opener => announced({
+  marker,
+  close,
+  * read (reader, writer) {
+    return (yield * reader.peek()) === '{' ? yield * readCallList(reader, writer, isTool) : yield * readPythonCalls(reader, writer, isTool)
   }
-}
+})
 
 /**
  * Gemma 1 to 3, which have no format of their own: calls in a code fence, `tool_code` as Google's examples have it or
@@ -47,7 +38,7 @@ export const gemma: Dialect = {
   optionalCalls: (tools, context) => ({ trigger: open, calls: gemma.calls(tools, context) }),
 
   calls: (tools, context) => {
-    const object = anyOf(tools, context, ({ name, rule }) => `${literal(`{"name": "${name}", "parameters": `)} ${rule}`)
-    return oneOrMore(`(${literal(open)} "\\n"? ${object} ${literal(`}\n${close}`)})`, '\n', context)
+    const object = anyOf(tools, context, ({ name, rule }) => `${gbnfLiteral(`{"name": "${name}", "parameters": `)} ${rule}`)
+    return oneOrMore(`(${gbnfLiteral(open)} "\\n"? ${object} ${gbnfLiteral(`}\n${close}`)})`, '\n', context)
   }
 }

@@ -1,4 +1,4 @@
-import { callTag, readBareCalls, readContentWithCalls } from './content-with-calls.ts'
+import { announced, readBareCalls, readContentWithCalls } from './content-with-calls.ts'
 import type { Dialect } from './dialect.ts'
 import { fence } from './gemma.ts'
 import { hermes } from './hermes.ts'
@@ -19,7 +19,7 @@ export const generic: Dialect = {
   * read (reader, writer, { isTool }) {
     yield * readBareCalls(reader, writer, isTool)
     yield * readContentWithCalls(reader, writer, [
-      callTag('<tool_call>', '</tool_call>'), fence('```json', isTool), fence('```tool_call', isTool), fence('```tool_code', isTool)
+      announced({ marker: '<tool_call>', close: '</tool_call>' }), fence('```json', isTool), fence('```tool_call', isTool), fence('```tool_code', isTool)
     ])
   }
 }

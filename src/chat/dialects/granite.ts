@@ -1,7 +1,7 @@
-import { callTag, readContentWithCalls } from './content-with-calls.ts'
-import { readCallList } from './call-object.ts'
+import { gbnfLiteral } from '../structured/gbnf-text.ts'
+import { announced, readContentWithCalls } from './content-with-calls.ts'
 import type { Dialect } from './dialect.ts'
-import { anyOf, literal, oneOrMore } from './gbnf.ts'
+import { anyOf, oneOrMore } from './gbnf.ts'
 
 const open = '<|tool_call|>'
 
@@ -14,25 +14,15 @@ export const granite: Dialect = {
 
   * read (reader, writer) {
     yield * readContentWithCalls(reader, writer, [
-      {
-        marker: open,
-        * read () {
-          reader.record()
-          yield * reader.space()
-          const outcome = yield * readCallList(reader, writer, null)
-          const consumed = reader.recorded()
-          if (outcome === 'none') writer.content(open + consumed)
-          else if (outcome === 'broken') yield * reader.upTo([open], (text) => writer.argumentText(text))
-        }
-      },
-      callTag('<tool_call>', '</tool_call>')
+      announced({ marker: open, close: null }),
+      announced({ marker: '<tool_call>', close: '</tool_call>' })
     ])
   },
 
   optionalCalls: (tools, context) => ({ trigger: open, calls: granite.calls(tools, context) }),
 
   calls: (tools, context) => {
-    const object = anyOf(tools, context, ({ name, rule }) => `${literal(`{"name": "${name}", "arguments": `)} ${rule} "}"`)
-    return `${literal(`${open}[`)} ${oneOrMore(object, ', ', context)} "]"`
+    const object = anyOf(tools, context, ({ name, rule }) => `${gbnfLiteral(`{"name": "${name}", "arguments": `)} ${rule} "}"`)
+    return `${gbnfLiteral(`${open}[`)} ${oneOrMore(object, ', ', context)} "]"`
   }
 }

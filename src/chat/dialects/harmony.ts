@@ -1,7 +1,8 @@
+import { gbnfLiteral } from '../structured/gbnf-text.ts'
 import type { AnswerReader, Reading } from './answer-reader.ts'
 import type { AnswerWriter } from './answer-writer.ts'
 import type { Dialect } from './dialect.ts'
-import { anyOf, literal, otherThan } from './gbnf.ts'
+import { anyOf, otherThan } from './gbnf.ts'
 
 const start = '<|start|>'
 const channelMarker = '<|channel|>'
@@ -37,18 +38,18 @@ export const harmony: Dialect = {
   // The template has one call in each message of the assistant, after which it is the tool's turn.
   calls: (tools, context) => {
     const text = context.define('text', `${otherThan('<')}*`)
-    const analysis = `${literal(`${channelMarker}analysis${message}`)} ${text} ${literal(`${end}${start}assistant`)}`
+    const analysis = `${gbnfLiteral(`${channelMarker}analysis${message}`)} ${text} ${gbnfLiteral(`${end}${start}assistant`)}`
     const call = anyOf(tools, context, ({ name, rule }) =>
-      `${literal(`${channelMarker}commentary to=functions.${name} ${constrain}json${message}`)} ${rule}`)
+      `${gbnfLiteral(`${channelMarker}commentary to=functions.${name} ${constrain}json${message}`)} ${rule}`)
     return `(${analysis})? ${call}`
   },
 
   // The recipient stands before the channel or after it.
   optionalCalls: (tools, context) => {
-    const head = context.define('head', `${literal(`${channelMarker}commentary`)}? (" "? ${literal(constrain)}? "json" | " code")? ${literal(message)}`)
+    const head = context.define('head', `${gbnfLiteral(`${channelMarker}commentary`)}? (" "? ${gbnfLiteral(constrain)}? "json" | " code")? ${gbnfLiteral(message)}`)
     return {
       trigger: recipientStart,
-      calls: anyOf(tools, context, ({ name, rule }) => `${literal(`${recipientStart}${name}`)} ${head} ${rule}`)
+      calls: anyOf(tools, context, ({ name, rule }) => `${gbnfLiteral(`${recipientStart}${name}`)} ${head} ${rule}`)
     }
   }
 }

@@ -1,6 +1,7 @@
-import { callTag, readContentWithCalls } from './content-with-calls.ts'
+import { gbnfLiteral } from '../structured/gbnf-text.ts'
+import { announced, readContentWithCalls } from './content-with-calls.ts'
 import type { Dialect } from './dialect.ts'
-import { anyOf, literal, oneOrMore } from './gbnf.ts'
+import { anyOf, oneOrMore } from './gbnf.ts'
 
 const open = '<tool_call>'
 const close = '</tool_call>'
@@ -13,13 +14,13 @@ export const hermes: Dialect = {
   write: (name, argumentText) => `${open}\n{"name": "${name}", "arguments": ${argumentText}}\n${close}`,
 
   * read (reader, writer) {
-    yield * readContentWithCalls(reader, writer, [callTag(open, close)])
+    yield * readContentWithCalls(reader, writer, [announced({ marker: open, close })])
   },
 
   optionalCalls: (tools, context) => ({ trigger: open, calls: hermes.calls(tools, context) }),
 
   calls: (tools, context) => {
-    const object = anyOf(tools, context, ({ name, rule }) => `${literal(`{"name": "${name}", "arguments": `)} ${rule}`)
-    return oneOrMore(`(${literal(open)} "\\n"? ${object} ${literal(`}\n${close}`)})`, '\n', context)
+    const object = anyOf(tools, context, ({ name, rule }) => `${gbnfLiteral(`{"name": "${name}", "arguments": `)} ${rule}`)
+    return oneOrMore(`(${gbnfLiteral(open)} "\\n"? ${object} ${gbnfLiteral(`}\n${close}`)})`, '\n', context)
   }
 }

@@ -1,8 +1,9 @@
+import { gbnfLiteral } from '../structured/gbnf-text.ts'
 import type { AnswerReader, Reading } from './answer-reader.ts'
 import type { AnswerWriter } from './answer-writer.ts'
 import { readBareCalls, readContentWithCalls } from './content-with-calls.ts'
 import type { Dialect, ReadContext } from './dialect.ts'
-import { anyOf, literal, oneOrMore, otherThan } from './gbnf.ts'
+import { anyOf, oneOrMore, otherThan } from './gbnf.ts'
 import { readPythonCall } from './python-calls.ts'
 
 const pythonTag = '<|python_tag|>'
@@ -29,14 +30,14 @@ export const llama: Dialect = {
 
   // The template asks for one object and shows no way to write several; `;` is what the models use.
   calls: (tools, context) => oneOrMore(
-    anyOf(tools, context, ({ name, rule }) => `${literal(`{"name": "${name}", "parameters": `)} ${rule} "}"`), '; ', context),
+    anyOf(tools, context, ({ name, rule }) => `${gbnfLiteral(`{"name": "${name}", "parameters": `)} ${rule} "}"`), '; ', context),
 
   // Nothing but its first character tells a call from another answer.
   optionalCalls: (tools, context) => {
     const text = context.define('text', `${otherThan('\0')}*`)
     return {
       trigger: null,
-      calls: `(${literal(pythonTag)}? ${llama.calls(tools, context)} | ${otherThan('{[<')} ${text} | "<" ${otherThan('|')} ${text})`
+      calls: `(${gbnfLiteral(pythonTag)}? ${llama.calls(tools, context)} | ${otherThan('{[<')} ${text} | "<" ${otherThan('|')} ${text})`
     }
   }
 }

@@ -1,5 +1,6 @@
+import { gbnfLiteral } from '../structured/gbnf-text.ts'
 import type { GrammarContext } from './dialect.ts'
-import { literal, otherThan } from './gbnf.ts'
+import { otherThan } from './gbnf.ts'
 
 /**
  * GBNF for any text that ends with the marker and does not hold it before: the automaton of Knuth, Morris and Pratt, a rule
@@ -12,7 +13,7 @@ export function textUntil (marker: string, name: string, define: GrammarContext[
   for (let state = 0; state < marker.length; state++) {
     const ways = characters.map((character) => {
       const next = stateAfter(marker, marker.slice(0, state) + character)
-      return next === marker.length ? literal(character) : `${literal(character)} ${name}-${next}`
+      return next === marker.length ? gbnfLiteral(character) : `${gbnfLiteral(character)} ${name}-${next}`
     })
     define(`${name}-${state}`, [...ways, `${others} ${name}-0`].join(' | '))
   }

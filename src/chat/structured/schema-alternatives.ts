@@ -23,6 +23,8 @@ const stepsOfRead = 50
 export class SchemaAlternatives {
   readonly #root: LocatedSchema
   readonly #budget: WorkBudget
+  /** Schemas whose `oneOf` is known to have alternatives that no value fits two of; they are read many times. */
+  readonly #disjoint = new Set<SchemaObject>()
 
   constructor (root: LocatedSchema, budget: WorkBudget) {
     this.#root = root
@@ -38,9 +40,7 @@ export class SchemaAlternatives {
     if (keywords.length > 1) return { kind: 'constraints' }
     if (only === '$ref') return { kind: 'reference', target: resolveReference(this.#root, schema['$ref'], `${path}.$ref`) }
     if (only !== 'anyOf' && only !== 'oneOf') return { kind: 'constraints' }
-    const branches = branchesOf(schema, only, path)
-    if (only === 'oneOf') this.#checkDisjoint(branches, `${path}.oneOf`)
-    return { kind: 'union', branches }
+    return { kind: 'union', branches: this.#unionOf(schema, only, path) }
   }
 
   /** Every way to fit all of the schemas; none when nothing does. */
@@ -74,11 +74,18 @@ export class SchemaAlternatives {
     }
     for (const keyword of ['anyOf', 'oneOf'] as const) {
       if (!Object.hasOwn(schema, keyword)) continue
-      const branches = branchesOf(schema, keyword, path)
-      if (keyword === 'oneOf') this.#checkDisjoint(branches, `${path}.oneOf`)
-      lists.push(branches.flatMap((branch) => this.#alternativesOf(branch, inner)))
+      lists.push(this.#unionOf(schema, keyword, path).flatMap((branch) => this.#alternativesOf(branch, inner)))
     }
     return this.#combine(lists, path)
+  }
+
+  #unionOf (schema: SchemaObject, keyword: 'anyOf' | 'oneOf', path: string): readonly LocatedSchema[] {
+    const branches = branchesOf(schema, keyword, path)
+    if (keyword === 'oneOf' && !this.#disjoint.has(schema)) {
+      this.#checkDisjoint(branches, `${path}.oneOf`)
+      this.#disjoint.add(schema)
+    }
+    return branches
   }
 
   /** A value must fit exactly one of them: that is the same as any where none can fit two. */

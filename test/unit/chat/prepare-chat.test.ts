@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { ChatMessage, ToolDefinition } from '../../../src/chat/chat-message.ts'
 import { createChatTemplate } from '../../../src/chat/chat-template.ts'
-import { dialectOf } from '../../../src/chat/dialects/dialects.ts'
 import { type ChatModel, type ChatRequest, prepareChat } from '../../../src/chat/prepare-chat.ts'
 import { ToolGrammars } from '../../../src/chat/tool-grammars.ts'
 import type { PromptSegment } from '../../../src/inference/inference.ts'
@@ -10,7 +9,8 @@ const controlTexts = ['<|im_start|>', '<|im_end|>', '[TOOL_CALLS]']
 
 function modelOf (chatTemplate: string | null, changes: Partial<ChatModel> = {}): ChatModel {
   const info = { chatTemplate, bosText: '<s>', eosText: '</s>', controlTexts }
-  return { info, template: createChatTemplate(info), dialect: dialectOf(chatTemplate), hasGrammars: true, grammars: new ToolGrammars(), ...changes }
+  const template = createChatTemplate(info)
+  return { template, dialect: template.dialect, hasGrammars: true, grammars: new ToolGrammars(), ...changes }
 }
 
 const weather: ToolDefinition = {

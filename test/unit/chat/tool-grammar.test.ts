@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { ToolDefinition } from '../../../src/chat/chat-message.ts'
 import { dialectNamed } from '../../../src/chat/dialects/dialects.ts'
 import { reasoningTags } from '../../../src/chat/dialects/reasoning.ts'
-import { type ToolGrammarOptions, optionalCallGrammar, requiredCallGrammar } from '../../../src/chat/tool-grammar.ts'
+import { maxSchemaCharacters, type ToolGrammarOptions, optionalCallGrammar, requiredCallGrammar } from '../../../src/chat/tool-grammar.ts'
 import { ToolGrammars } from '../../../src/chat/tool-grammars.ts'
 import { toolDialects, type ToolDialect } from '../../../src/domain/tool-dialect.ts'
 import { checkGbnf } from '../../../src/engine/llama-cpp/gbnf-check.ts'
@@ -181,20 +181,33 @@ describe('a grammar for calls', () => {
     expect(accepts(grammar, '{"name": "f", "parameters": [1]}')).toBe(false)
   })
 
+  const large = (index: number, isStrict: boolean): ToolDefinition => ({
+    name: `f${index}`,
+    parameters: { type: 'object', properties: Object.fromEntries(Array.from({ length: 100 }, (_, at) => [`a_rather_long_name_${index}_${at}`, { type: 'string' }])), required: [] },
+    isStrict
+  })
+  const grammarOf = (many: readonly ToolDefinition[], dialect: ToolDialect = 'llama'): string =>
+    requiredCallGrammar(optionsOf(dialect, { tools: many, callable: new Set(many.map(({ name }) => name)) })).grammar
+
   it('takes any object for the largest tools where all of them would be too large', () => {
-    const large = (index: number, isStrict: boolean): ToolDefinition => ({
-      name: `f${index}`,
-      parameters: { type: 'object', properties: Object.fromEntries(Array.from({ length: 100 }, (_, at) => [`a_rather_long_name_${index}_${at}`, { type: 'string' }])), required: [] },
-      isStrict
-    })
     const many = Array.from({ length: 100 }, (_, index) => large(index, index === 7))
-    const { grammar } = requiredCallGrammar(optionsOf('llama', { tools: many, callable: new Set(many.map(({ name }) => name)) }))
-    expect(grammar.length).toBeLessThan(65_536)
+    const grammar = grammarOf(many)
     checkGbnf(grammar)
     expect(grammar).toContain('a_rather_long_name_7_99')
-    const strict = Array.from({ length: 100 }, (_, index) => large(index, true))
-    expect(() => requiredCallGrammar(optionsOf('llama', { tools: strict, callable: new Set(strict.map(({ name }) => name)) }))).toThrow(
+    // As many as there is room for.
+    expect(many.filter((_, index) => grammar.includes(`a_rather_long_name_${index}_99`)).length).toBeGreaterThan(4)
+    expect(() => grammarOf(many.map((tool) => ({ ...tool, isStrict: true })))).toThrow(
       expect.objectContaining({ code: 'unsupported_value', param: 'tools' }))
+  })
+
+  it('has room for the format beside the largest schemas, with as many tools as a request may have', () => {
+    const many = Array.from({ length: 128 }, (_, index): ToolDefinition => ({ name: `${index}`.padStart(64, 'x'), isStrict: true }))
+    for (const name of toolDialects) {
+      for (const template of ['', '```json', '>>>all']) {
+        const required = requiredCallGrammar(optionsOf(name, { template, tools: many, callable: new Set(many.map((tool) => tool.name)), reasoning: { tags: think!, isOpen: false } }))
+        expect(required.grammar.length).toBeLessThan(262_144 - maxSchemaCharacters)
+      }
+    }
   })
 })
 
