@@ -58,8 +58,9 @@ function describeTools (tools: readonly ToolDefinition[], dialect: Dialect, temp
   return [
     'You may call these tools to help with the user\'s request:',
     '<tools>', ...definitions, '</tools>',
-    'To call one, answer with its name and its arguments as JSON, in exactly this form:',
-    dialect.write('<name>', '<arguments>', template),
+    ...((dialect.parameterForm?.(template) ?? null) === null
+      ? ['To call one, answer with its name and its arguments as JSON, in exactly this form:', dialect.write('<name>', '<arguments>', template)]
+      : ['To call one, answer with its name and its arguments, in exactly this form:', dialect.write('<name>', '{"<argument>": "<value>"}', template)]),
     'Results come back within <tool_response></tool_response>. When no tool is needed, answer in plain words.'
   ].join('\n')
 }

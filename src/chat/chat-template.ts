@@ -1,6 +1,7 @@
 import { Template } from '@huggingface/jinja'
 import type { ModelInfo } from '../engine/engine.ts'
 import type { PromptSegment } from '../inference/inference.ts'
+import { callIdsFor } from './call-ids.ts'
 import type { ChatMessage, ToolDefinition } from './chat-message.ts'
 import { ServerError } from '../domain/errors.ts'
 import type { Dialect } from './dialects/dialect.ts'
@@ -56,9 +57,9 @@ export function createChatTemplate (model: TemplateModel): ChatTemplate {
   const guard = createUserTextGuard(model.controlTexts, source)
   const baseOptions = {
     knowsDeveloper: source.includes('developer'),
-    hasShortIds: source.includes('length != 9'),
     ...wishes()
   }
+  const callIdsOf = callIdsFor(source)
   let capabilities: TemplateCapabilities | null = null
 
   function renderWith (messages: readonly object[], tools: readonly object[] | undefined, { addGenerationPrompt = true, variables = {} }: ChatTemplateOptions): string {
@@ -100,7 +101,7 @@ export function createChatTemplate (model: TemplateModel): ChatTemplate {
   }
 
   const capabilitiesOf = (): TemplateCapabilities => (capabilities ??= probeTemplate((messages, tools, argumentsAs) =>
-    renderMarked(messages, { tools }, { ...baseOptions, argumentsAs }, (text) => text)))
+    renderMarked(messages, { tools }, { ...baseOptions, callIds: callIdsOf(messages), argumentsAs }, (text) => text)))
 
   return {
     isFallback,
@@ -111,7 +112,7 @@ export function createChatTemplate (model: TemplateModel): ChatTemplate {
 
     render (messages, options = {}) {
       const hasCalls = messages.some(({ toolCalls }) => toolCalls !== undefined)
-      const view: ViewOptions = { ...baseOptions, argumentsAs: hasCalls ? capabilitiesOf().callArguments ?? 'object' : 'object' }
+      const view: ViewOptions = { ...baseOptions, callIds: callIdsOf(messages), argumentsAs: hasCalls ? capabilitiesOf().callArguments ?? 'object' : 'object' }
       const texts: string[] = []
       const note: Mark = (text) => {
         texts.push(text)

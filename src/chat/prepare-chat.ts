@@ -7,6 +7,7 @@ import type { AnswerFormat } from './dialects/answer-parser.ts'
 import type { Dialect } from './dialects/dialect.ts'
 import { openReasoning, reasoningControlTexts, reasoningTags } from './dialects/reasoning.ts'
 import { type ReasoningEffort, reasoningVariables } from './reasoning-options.ts'
+import { ParameterTypes } from './structured/parameter-types.ts'
 import type { ToolGrammar } from './tool-grammar.ts'
 import type { ToolGrammars } from './tool-grammars.ts'
 
@@ -73,7 +74,7 @@ export function prepareChat (request: ChatRequest, { template, dialect, hasGramm
     dialect,
     template: template.source,
     prompt,
-    tools: tools.length === 0 ? null : new Set(tools.map(({ name }) => name)),
+    tools: tools.length === 0 ? null : new Map(tools.map(({ name, parameters }) => [name, new ParameterTypes(parameters ?? {})])),
     splitsReasoning: request.splitsReasoning,
     mostCalls: isParallel ? Infinity : 1
   }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import type { CallIds } from './call-ids.ts'
 import type { ChatMessage, ToolCall, ToolDefinition } from './chat-message.ts'
 
 /** Passes a user's text on, so that it can be found again in what a template makes of it. */
@@ -11,8 +11,7 @@ export interface ViewOptions {
   readonly knowsDeveloper: boolean
   /** Arguments of calls as a value that the template writes as JSON, or as the text itself. */
   readonly argumentsAs: 'object' | 'string'
-  /** Ids of calls are cut to nine letters and digits, which Mistral's templates insist on. */
-  readonly hasShortIds: boolean
+  readonly callIds: CallIds
 }
 
 /**
@@ -40,7 +39,7 @@ export function viewMessage (message: ChatMessage, options: ViewOptions, mark: M
     content: options.wantsParts ? [{ type: 'text', text: mark(content) }] : mark(content),
     ...(name === undefined ? {} : { name: mark(name) }),
     ...(toolCalls === undefined ? {} : { tool_calls: toolCalls.map((call) => viewCall(call, options, mark, markWord)) }),
-    ...(toolCallId === undefined ? {} : { tool_call_id: markWord(viewId(toolCallId, options)) }),
+    ...(toolCallId === undefined ? {} : { tool_call_id: markWord(options.callIds(toolCallId)) }),
     // gpt-oss calls it by another name, and refuses it beside the content of a message with calls.
     ...(reasoning === undefined ? {} : { reasoning_content: mark(reasoning), ...(toolCalls !== undefined && content !== '' ? {} : { thinking: mark(reasoning) }) })
   }
@@ -49,7 +48,7 @@ export function viewMessage (message: ChatMessage, options: ViewOptions, mark: M
 function viewCall ({ id, name, arguments: text }: ToolCall, options: ViewOptions, mark: Mark, markWord: Mark): object {
   const value = options.argumentsAs === 'object' ? objectOf(text) : null
   return {
-    id: markWord(viewId(id, options)),
+    id: markWord(options.callIds(id)),
     type: 'function',
     function: { name: markWord(name), arguments: value === null ? mark(text) : markDeep(value, markWord) }
   }
@@ -63,11 +62,6 @@ function objectOf (text: string): object | null {
   } catch {
     return null
   }
-}
-
-function viewId (id: string, { hasShortIds }: ViewOptions): string {
-  if (!hasShortIds || /^[a-zA-Z0-9]{9}$/.test(id)) return id
-  return createHash('sha256').update(id).digest('hex').slice(0, 9)
 }
 
 /** A tool in the form of OpenAI's API. */

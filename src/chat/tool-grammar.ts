@@ -6,7 +6,8 @@ import type { ReasoningTags } from './dialects/reasoning.ts'
 import { textUntil } from './dialects/text-until.ts'
 import { gbnfLiteral } from './structured/gbnf-text.ts'
 import { formatGrammar } from './structured/grammar-rules.ts'
-import { type JsonSchemaGrammar, jsonSchemaGrammar } from './structured/json-schema-grammar.ts'
+import { type JsonSchemaGrammar, type JsonSchemaGrammarOptions, jsonSchemaGrammar } from './structured/json-schema-grammar.ts'
+import { type ParameterForm, parameterGrammar } from './structured/parameter-grammar.ts'
 
 /** A grammar for calls, as sampling takes it. */
 export interface ToolGrammar {
@@ -40,7 +41,7 @@ const noArguments = { type: 'object', properties: {}, additionalProperties: fals
 export function requiredCallGrammar (options: ToolGrammarOptions): ToolGrammar {
   return writeGrammar(options, (tools, context) => {
     const calls = options.dialect.calls(tools, context)
-    if (options.reasoning === null || options.dialect.framesAnswers === true) return { root: calls, trigger: null }
+    if (options.reasoning === null || options.dialect.readsReasoning === true) return { root: calls, trigger: null }
     const { tags, isOpen } = options.reasoning
     const thinking = [textUntil(tags.close, 'thinking', context.define), '("\\n" "\\n"?)?'].join(' ')
     return { root: `${isOpen ? thinking : `(${gbnfLiteral(tags.open)} ${thinking})?`} ${calls}`, trigger: null }
@@ -74,8 +75,9 @@ type Write = (tools: readonly { readonly name: string, readonly rule: string }[]
  * them together are too large, the largest first.
  */
 function writeGrammar (options: ToolGrammarOptions, write: Write): ToolGrammar {
-  const any = jsonSchemaGrammar({ type: 'object' }, { prefix: 'any', param: 'tools' })
-  const compiled = options.tools.flatMap((tool, index) => options.callable.has(tool.name) ? [{ tool, schema: compile(tool, index) ?? any }] : [])
+  const form = options.dialect.parameterForm?.(options.template) ?? null
+  const any = argumentGrammar({ type: 'object' }, form, { prefix: 'any', param: 'tools' })
+  const compiled = options.tools.flatMap((tool, index) => options.callable.has(tool.name) ? [{ tool, schema: compile(tool, index, form) ?? any }] : [])
   for (let most = maxSchemaCharacters; ; most = most > leastSchemaCharacters ? most / 2 : 0) {
     const { tools, characters } = fitted(compiled, any, most)
     try {
@@ -125,10 +127,13 @@ function put (options: ToolGrammarOptions, write: Write, tools: readonly Compile
 const lengthOf = ({ rules }: JsonSchemaGrammar): number =>
   [...rules].reduce((sum, [name, body]) => sum + name.length + body.length + 6, 0)
 
+const argumentGrammar = (schema: object, form: ParameterForm | null, options: JsonSchemaGrammarOptions): JsonSchemaGrammar =>
+  form === null ? jsonSchemaGrammar(schema, options) : parameterGrammar(schema, form, options)
+
 /** Null for a tool that is not strict and whose schema grammars cannot hold. */
-function compile ({ parameters, isStrict }: ToolDefinition, index: number): JsonSchemaGrammar | null {
+function compile ({ parameters, isStrict }: ToolDefinition, index: number, form: ParameterForm | null): JsonSchemaGrammar | null {
   try {
-    return jsonSchemaGrammar(parameters ?? noArguments, { prefix: `tool${index}`, param: `tools[${index}].function.parameters` })
+    return argumentGrammar(parameters ?? noArguments, form, { prefix: `tool${index}`, param: `tools[${index}].function.parameters` })
   } catch (error) {
     if (isStrict || !(error instanceof ServerError)) throw error
     return null

@@ -2,11 +2,15 @@ import type { Option, OptionGroup } from './options.ts'
 import { allowedWords, defaultText } from './option-schema.ts'
 import { options, variableName } from './options.ts'
 
+/** Longer lists of words are for the pages that explain them. */
+const mostWords = 10
+
 /** `--gpu off|cuda|…`, `--port N`, `--insecure-no-auth`. */
 export function usageOf (option: Option): string {
   if (!option.hasFlag) return ''
   const words = allowedWords(option)
   const takesOnlyWords = option.kind === 'text' && words.length > 0
+  if (takesOnlyWords && words.length > mostWords) return `--${option.flag} ${option.placeholder}`
   const value = takesOnlyWords ? words.join('|') : [...words, option.placeholder].filter((text) => text !== '').join('|')
   return value === '' ? `--${option.flag}` : `--${option.flag} ${value}`
 }

@@ -109,7 +109,7 @@ export const options: readonly Option[] = [
     flag: 'tool-dialect',
     group: 'Models',
     placeholder: 'NAME',
-    summary: 'Format in which models call tools; in the file, an entry of `models` may have its own `toolDialect`',
+    summary: 'Format in which models call tools, one of those in docs/tools.md, or auto; in the file, an entry of `models` may have its own `toolDialect`',
     defaultNote: 'what the chat template shows'
   }),
 

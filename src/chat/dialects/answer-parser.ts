@@ -1,3 +1,4 @@
+import type { ParameterTypes } from '../structured/parameter-types.ts'
 import type { AnswerPart } from './answer-part.ts'
 import { AnswerReader, type Reading } from './answer-reader.ts'
 import { AnswerWriter } from './answer-writer.ts'
@@ -7,8 +8,8 @@ import { openReasoning, readReasoning } from './reasoning.ts'
 /** What decides how an answer is read. */
 export interface AnswerFormat extends Pick<ReadContext, 'template' | 'prompt'> {
   readonly dialect: Dialect
-  /** Names of the request's tools; null where it has none, so that what looks like a call is content. */
-  readonly tools: ReadonlySet<string> | null
+  /** The request's tools by name; null where it has none, so that what looks like a call is content. */
+  readonly tools: ReadonlyMap<string, ParameterTypes> | null
   /** Whether reasoning is told apart; otherwise it stays in the content. */
   readonly splitsReasoning: boolean
   /** Calls beyond these are left out: the client asked for no more. */
@@ -63,10 +64,13 @@ export class AnswerParser {
 }
 
 function * readAnswer (reader: AnswerReader, writer: AnswerWriter, { dialect, template, prompt, tools, splitsReasoning }: AnswerFormat): Reading<void> {
-  const isTool = (name: string): boolean => tools?.has(name) ?? false
-  if (dialect.framesAnswers !== true) {
-    if (splitsReasoning) yield * readReasoning(reader, writer, openReasoning(prompt))
-    if (tools === null) return
-  }
-  yield * dialect.read(reader, writer, { template, prompt, isTool })
+  if (splitsReasoning && dialect.readsReasoning !== true) yield * readReasoning(reader, writer, openReasoning(prompt))
+  if (tools === null && dialect.framesAnswers !== true) return
+  yield * dialect.read(reader, writer, {
+    template,
+    prompt,
+    hasTools: tools !== null,
+    isTool: (name) => tools?.has(name) ?? false,
+    typesOf: (tool, parameter) => tools?.get(tool)?.of(parameter) ?? null
+  })
 }

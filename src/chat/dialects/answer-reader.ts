@@ -14,12 +14,27 @@ export class AnswerReader {
   #isEnded = false
   #recorded: string | null = null
 
-  push (text: string): void { this.#text += text }
+  /** Half a character at the end of what came so far, which waits for its other half. */
+  #half = ''
 
-  end (): void { this.#isEnded = true }
+  push (text: string): void {
+    const all = this.#half + text
+    this.#half = /[\uD800-\uDBFF]$/.exec(all)?.[0] ?? ''
+    this.#text += all.slice(0, all.length - this.#half.length)
+  }
+
+  end (): void {
+    this.#text += this.#half
+    this.#half = ''
+    this.#isEnded = true
+  }
 
   /** Consumes all that is there. */
-  rest (): string { return this.#consume(this.#text.length) }
+  rest (): string {
+    this.#text += this.#half
+    this.#half = ''
+    return this.#consume(this.#text.length)
+  }
 
   /** Begins to note all that is consumed. */
   record (): void { this.#recorded = '' }

@@ -1,6 +1,6 @@
 import { gbnfLiteral } from '../structured/gbnf-text.ts'
 import type { AnswerReader, Reading } from './answer-reader.ts'
-import type { AnswerWriter } from './answer-writer.ts'
+import { callSection } from './call-section.ts'
 import { readContentWithCalls } from './content-with-calls.ts'
 import type { Dialect } from './dialect.ts'
 import { anyOf, oneOrMore } from './gbnf.ts'
@@ -28,11 +28,7 @@ export const deepseek: Dialect = {
     : `${begin}${callBegin}${name}${separator}${argumentText}${callEnd}${end}`,
 
   * read (reader, writer) {
-    yield * readContentWithCalls(reader, writer, [
-      ...beginnings.map((marker) => ({ marker, read: readCalls })),
-      // Models leave the outer marker out at times.
-      { marker: callBegin, read: readCall }
-    ])
+    yield * readContentWithCalls(reader, writer, callSection({ beginnings, end, callBegin, callEnd, readName }))
   },
 
   optionalCalls: (tools, context) => ({ trigger: begin, calls: deepseek.calls(tools, context) }),
@@ -46,35 +42,15 @@ export const deepseek: Dialect = {
   }
 }
 
-function * readCalls (reader: AnswerReader, writer: AnswerWriter): Reading<void> {
-  while (true) {
-    yield * reader.space()
-    if (yield * reader.skip(end)) return
-    if (!(yield * reader.skip(callBegin))) return
-    yield * readCall(reader, writer)
-  }
-}
-
-function * readCall (reader: AnswerReader, writer: AnswerWriter): Reading<void> {
+function * readName (reader: AnswerReader): Reading<string | null> {
   let kind = ''
-  if ((yield * reader.until([separator, callEnd, end], (text) => { kind += text })) !== separator) {
-    writer.content(callBegin + kind)
-    return
-  }
-  let name = kind.trim()
+  if ((yield * reader.until([separator, callEnd, end], (text) => { kind += text })) !== separator) return null
   yield * reader.space()
-  if ((yield * reader.peek()) !== '{') {
-    name = ''
-    yield * reader.while(/[^\n`{<]/, (text) => { name += text })
-    name = name.trim()
-    yield * reader.space()
-    yield * reader.skip('```json')
-    yield * reader.space()
-  }
-  writer.startCall(name)
-  if (!(yield * reader.json((text) => writer.argumentText(text)))) {
-    yield * reader.upTo([callEnd, end], (text) => writer.argumentText(text))
-  }
-  const marker = yield * reader.upTo([callEnd, end, callBegin])
-  if (marker === callEnd) yield * reader.skip(callEnd)
+  if ((yield * reader.peek()) === '{') return kind.trim()
+  let name = ''
+  yield * reader.while(/[^\n`{<]/, (text) => { name += text })
+  yield * reader.space()
+  yield * reader.skip('```json')
+  yield * reader.space()
+  return name.trim()
 }

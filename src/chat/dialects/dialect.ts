@@ -1,4 +1,6 @@
 import type { ToolDialect } from '../../domain/tool-dialect.ts'
+import type { ParameterForm } from '../structured/parameter-grammar.ts'
+import type { JsonType } from '../structured/schema-constraints.ts'
 import type { AnswerReader, Reading } from './answer-reader.ts'
 import type { AnswerWriter } from './answer-writer.ts'
 
@@ -8,11 +10,15 @@ export interface ReadContext {
   readonly template: string
   /** The prompt's end: some templates write the answer's first marker themselves. */
   readonly prompt: string
+  /** Whether the request has tools that may be called. */
+  readonly hasTools: boolean
   /** Whether a name is one of the request's tools. */
   readonly isTool: (name: string) => boolean
+  /** Types that an argument of a tool may have, as far as the tool's schema says; null is any. */
+  readonly typesOf: (tool: string, parameter: string) => ReadonlySet<JsonType> | null
 }
 
-/** A tool in a grammar: its name, and the GBNF rule that its arguments follow. */
+/** A tool in a grammar: its name, and the GBNF rule that its arguments follow, as the format writes them. */
 export interface ToolRule {
   readonly name: string
   readonly rule: string
@@ -37,11 +43,12 @@ export interface Dialect {
   readonly name: ToolDialect
   /** Tokens of the format that are control tokens in some vocabularies: their texts must stay in the output. */
   readonly controlTexts: readonly string[]
-  /**
-   * Whether every answer is written in the format's frame, with or without tools; it then also says what is reasoning.
-   * Otherwise reasoning is looked for before the format's reader begins, and that reads answers to requests with tools only.
-   */
+  /** Whether every answer is written in the format's frame; other formats are only read where there are tools. */
   readonly framesAnswers?: boolean
+  /** Whether the format itself says what is reasoning. Otherwise that is looked for before the format's reader begins. */
+  readonly readsReasoning?: boolean
+  /** How arguments are written one by one, with templates that have it so; elsewhere they are a JSON object. */
+  readonly parameterForm?: (template: string) => ParameterForm | null
   /** Whether a chat template (its Jinja source) is of this format. */
   recognises (template: string): boolean
   /** Reads an answer to its end. */

@@ -20,6 +20,7 @@ export const functionary: Dialect = {
   name: 'functionary',
   controlTexts: [],
   framesAnswers: true,
+  readsReasoning: true,
   recognises: (template) => template.includes('>>>all') || (template.includes(functionTag) && !template.includes('<parameter=')),
   write: (name, argumentText, template) => isByTurns(template) ? `${turn}${name}\n${argumentText}` : `${functionTag}${name}>${argumentText}${functionEnd}`,
 

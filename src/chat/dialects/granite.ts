@@ -1,7 +1,6 @@
-import { gbnfLiteral } from '../structured/gbnf-text.ts'
 import { announced, readContentWithCalls } from './content-with-calls.ts'
 import type { Dialect } from './dialect.ts'
-import { anyOf, oneOrMore } from './gbnf.ts'
+import { callObjectList } from './gbnf.ts'
 
 const open = '<|tool_call|>'
 
@@ -21,8 +20,5 @@ export const granite: Dialect = {
 
   optionalCalls: (tools, context) => ({ trigger: open, calls: granite.calls(tools, context) }),
 
-  calls: (tools, context) => {
-    const object = anyOf(tools, context, ({ name, rule }) => `${gbnfLiteral(`{"name": "${name}", "arguments": `)} ${rule} "}"`)
-    return `${gbnfLiteral(`${open}[`)} ${oneOrMore(object, ', ', context)} "]"`
-  }
+  calls: (tools, context) => callObjectList(tools, context, open, '')
 }

@@ -23,6 +23,7 @@ export const harmony: Dialect = {
   name: 'harmony',
   controlTexts: [start, channelMarker, message, end, constrain, call, done],
   framesAnswers: true,
+  readsReasoning: true,
   recognises: (template) => template.includes(channelMarker) && template.includes(message),
   write: (name, argumentText) => `${channelMarker}commentary to=functions.${name} ${constrain}json${message}${argumentText}${call}`,
 

@@ -3,7 +3,7 @@ import type { AnswerReader, Reading } from './answer-reader.ts'
 import type { AnswerWriter } from './answer-writer.ts'
 import { readBareCalls, readContentWithCalls } from './content-with-calls.ts'
 import type { Dialect, ReadContext } from './dialect.ts'
-import { anyOf, oneOrMore, otherThan } from './gbnf.ts'
+import { anyCallObject, oneOrMore, otherThan } from './gbnf.ts'
 import { readPythonCall } from './python-calls.ts'
 
 const pythonTag = '<|python_tag|>'
@@ -11,14 +11,14 @@ const pythonTag = '<|python_tag|>'
 const interpreters = ['code_interpreter', 'python', 'ipython']
 
 /**
- * Llama 3.1 to 3.3: the answer is a call object (`{"name": …, "parameters": …}`), or several with `;` between them. After
+ * Llama 3.1 to 4: the answer is a call object (`{"name": …, "parameters": …}`), or several with `;` between them. After
  * `<|python_tag|>` come call objects, calls of built-in tools (`brave_search.call(query="…")`), or Python code, which is
  * given to a tool called `code_interpreter`, `python` or `ipython` as its `code`.
  */
 export const llama: Dialect = {
   name: 'llama',
   controlTexts: [pythonTag],
-  recognises: (template) => template.includes('<|start_header_id|>') && template.includes('ipython'),
+  recognises: (template) => /<\|(?:start_header_id|header_start)\|>/.test(template) && template.includes('ipython'),
   write: (name, argumentText) => `{"name": "${name}", "parameters": ${argumentText}}`,
 
   * read (reader, writer, context) {
@@ -29,8 +29,7 @@ export const llama: Dialect = {
   },
 
   // The template asks for one object and shows no way to write several; `;` is what the models use.
-  calls: (tools, context) => oneOrMore(
-    anyOf(tools, context, ({ name, rule }) => `${gbnfLiteral(`{"name": "${name}", "parameters": `)} ${rule} "}"`), '; ', context),
+  calls: (tools, context) => oneOrMore(anyCallObject(tools, context, 'parameters'), '; ', context),
 
   // Nothing but its first character tells a call from another answer.
   optionalCalls: (tools, context) => {

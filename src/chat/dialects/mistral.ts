@@ -4,7 +4,7 @@ import type { AnswerWriter } from './answer-writer.ts'
 import { type CallOutcome, readCallList } from './call-object.ts'
 import { announced, readContentWithCalls } from './content-with-calls.ts'
 import type { Dialect } from './dialect.ts'
-import { anyOf, oneOrMore } from './gbnf.ts'
+import { anyOf, callObjectList, oneOrMore } from './gbnf.ts'
 
 const open = '[TOOL_CALLS]'
 const argumentsMarker = '[ARGS]'
@@ -29,8 +29,7 @@ export const mistral: Dialect = {
   calls: (tools, context) => {
     const isNamedFirst = context.template.includes(argumentsMarker)
     if (isNamedFirst) return oneOrMore(anyOf(tools, context, ({ name, rule }) => `${gbnfLiteral(`${open}${name}${argumentsMarker}`)} ${rule}`), '', context)
-    const object = anyOf(tools, context, ({ name, rule }) => `${gbnfLiteral(`{"name": "${name}", "arguments": `)} ${rule} "}"`)
-    return `${gbnfLiteral(`${open}[`)} ${oneOrMore(object, ', ', context)} "]"`
+    return callObjectList(tools, context, open, '')
   }
 }
 

@@ -1,22 +1,49 @@
+import { gbnfLiteral } from '../structured/gbnf-text.ts'
+import type { ParameterForm } from '../structured/parameter-grammar.ts'
+import { membersOf } from './parameters.ts'
 import type { AnswerReader, Reading } from './answer-reader.ts'
 import type { AnswerWriter } from './answer-writer.ts'
-import type { CallOutcome } from './call-object.ts'
+import { type CallOutcome, readCallObject } from './call-object.ts'
+import type { GrammarContext, ToolRule } from './dialect.ts'
+import { anyOf, oneOrMore } from './gbnf.ts'
 
 const word = /[\w.-]/
 
+/** Arguments as Python has them, their values as JSON: the readers of Python understand that, and so does ours. */
+export const pythonForm: ParameterForm = { open: (name) => `${name}=`, name: /^[A-Za-z_]\w*$/, end: null, separator: ', ' }
+
+/** A list of calls of the tools. */
+export const pythonCallList = (tools: readonly ToolRule[], context: GrammarContext): string => {
+  const call = anyOf(tools, context, ({ name, rule }) => `${gbnfLiteral(`${name}(`)} ${rule} ")"`)
+  return `"[" ${oneOrMore(call, ', ', context)} "]"`
+}
+
+/** A call as Python has it; with arguments that are no JSON object as they are. */
+export function writePythonCall (name: string, argumentText: string): string {
+  const members = membersOf(argumentText)
+  return `${name}(${members === null ? argumentText : members.map(([key, value]) => `${key}=${pythonOf(value)}`).join(', ')})`
+}
+
+function pythonOf (value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(pythonOf).join(', ')}]`
+  if (typeof value === 'object' && value !== null) return `{${Object.entries(value).map(([key, member]) => `${JSON.stringify(key)}: ${pythonOf(member)}`).join(', ')}}`
+  if (typeof value === 'boolean') return value ? 'True' : 'False'
+  return value === null ? 'None' : JSON.stringify(value)
+}
+
 /**
- * Reads `name(argument="value", …)`, several of them in lines or in a list, and also within `print(…)`. Python's literals
- * become JSON; each argument is given on when it is whole.
+ * Reads `name(argument="value", …)`, several of them in lines or in a list, and also within `print(…)`; call objects among them
+ * as well. Python's literals become JSON; each argument is given on when it is whole.
  */
 export function * readPythonCalls (reader: AnswerReader, writer: AnswerWriter, isTool: (name: string) => boolean): Reading<CallOutcome> {
   let outcome: CallOutcome = 'none'
-  let isList = yield * reader.skip('[')
+  const isList = yield * reader.skip('[')
   while (true) {
     yield * reader.space()
-    if (isList && (yield * reader.skip(']'))) isList = false
-    yield * reader.space()
-    if (!word.test(yield * reader.peek())) return outcome
-    const next = yield * readPythonCall(reader, writer, isTool)
+    if (isList && (yield * reader.skip(']'))) return outcome
+    const first = yield * reader.peek()
+    if (first !== '{' && !word.test(first)) return outcome
+    const next = first === '{' ? yield * readCallObject(reader, writer, isTool) : yield * readPythonCall(reader, writer, isTool)
     if (next !== 'whole') return outcome === 'whole' ? 'broken' : next
     outcome = 'whole'
     yield * reader.while(/[\s,;]/)
@@ -113,7 +140,7 @@ function * readPythonString (reader: AnswerReader, quote: string): Reading<strin
       while (digits.length < 4 && /[0-9a-fA-F]/.test(yield * reader.peek())) digits += yield * reader.next()
       value += digits.length === 4 ? String.fromCharCode(parseInt(digits, 16)) : `\\u${digits}`
     } else {
-      value += simpleEscapes[escaped] ?? (/['"\\\n]/.test(escaped) ? escaped.replace('\n', '') : `\\${escaped}`)
+      value += simpleEscapes[escaped] ?? (/['"\\/\n]/.test(escaped) ? escaped.replace('\n', '') : `\\${escaped}`)
     }
   }
 }

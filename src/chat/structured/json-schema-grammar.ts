@@ -35,10 +35,23 @@ const maxDepth = 128
  * @throws ServerError `invalid_value` for what is no schema, `unsupported_value` for what it asks that cannot be held; `param` names
  * the keyword.
  */
-export function jsonSchemaGrammar (schema: unknown, { prefix, param }: JsonSchemaGrammarOptions): JsonSchemaGrammar {
+export const jsonSchemaGrammar = (schema: unknown, options: JsonSchemaGrammarOptions): JsonSchemaGrammar =>
+  schemaGrammar(schema, options, (compiler, root) => {
+    const name = compiler.compile([root])
+    if (name === null) throw invalidSchema(root.path, 'no value fits it')
+    return name
+  })
+
+/**
+ * Writes a schema as whatever `write` makes of its parts.
+ * @throws ServerError what {@link jsonSchemaGrammar} throws
+ */
+export function schemaGrammar (schema: unknown, { prefix, param }: JsonSchemaGrammarOptions, write: (compiler: Compiler, root: LocatedSchema) => string): JsonSchemaGrammar {
   const root = locate(schema, param)
   const rules = new GrammarRules(prefix, param)
-  const rootRule = new SchemaCompiler(rules, root).compileRoot()
+  const compiler = new SchemaCompiler(rules, root)
+  const rootRule = write(compiler, root)
+  compiler.finish()
   return { rootRule, rules: rules.rules }
 }
 
@@ -67,7 +80,6 @@ interface KnownRule {
 
 class SchemaCompiler implements Compiler {
   readonly rules: GrammarRules
-  readonly #root: LocatedSchema
   readonly #schemas: SchemaAlternatives
   readonly #known = new Map<string, KnownRule>()
   readonly #byName = new Map<string, KnownRule>()
@@ -78,16 +90,13 @@ class SchemaCompiler implements Compiler {
 
   constructor (rules: GrammarRules, root: LocatedSchema) {
     this.rules = rules
-    this.#root = root
     this.#schemas = new SchemaAlternatives(root, rules.budget)
   }
 
-  compileRoot (): string {
-    const name = this.compile([this.#root])
-    if (name === null) throw invalidSchema(this.#root.path, 'no value fits it')
+  /** Refuses what only shows when all is written. */
+  finish (): void {
     this.#refuseCircles()
     this.#refuseEndless()
-    return name
   }
 
   read (schemas: Conjunction): readonly Constraints[] {

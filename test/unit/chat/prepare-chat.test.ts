@@ -140,6 +140,22 @@ describe('the prompt of a chat with tools', () => {
   })
 })
 
+describe('ids of calls', () => {
+  it('hold the names of tools for templates that show nothing else of them', () => {
+    const kimi = `{%- for m in messages %}<|im_start|>{{ m.role }}:{{ m.content }}
+{%- for c in m.tool_calls or [] %}<|tool_call_begin|>{{ c.id }}<|tool_call_argument_begin|>{{ c.function.arguments | tojson }}<|tool_call_end|>{% endfor %}
+{%- if m.tool_call_id %} of {{ m.tool_call_id }}{% endif %}<|im_end|>{% endfor %}`
+    const second: ChatMessage = { ...call, toolCalls: [{ id: 'call_2', name: 'get_time', arguments: '{}' }] }
+    expect(promptOf(modelOf(kimi), { messages: [question, call, result, second, { ...result, toolCallId: 'call_2' }] })).toBe([
+      '<|im_start|>user:Rain?<|im_end|>',
+      '<|im_start|>assistant:<|tool_call_begin|>functions.get_weather:0<|tool_call_argument_begin|>{"city": "Rome"}<|tool_call_end|><|im_end|>',
+      '<|im_start|>tool:sunny of functions.get_weather:0<|im_end|>',
+      '<|im_start|>assistant:<|tool_call_begin|>functions.get_time:1<|tool_call_argument_begin|>{}<|tool_call_end|><|im_end|>',
+      '<|im_start|>tool:sunny of functions.get_time:1<|im_end|>'
+    ].join(''))
+  })
+})
+
 describe('what an answer may be', () => {
   it('has no calls without tools', () => {
     const { format, toolGrammar } = prepareChat(requestOf(), modelOf(knowing))
@@ -149,7 +165,7 @@ describe('what an answer may be', () => {
 
   it('has calls that a grammar holds from their marker on', () => {
     const { format, toolGrammar } = prepareChat(requestOf({ tools: [weather] }), modelOf(knowing))
-    expect([...format.tools ?? []]).toEqual(['get_weather'])
+    expect([...format.tools?.keys() ?? []]).toEqual(['get_weather'])
     expect(format.mostCalls).toBe(Infinity)
     expect(toolGrammar).toMatchObject({ grammarTrigger: '<tool_call>', grammar: expect.stringContaining('get_weather') })
   })

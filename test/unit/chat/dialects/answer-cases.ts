@@ -1,4 +1,5 @@
 import { type AnswerFormat, AnswerParser } from '../../../../src/chat/dialects/answer-parser.ts'
+import { ParameterTypes } from '../../../../src/chat/structured/parameter-types.ts'
 import type { AnswerPart } from '../../../../src/chat/dialects/answer-part.ts'
 import type { ToolDialect } from '../../../../src/domain/tool-dialect.ts'
 import { dialectNamed } from '../../../../src/chat/dialects/dialects.ts'
@@ -17,10 +18,24 @@ export interface AnswerCase {
   readonly format?: Partial<Omit<AnswerFormat, 'dialect'>>
 }
 
-export const toolNames = new Set(['get_weather', 'get_time', 'search', 'calculator', 'code_interpreter'])
+export const tools = new Map(['get_weather', 'get_time', 'search', 'calculator', 'code_interpreter'].map((name) => [name, new ParameterTypes({
+  type: 'object',
+  properties: {
+    city: { type: 'string' },
+    query: { type: 'string' },
+    limit: { type: 'integer' },
+    ratio: { type: 'number' },
+    exact: { type: 'boolean' },
+    tags: { type: 'array', items: { type: 'string' } },
+    filter: { $ref: '#/$defs/filter' },
+    note: { type: ['string', 'null'] },
+    either: { anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }] }
+  },
+  $defs: { filter: { type: 'object' } }
+})]))
 
 export const formatOf = (dialect: ToolDialect, format: AnswerCase['format'] = {}): AnswerFormat =>
-  ({ dialect: dialectNamed(dialect), template: '', prompt: '', tools: toolNames, splitsReasoning: true, mostCalls: Infinity, ...format })
+  ({ dialect: dialectNamed(dialect), template: '', prompt: '', tools, splitsReasoning: true, mostCalls: Infinity, ...format })
 
 /** Reads an answer that comes in these pieces. */
 export function partsOf (format: AnswerFormat, pieces: readonly string[]): AnswerPart[] {

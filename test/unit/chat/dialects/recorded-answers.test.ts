@@ -2,15 +2,24 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type ToolDialect, toolDialects } from '../../../../src/domain/tool-dialect.ts'
 import { type AnswerCase, collect, formatOf, partsOf } from './answer-cases.ts'
+import { cohereCases } from './cases/cohere.ts'
 import { deepseekCases } from './cases/deepseek.ts'
 import { functionaryCases } from './cases/functionary.ts'
 import { gemmaCases } from './cases/gemma.ts'
 import { genericCases } from './cases/generic.ts'
+import { glmCases } from './cases/glm.ts'
 import { graniteCases } from './cases/granite.ts'
 import { harmonyCases } from './cases/harmony.ts'
 import { hermesCases } from './cases/hermes.ts'
+import { kimiCases } from './cases/kimi.ts'
+import { lfmCases } from './cases/lfm.ts'
 import { llamaCases } from './cases/llama.ts'
+import { minimaxCases } from './cases/minimax.ts'
 import { mistralCases } from './cases/mistral.ts'
+import { nemotronCases } from './cases/nemotron.ts'
+import { phiCases } from './cases/phi.ts'
+import { pythonicCases } from './cases/pythonic.ts'
+import { qwenCoderCases } from './cases/qwen-coder.ts'
 
 const casesOf: Readonly<Record<ToolDialect, readonly AnswerCase[]>> = {
   hermes: hermesCases,
@@ -21,6 +30,15 @@ const casesOf: Readonly<Record<ToolDialect, readonly AnswerCase[]>> = {
   gemma: gemmaCases,
   harmony: harmonyCases,
   functionary: functionaryCases,
+  cohere: cohereCases,
+  glm: glmCases,
+  kimi: kimiCases,
+  lfm: lfmCases,
+  minimax: minimaxCases,
+  nemotron: nemotronCases,
+  phi: phiCases,
+  pythonic: pythonicCases,
+  'qwen-coder': qwenCoderCases,
   generic: genericCases
 }
 

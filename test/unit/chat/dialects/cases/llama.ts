@@ -1,3 +1,4 @@
+import { ParameterTypes } from '../../../../../src/chat/structured/parameter-types.ts'
 import type { AnswerCase } from '../answer-cases.ts'
 
 export const llamaCases: readonly AnswerCase[] = [
@@ -49,7 +50,7 @@ export const llamaCases: readonly AnswerCase[] = [
   {
     what: 'code without an interpreter: content',
     text: '<|python_tag|>print(1)',
-    format: { tools: new Set(['search']) },
+    format: { tools: new Map([['search', new ParameterTypes({})]]) },
     expected: { content: 'print(1)' }
   },
   {
