@@ -119,6 +119,26 @@ describe('the demo model with tools, through the openai client', () => {
     }
   })
 
+  it.each<[string, OpenAI.Chat.ChatCompletionToolChoiceOption, readonly string[]]>([
+    ['auto', 'auto', ['get_weather']],
+    ['none', 'none', []],
+    ['required', 'required', ['get_weather']],
+    ['a function', { type: 'function', function: { name: 'get_time' } }, ['get_time']],
+    ['one of some, if any', { type: 'allowed_tools', allowed_tools: { mode: 'auto', tools: [{ type: 'function', function: { name: 'get_weather' } }] } }, ['get_weather']],
+    ['one of some', { type: 'allowed_tools', allowed_tools: { mode: 'required', tools: [{ type: 'function', function: { name: 'get_time' } }] } }, ['get_time']]
+  ])('does as it is told with "tool_choice" %s, in one piece and as a stream', async (_what, choice, names) => {
+    const body = { model: 'drawbridge-demo', messages: [user('What is the weather in Paris?')], tools, temperature: 0, tool_choice: choice, parallel_tool_calls: false, max_tokens: 200 }
+    const whole = await client.chat.completions.create(body)
+    const streamed = await client.chat.completions.stream(body).finalChatCompletion()
+    for (const completion of [whole, streamed]) {
+      const calls = callsOf(completion)
+      expect(calls.map(({ name }) => name)).toEqual(names)
+      for (const call of calls) expect(call.arguments).toEqual({ city: expect.any(String) })
+      expect(completion.choices[0]?.finish_reason).toBe(names.length === 0 ? 'stop' : 'tool_calls')
+    }
+    expect(callsOf(streamed).map(({ arguments: given }) => given)).toEqual(callsOf(whole).map(({ arguments: given }) => given))
+  })
+
   it('keeps to a strict tool\'s schema where the call is its own choice', async () => {
     const strict: OpenAI.Chat.ChatCompletionFunctionTool = {
       type: 'function',
