@@ -46,9 +46,12 @@ function * readName (reader: AnswerReader): Reading<string | null> {
   let kind = ''
   if ((yield * reader.until([separator, callEnd, end], (text) => { kind += text })) !== separator) return null
   yield * reader.space()
-  if ((yield * reader.peek()) === '{') return kind.trim()
+  const next = yield * reader.peek()
+  if (next === '{' || (next === '' && kind.trim() !== 'function')) return kind.trim()
   let name = ''
   yield * reader.while(/[^\n`{<]/, (text) => { name += text })
+  // An answer that ends here may have half a name.
+  if ((yield * reader.peek()) === '' || name.trim() === '') return null
   yield * reader.space()
   yield * reader.skip('```json')
   yield * reader.space()

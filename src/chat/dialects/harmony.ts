@@ -57,7 +57,8 @@ export const harmony: Dialect = {
 
 function * readMessage (reader: AnswerReader, writer: AnswerWriter): Reading<void> {
   let head = ''
-  yield * reader.until([message], (text) => { head += text })
+  // A header that is cut off says nothing: the name in it may be half of one.
+  if ((yield * reader.until([message], (text) => { head += text })) === null) return
   const [, early, channel, late] = header.exec(head.replaceAll(start, '')) ?? []
   const recipient = early ?? late
   const ends = [end, call, done, start]

@@ -87,6 +87,16 @@ export const deepseekCases: readonly AnswerCase[] = [
     expected: { calls: [['search', '{"query": "t']] }
   },
   {
+    what: 'a name cut off: content',
+    text: '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>sea',
+    expected: { content: '<｜tool▁call▁begin｜>function<｜tool▁sep｜>sea' }
+  },
+  {
+    what: 'a tool that is called like the word before names',
+    text: '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>{}<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
+    expected: { calls: [['function', '{}']] }
+  },
+  {
     what: 'text after the calls',
     text: `<｜tool▁calls▁begin｜>${fenced('get_time', '{}')}<｜tool▁calls▁end｜>\nDone.`,
     expected: { content: 'Done.', calls: [['get_time', '{}']] }

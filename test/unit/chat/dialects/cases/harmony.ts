@@ -76,6 +76,7 @@ export const harmonyCases: readonly AnswerCase[] = [
     text: '<|channel|>analysis<|message|>I think and',
     expected: { reasoning: 'I think and' }
   },
+  { what: 'a name cut off: nothing', text: '<|channel|>commentary to=functions.sea', expected: {} },
   {
     what: 'an answer cut off within arguments',
     text: '<|channel|>commentary to=functions.search <|constrain|>json<|message|>{"query": "te',
