@@ -5,7 +5,7 @@ import { type ToolGrammar, type ToolGrammarOptions, optionalCallGrammar, require
 /** Up to 256 KiB each, a few KiB as a rule; a client sends the same tools with every turn of a conversation. */
 const maxKept = 64
 
-/** The grammars for the tools of recent requests: writing one takes up to some ten milliseconds. */
+/** The grammars for the tools of recent requests: writing one takes some ten milliseconds, and some tenths of a second where tools are many and large. */
 export class ToolGrammars {
   readonly #kept = new RecentlyUsed<{ readonly grammar: ToolGrammar | null }>(maxKept)
 

@@ -1,4 +1,4 @@
-import { acceptsNothing, automatonOfTexts, intersectAutomata, type Automaton } from './automaton.ts'
+import { acceptsNothing, automatonOfLengths, automatonOfTexts, intersectAutomata, type Automaton } from './automaton.ts'
 import { checkCount } from './check-count.ts'
 import { allCodePoints, codePointsOf, complementOf, subtractCodePoints } from './code-points.ts'
 import { gbnfChoice, gbnfClass, gbnfLiteral, gbnfRepeat, gbnfSequence } from './gbnf-text.ts'
@@ -27,7 +27,8 @@ export interface ParameterForm {
 
 /**
  * Writes the schema of a tool's arguments as a grammar for them in this form: the schema's properties in their order, those that
- * are not required or not. Properties that the schema does not name are left out, and texts with limits have no `<`.
+ * are not required or not. Properties that the schema does not name are left out; texts with a pattern, a format or a longer limit
+ * have no `<`.
  *
  * @throws ServerError `invalid_value` and `unsupported_value`, with `param` at the keyword
  */
@@ -38,7 +39,7 @@ export const parameterGrammar = (schema: unknown, form: ParameterForm, options: 
     if (names.size > 0) return writeParameters(compiler, constraints, [...names], form)
     const others = constraints.objects.map(({ additional }) => additional)
     if (others.some((other) => other.schema === false)) return compiler.rules.add('none', '""')
-    const limit = others.find((other) => other.schema !== true)
+    const limit = others.find(({ schema }) => typeof schema === 'object' && Object.keys(schema).length > 0)
     if (limit !== undefined) throw unsupportedSchema(limit.path, 'in this model\'s format it is only supported beside "properties"')
     return anyParameters(compiler.rules, form)
   })
@@ -121,13 +122,18 @@ function textOf (rules: GrammarRules, constraints: Constraints, types: ReadonlyS
   if (minLength > maxLength) return null
   const first = firstCharacters(types)
   const pattern = patternOf(constraints, rules.budget)
+  let lengths: Automaton | null = null
   if (pattern === null && (minLength > 0 || maxLength < Infinity)) {
     checkCount(places.string, minLength, maxLength)
-    if (first !== null) throw unsupportedSchema(places.string ?? path, 'in this model\'s format it is not supported where the value may also be an object, an array or a number')
-    return gbnfRepeat(gbnfClass(notMarker(marker)), minLength, maxLength)
+    if ((maxLength === Infinity ? minLength : maxLength) <= mostCounted) {
+      lengths = automatonOfLengths(minLength, maxLength)
+    } else {
+      if (first !== null) throw unsupportedSchema(places.string ?? path, 'in this model\'s format it is not supported where the value may also be an object, an array or a number')
+      return gbnfRepeat(gbnfClass(notMarker(marker)), minLength, maxLength)
+    }
   }
-  if (pattern === null && first === null) return freeText(rules, marker)
-  const text = [pattern, first].filter((each) => each !== null)
+  if (pattern === null && lengths === null && first === null) return freeText(rules, marker)
+  const text = [pattern, lengths, first].filter((each) => each !== null)
     .reduce((all, each) => both(all, each, rules, path), pattern === null ? automatonWithout(marker) : withoutCharacter(marker))
   return acceptsNothing(text) ? null : textGrammar(rules, text, 'plain')
 }
@@ -149,6 +155,9 @@ function both (a: Automaton, b: Automaton, rules: GrammarRules, path: string): A
   if (common === null) throw unsupportedSchema(path, `it needs more than ${maxStates} states, which is the limit`)
   return common
 }
+
+/** Up to this length both a text's length and the beginnings of the marker are kept track of: states are the one times the other. */
+const mostCounted = 30
 
 /** Each state is a rule of the grammar, or a part of one. */
 const maxStates = 2000

@@ -76,6 +76,11 @@ describe('texts without quotes', () => {
     expect(accepts(object({ a: { type: 'string', pattern: '^[a-c]+$' } }), { a: 'abd' })).toBe(false)
     expect(accepts(object({ a: { type: 'string', maxLength: 3 } }), { a: 'abc' })).toBe(true)
     expect(accepts(object({ a: { type: 'string', maxLength: 3 } }), { a: 'abcd' })).toBe(false)
+    expect(accepts(object({ a: { type: 'string', maxLength: 3 } }), { a: '</p' })).toBe(true)
+    expect(accepts(object({ a: { type: 'string', minLength: 1 } }), { a: '<' })).toBe(true)
+    expect(accepts(object({ a: { type: 'string', minLength: 1 } }), { a: '' })).toBe(false)
+    expect(accepts(object({ a: { type: 'string', maxLength: 300 } }), { a: 'x'.repeat(300) })).toBe(true)
+    expect(accepts(object({ a: { type: 'string', maxLength: 300 } }), { a: 'x'.repeat(301) })).toBe(false)
     expect(accepts(object({ a: { type: 'string', format: 'date' } }), { a: '2026-02-28' })).toBe(true)
   })
 
@@ -95,7 +100,9 @@ describe('texts without quotes', () => {
   })
 
   it('may be arguments of any name where the schema says nothing of them', () => {
-    for (const values of [{}, { x: '1' }, { x: '{"y": 1}', y: 'z' }]) expect(accepts({ type: 'object' }, values)).toBe(true)
+    for (const schema of [{ type: 'object' }, { type: 'object', properties: {}, additionalProperties: {} }]) {
+      for (const values of [{}, { x: '1' }, { x: '{"y": 1}', y: 'z' }]) expect(accepts(schema, values)).toBe(true)
+    }
   })
 
   it.each<[string, Record<string, unknown>, string]>([
