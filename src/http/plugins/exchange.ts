@@ -19,18 +19,28 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
       if (context.error === null) context.isAborted = true
       context.cancellation.abort()
     }
-    const outcome = context.outcome()
-    observer.requestFinished({
-      requestId: request.id,
-      method: request.method,
-      route: request.routeOptions.url ?? 'unknown',
-      status: outcome === 'aborted' ? 499 : reply.raw.statusCode,
-      durationMs: now() - context.arrivedAt,
-      outcome,
-      errorCode: context.error?.code ?? null,
-      tenant: context.caller.tenant === '' ? null : context.caller.tenant,
-      generation: context.generation?.record() ?? null
-    })
+    const { background } = context
+    if (background === null) {
+      tell(context)
+    } else {
+      const tellBackground = (): void => tell(background.context)
+      background.ended.then(tellBackground, tellBackground)
+    }
+
+    function tell (subject: RequestContext): void {
+      const outcome = subject.outcome()
+      observer.requestFinished({
+        requestId: request.id,
+        method: request.method,
+        route: request.routeOptions.url ?? 'unknown',
+        status: outcome === 'aborted' ? 499 : reply.raw.statusCode,
+        durationMs: now() - context.arrivedAt,
+        outcome,
+        errorCode: subject.error?.code ?? null,
+        tenant: context.caller.tenant === '' ? null : context.caller.tenant,
+        generation: subject.generation?.record() ?? null
+      })
+    }
   }
 
   app.addHook('onRequest', async (request, reply) => {
