@@ -5,12 +5,6 @@ import type { ServerError } from '../domain/errors.ts'
 import type { RequestRecord } from '../telemetry/observer.ts'
 import type { GenerationTrace } from './generation-trace.ts'
 
-export interface BackgroundWork {
-  readonly context: RequestContext
-  /** Settles when it has ended, however it did; never rejects. */
-  readonly ended: Promise<void>
-}
-
 /** What belongs to one HTTP exchange beside Fastify's request and reply. */
 export class RequestContext {
   readonly arrivedAt: Millis
@@ -23,8 +17,11 @@ export class RequestContext {
   /** Whether the client, and not the server, ended the exchange early. */
   isAborted = false
   generation: GenerationTrace | null = null
-  /** A run that goes on without the client: what becomes of it becomes of the exchange, and is told when it has ended. */
-  background: BackgroundWork | null = null
+  /**
+   * Work that goes on without the client: its leaving ends nothing any more, and the exchange is told of when this settles. It
+   * never rejects.
+   */
+  background: Promise<void> | null = null
 
   constructor (arrivedAt: Millis) {
     this.arrivedAt = arrivedAt

@@ -36,7 +36,7 @@ export const toClientError = (error: unknown, bodyLimit: number): ServerError =>
   error instanceof ServerError ? error : fromFastify(error as FastifyError, bodyLimit)
 
 /** Notes the error in the exchange's context; what is the server's fault goes to the log with its cause. */
-export function noteError (request: Pick<FastifyRequest, 'requestContext' | 'log' | 'id'>, error: ServerError): void {
+export function noteError (request: FastifyRequest, error: ServerError): void {
   request.requestContext.error ??= error
   if (error.status >= 500 && !error.isRetryable) {
     request.log.error({ requestId: request.id, code: error.code, err: error.cause ?? error }, 'request failed')

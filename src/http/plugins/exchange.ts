@@ -14,21 +14,9 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
 
   function finish (request: FastifyRequest, reply: FastifyReply, isComplete: boolean): void {
     const context = request.requestContext
-    if (!isComplete) {
-      // When the server gave up first, the error says why.
-      if (context.error === null) context.isAborted = true
-      context.cancellation.abort()
-    }
     const { background } = context
-    if (background === null) {
-      tell(context)
-    } else {
-      const tellBackground = (): void => tell(background.context)
-      background.ended.then(tellBackground, tellBackground)
-    }
-
-    function tell (subject: RequestContext): void {
-      const outcome = subject.outcome()
+    const tell = (): void => {
+      const outcome = context.outcome()
       observer.requestFinished({
         requestId: request.id,
         method: request.method,
@@ -36,11 +24,21 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
         status: outcome === 'aborted' ? 499 : reply.raw.statusCode,
         durationMs: now() - context.arrivedAt,
         outcome,
-        errorCode: subject.error?.code ?? null,
+        errorCode: context.error?.code ?? null,
         tenant: context.caller.tenant === '' ? null : context.caller.tenant,
-        generation: subject.generation?.record() ?? null
+        generation: context.generation?.record() ?? null
       })
     }
+    if (background !== null) {
+      background.then(tell, tell)
+      return
+    }
+    if (!isComplete) {
+      // When the server gave up first, the error says why.
+      if (context.error === null) context.isAborted = true
+      context.cancellation.abort()
+    }
+    tell()
   }
 
   app.addHook('onRequest', async (request, reply) => {

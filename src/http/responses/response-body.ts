@@ -30,7 +30,7 @@ export function createResponseBody (request: ResponseRequest, identity: AnswerId
     incomplete_details: null,
     instructions: request.instructions ?? null,
     max_output_tokens: request.max_output_tokens ?? null,
-    max_tool_calls: null,
+    max_tool_calls: request.max_tool_calls ?? null,
     model: identity.model,
     output: [],
     parallel_tool_calls: request.parallel_tool_calls,

@@ -14,6 +14,7 @@ export function toChatCompletion (request: ResponseRequest, messages: ChatMessag
     text,
     reasoning,
     max_output_tokens: maxTokens,
+    max_tool_calls: _maxToolCalls,
     top_logprobs: topLogprobs,
     include,
     metadata: _metadata,

@@ -34,7 +34,7 @@ export const responseRoute: Route = (app, services) => {
     }
     const log = run === null ? stored.events === null ? null : new EventLog(stored.events) : run.log
     if (log === null) throw new ServerError('invalid_value', 'Invalid value for \'stream\': only responses that were made with "background": true and "stream": true can be streamed later', { param: 'stream' })
-    return await streamLog(request, reply, services, log, query.starting_after ?? -1)
+    return await streamLog(reply, services, log, query.starting_after ?? -1)
   })
 
   app.delete<ById>('/v1/responses/:id', async (request) => {

@@ -12,7 +12,7 @@ export const responsesRoute: Route = (app, services) => {
     const body = readResponseRequest(request.body)
     if (body.background) {
       const { log, response } = await runInBackground(request, body, services)
-      return log === null ? response.body : await streamLog(request, reply, services, log, -1)
+      return log === null ? response.body : await streamLog(reply, services, log, -1)
     }
     const { caller } = request.requestContext
     const open = await openResponse(body, request.requestContext, services)

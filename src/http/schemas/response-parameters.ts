@@ -9,8 +9,6 @@ export const responseParameterPolicies = {
   ...others,
   truncation: only(z.literal('disabled'), 'Only "disabled" is supported: prompts are never truncated.'),
   n: only(z.literal(1), 'A response has one answer; send several requests, or use /v1/chat/completions.'),
-  // Of hosted tools, which there are none of.
-  max_tool_calls: only(z.int().min(1), 'It must be an integer of at least 1.'),
   prompt_cache_options: only(z.looseObject({}), 'It must be an object.'),
   context_management: only(z.array(z.never()).max(0), 'Conversations are never compacted; shorten the input.'),
   modalities: only(z.array(z.literal('text')).length(1), 'Only ["text"] is supported.'),

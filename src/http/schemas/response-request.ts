@@ -95,6 +95,8 @@ export const responseRequestSchema = z.strictObject({
     mode: z.literal('standard').nullish()
   }).default({}),
   max_output_tokens: z.int().min(1).optional(),
+  /** About hosted tools, which there are none of. */
+  max_tool_calls: z.int().min(1).optional(),
   top_logprobs: z.int().min(0).max(20).optional(),
   include: z.array(includableSchema).max(16).default([]),
   metadata: metadataSchema.default({}),

@@ -115,6 +115,7 @@ describe('a response in one piece', () => {
     const asked = {
       instructions: 'Be brief.',
       max_output_tokens: 7,
+      max_tool_calls: 3,
       metadata: { a: 'b' },
       parallel_tool_calls: false,
       prompt_cache_key: 'key',

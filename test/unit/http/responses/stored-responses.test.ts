@@ -304,6 +304,37 @@ describe('a background response', () => {
     expect(await get(`/responses/${id}`)).toEqual(body)
   })
 
+  it('ends with its client as long as it is not queued', async () => {
+    const { app, inference } = await setUp([{ type: 'wait', until: new Promise(() => {}) }])
+    const { origin } = await listen(app)
+    const leaving = new AbortController()
+    const aborted = inference.nextAbort()
+    const asking = fetch(`${origin}/v1/responses`, {
+      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ model: 'test-model', input: 'Hi', background: true }), signal: leaving.signal
+    })
+    while (inference.requests.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    leaving.abort()
+    await expect(asking).rejects.toThrow()
+    await aborted
+    expect(inference.aborted).toHaveLength(1)
+  })
+
+  it('is streamed again however long it is', async () => {
+    const { app, create } = await setUp(answerEvents(Array.from({ length: 3000 }, (_, index) => `${index} `.padEnd(1000, '.'))))
+    const { origin } = await listen(app)
+    const { body } = await fetch(`${origin}/v1/responses`, {
+      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ model: 'test-model', input: 'Hi', background: true, stream: true })
+    })
+    let text = ''
+    for await (const piece of body!.pipeThrough(new TextDecoderStream())) text += piece
+    const id = /"id":"(resp_\w+)"/.exec(text)![1]!
+    const again = await (await fetch(`${origin}/v1/responses/${id}?stream=true`)).text()
+    expect(again === text).toBe(true)
+    expect(text.match(/^event: response\.output_text\.delta$/gm)).toHaveLength(3000)
+    expect(text.trimEnd().split('\n\n').at(-1)).toMatch(/^event: response\.completed\n/)
+    expect((await create()).status).toBe('completed')
+  })
+
   it('ends its stream with an error when it is cancelled', async () => {
     const { app, send } = await setUpWaiting()
     const { origin } = await listen(app)
