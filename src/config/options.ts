@@ -281,7 +281,7 @@ export const options: readonly Option[] = [
     kind: 'bytes',
     group: 'Capacity',
     placeholder: 'SIZE',
-    summary: 'How much memory the responses and conversations of the Responses API take that are kept for later requests; whoever has most there makes room first'
+    summary: 'How much of responses and conversations is kept for later requests, as JSON, in memory; whoever has most there makes room first'
   }),
   define({
     flag: 'max-responses',

@@ -1,5 +1,8 @@
+import { HumanMessage, ToolMessage } from '@langchain/core/messages'
+import { ChatOpenAI } from '@langchain/openai'
 import { OpenAI } from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { startServer } from '../support/server-process.ts'
 
 type Response = OpenAI.Responses.Response
@@ -82,6 +85,24 @@ describe('the demo model through the Responses API', () => {
     expect(['Oslo', 'Bonn']).toContain((JSON.parse(fits.output_text) as { city: string }).city)
     const cut = await client.responses.create({ model: 'drawbridge-demo', input: [question], max_output_tokens: 2 })
     expect(cut).toMatchObject({ status: 'incomplete', incomplete_details: { reason: 'max_output_tokens' }, usage: { output_tokens: 2 } })
+  })
+
+  // With `zdrEnabled` the client has nothing stored and sends back what it has kept itself.
+  it.each([false, true])('makes the round through LangChain (nothing stored: %s)', async (zdrEnabled) => {
+    const options = { model: 'drawbridge-demo', apiKey: 'none', temperature: 0, useResponsesApi: true, zdrEnabled, maxRetries: 0, configuration: { baseURL: server.baseURL } }
+    const model = new ChatOpenAI(options).bindTools([{ name: 'get_weather', description: 'Get the weather in a city', schema: z.object({ city: z.string() }) }])
+    const asked = new HumanMessage('What is the weather in Paris?')
+    const whole = await model.invoke([asked])
+    expect(whole.tool_calls).toMatchObject([{ name: 'get_weather', args: { city: 'Paris' } }])
+    let streamed: typeof whole | undefined
+    for await (const chunk of await model.stream([asked])) streamed = streamed === undefined ? chunk : streamed.concat(chunk)
+    expect(streamed?.tool_calls).toMatchObject([{ name: 'get_weather', args: { city: 'Paris' } }])
+    for (const answer of [whole, streamed!]) {
+      const result = new ToolMessage({ tool_call_id: answer.tool_calls![0]!.id!, content: sunny })
+      expect((await model.invoke([asked, answer, result])).text).toMatch(weatherInParis)
+    }
+    const structured = new ChatOpenAI(options).withStructuredOutput(z.object({ city: z.enum(['Oslo', 'Bonn']) }), { name: 'city' })
+    expect(['Oslo', 'Bonn']).toContain((await structured.invoke('A city?')).city)
   })
 
   it('answers in the background, and stops when it is told to', async () => {

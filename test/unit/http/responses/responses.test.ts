@@ -258,6 +258,8 @@ describe('the input of a response', () => {
     const { post, logText, inference } = await setUp(answer('Hello'))
     const response = await post(body)
     expect(response.json()).toMatchObject({ error: { code, param } })
+    // Nor does the message speak of the chat endpoint's parameters, unless the client has.
+    if (!Object.keys(body).includes(param)) expect(response.json<{ error: { message: string } }>().error.message).not.toMatch(/response_format|reasoning_effort|\]\.function\.|messages\[|completion_tokens/)
     expect(response.statusCode).toBe(code.endsWith('not_found') && code !== 'previous_response_not_found' ? 404 : 400)
     expect(inference.requests).toEqual([])
     expect(logText()).not.toContain('"level":"error"')
