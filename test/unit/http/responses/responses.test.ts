@@ -162,6 +162,34 @@ describe('a response in one piece', () => {
   })
 })
 
+describe('what a response must be', () => {
+  const tools = [tool, { ...tool, name: 'get_time', strict: true }]
+  const grammarFor = async (body: object): Promise<string> => {
+    const { create, inference } = await setUp(answer('Hello'))
+    const { tool_choice: choice, text } = await create(body)
+    expect({ tool_choice: choice, text }).toMatchObject(body)
+    return inference.requests[0]?.sampling.grammar ?? ''
+  }
+
+  it.each<[string, object, boolean, boolean]>([
+    ['a call of any tool', { tool_choice: 'required' }, true, true],
+    ['a call of one', { tool_choice: { type: 'function', name: 'get_time' } }, false, true],
+    ['a call of those that are allowed', { tool_choice: { type: 'allowed_tools', mode: 'required', tools: [{ type: 'function', name: 'get_weather' }] } }, true, false]
+  ])('is held by a grammar: %s', async (_name, body, hasWeather, hasTime) => {
+    const { create, inference } = await setUp(answer('Hello'))
+    expect(await create({ tools, ...body })).toMatchObject(body)
+    const { grammar } = inference.requests[0]!.sampling
+    expect([grammar?.includes('get_weather'), grammar?.includes('get_time')]).toEqual([hasWeather, hasTime])
+  })
+
+  it('is held by a grammar: JSON', async () => {
+    const format = { type: 'json_schema', name: 'city', schema: { type: 'object', properties: { town: { const: 'Bonn' } } }, strict: false }
+    expect(await grammarFor({ text: { format: { ...format, description: null }, verbosity: 'medium' } })).toContain('Bonn')
+    expect(await grammarFor({ text: { format: { type: 'json_object' } } })).not.toBe('')
+    expect(await grammarFor({ text: { format: { type: 'text' } } })).toBe('')
+  })
+})
+
 describe('reasoning', () => {
   it('is an item before the answer, and its tokens are counted', async () => {
     const { create } = await setUp(answer('<think>So so.</think>\n\nYes.'))
@@ -253,6 +281,7 @@ describe('the input of a response', () => {
     ['both', { conversation: { id: 'conv_x' }, previous_response_id: 'resp_x' }, 'invalid_value', 'previous_response_id'],
     ['metadata that is too long', { metadata: { a: 'x'.repeat(513) } }, 'invalid_value', 'metadata.a'],
     ['a parameter that nobody knows', { nonsense: 1 }, 'unknown_parameter', 'nonsense'],
+    ['an unknown adapter', { lora: [{ name: 'x' }] }, 'model_not_found', 'lora[0]'],
     ['an unknown model', { model: 'other' }, 'model_not_found', 'model']
   ])('is refused by its name: %s', async (_name, body, code, param) => {
     const { post, logText, inference } = await setUp(answer('Hello'))
