@@ -16,6 +16,8 @@ import { jsonBodyPlugin } from './http/plugins/json-body.ts'
 import { createMethodRefusals } from './http/plugins/methods.ts'
 import { requestIdOf } from './http/plugins/request-id.ts'
 import { toErrorBody } from './http/error-response.ts'
+import { BackgroundRuns } from './http/responses/background-runs.ts'
+import { MemoryResponseStore } from './http/responses/memory-response-store.ts'
 import { adaptersRoute } from './http/routes/adapters.ts'
 import { chatCompletionsRoute } from './http/routes/chat-completions.ts'
 import { completionsRoute } from './http/routes/completions.ts'
@@ -27,6 +29,11 @@ import { metricsRoute } from './http/routes/metrics.ts'
 import { modelRoute } from './http/routes/model.ts'
 import { modelsRoute } from './http/routes/models.ts'
 import { readyRoute } from './http/routes/ready.ts'
+import { conversationItemsRoute } from './http/routes/conversation-items.ts'
+import { conversationsRoute } from './http/routes/conversations.ts'
+import { responseRoute } from './http/routes/response.ts'
+import { responseInputTokensRoute } from './http/routes/response-input-tokens.ts'
+import { responsesRoute } from './http/routes/responses.ts'
 import { rootRoute } from './http/routes/root.ts'
 import { tokenizeRoute } from './http/routes/tokenize.ts'
 import type { HttpConfig, HttpServices } from './http/services.ts'
@@ -56,11 +63,14 @@ const mebibyte = 1024 * 1024
 const headersTimeoutMs = 60_000
 const requestTimeoutMs = 300_000
 
+const sweepIntervalMs = 60_000
+
 /** Builds the HTTP server; `listen` starts it, `close` lets running answers finish. */
 export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   const { config, catalogue, logger } = parts
   const adapters = parts.adapters ?? new AdapterLibrary({ catalogue, registries: [], resolveReference: (reference) => reference })
   const metrics = parts.metrics ?? createMetrics(() => catalogue.hosts, adapters)
+  const now = parts.now ?? (() => performance.now())
   const services: HttpServices = {
     config,
     catalogue,
@@ -73,8 +83,12 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     }),
     outputGrammars: new OutputGrammars(),
     toolGrammars: new ToolGrammars(),
+    responseStore: new MemoryResponseStore({
+      maxBytes: config.responseStore === 'off' ? 0 : config.responseStore, maxCount: config.maxResponses, ttlMs: config.responseTtlMs, now
+    }),
+    backgroundRuns: new BackgroundRuns(),
     observer: createFanOut([createRequestLog(logger), metrics]),
-    now: parts.now ?? (() => performance.now()),
+    now,
     randomSeed: parts.randomSeed ?? (() => randomInt(2 ** 32)),
     maxStreamBufferBytes: parts.maxStreamBufferBytes ?? mebibyte
   }
@@ -100,6 +114,9 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     }
   })
   const methods = createMethodRefusals(app)
+  // What has expired goes even if nobody asks for anything.
+  const sweeping = setInterval(() => services.responseStore.sweep(), sweepIntervalMs).unref()
+  app.addHook('onClose', async () => clearInterval(sweeping))
 
   await app.register(closeIdlePlugin)
   await app.register(exchangePlugin, services)
@@ -118,6 +135,11 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   for (const route of [
     chatCompletionsRoute,
     completionsRoute,
+    responsesRoute,
+    responseRoute,
+    responseInputTokensRoute,
+    conversationsRoute,
+    conversationItemsRoute,
     modelsRoute,
     modelRoute,
     adaptersRoute,

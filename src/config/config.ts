@@ -115,6 +115,12 @@ export const configSchema = z.strictObject({
   queueTimeoutMs: milliseconds.default(60_000),
   requestTimeoutMs: milliseconds.default(600_000),
 
+  /** Characters of JSON; what is kept of responses and conversations. */
+  responseStore: z.union([z.literal('off'), z.int().min(1024 ** 2).max(1024 ** 4)]).default(64 * 1024 ** 2),
+  maxResponses: z.int().min(1).max(10_000_000).default(10_000),
+  /** After their last use. */
+  responseTtlMs: z.int().min(1000).max(30 * 24 * 60 * 60 * 1000).default(24 * 60 * 60 * 1000),
+
   gpu: z.enum(['auto', 'off', 'cuda', 'vulkan', 'metal']).default('auto'),
   gpuLayers: z.union([z.enum(['auto', 'max']), z.int().min(0).max(10_000)]).default('auto'),
   threads: autoOr(z.int().min(1).max(512)).default('auto'),

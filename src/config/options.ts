@@ -277,6 +277,28 @@ export const options: readonly Option[] = [
   }),
 
   define({
+    flag: 'response-store',
+    kind: 'bytes',
+    group: 'Capacity',
+    placeholder: 'SIZE',
+    summary: 'How much of responses and conversations is kept for later requests, as JSON, in memory; whoever has most there makes room first'
+  }),
+  define({
+    flag: 'max-responses',
+    kind: 'integer',
+    group: 'Capacity',
+    placeholder: 'N',
+    summary: 'Most responses and conversations that are kept'
+  }),
+  define({
+    flag: 'response-ttl',
+    ...milliseconds('responseTtlMs'),
+    group: 'Capacity',
+    placeholder: 'TIME',
+    summary: 'How long a response or conversation is kept after it was last used'
+  }),
+
+  define({
     flag: 'gpu',
     group: 'Placement',
     placeholder: 'KIND',

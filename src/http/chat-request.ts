@@ -17,10 +17,18 @@ export function readChatBody (body: unknown): ChatCompletionRequest {
   if (parsed.top_logprobs !== undefined && parsed.top_logprobs > 0 && !parsed.logprobs) {
     throw new ServerError('invalid_value', 'Invalid value for \'top_logprobs\': it needs \'logprobs\' to be true', { param: 'top_logprobs' })
   }
-  checkSamplingRequest(parsed, parsed.max_completion_tokens ?? parsed.max_tokens ?? null)
-  checkTools(parsed)
-  checkResults(parsed)
+  checkChatRequest(parsed)
   return parsed
+}
+
+/**
+ * The rules between members of a chat request, whichever API it came through.
+ * @throws ServerError with `param` in the chat endpoint's terms
+ */
+export function checkChatRequest (request: ChatCompletionRequest): void {
+  checkSamplingRequest(request, request.max_completion_tokens ?? request.max_tokens ?? null)
+  checkTools(request)
+  checkResults(request)
 }
 
 /**

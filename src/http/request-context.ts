@@ -17,6 +17,11 @@ export class RequestContext {
   /** Whether the client, and not the server, ended the exchange early. */
   isAborted = false
   generation: GenerationTrace | null = null
+  /**
+   * Work that goes on without the client: its leaving ends nothing any more, and the exchange is told of when this settles. It
+   * never rejects.
+   */
+  background: Promise<void> | null = null
 
   constructor (arrivedAt: Millis) {
     this.arrivedAt = arrivedAt

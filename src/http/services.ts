@@ -8,10 +8,13 @@ import type { AdapterLibrary } from '../adapters/adapter-library.ts'
 import type { ModelCatalogue } from '../models/catalogue.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Observer } from '../telemetry/observer.ts'
+import type { BackgroundRuns } from './responses/background-runs.ts'
+import type { ResponseStore } from './responses/response-store.ts'
 import type { Access } from '../access/static-keys.ts'
 
 /** The settings that HTTP looks at. */
-export type HttpConfig = Pick<Config, 'bodyLimit' | 'corsOrigins' | 'keepAliveMs' | 'queueTimeoutMs' | 'requestTimeoutMs'>
+export type HttpConfig = Pick<Config,
+  'bodyLimit' | 'corsOrigins' | 'keepAliveMs' | 'maxResponses' | 'queueTimeoutMs' | 'requestTimeoutMs' | 'responseStore' | 'responseTtlMs'>
 
 /** What routes and plugins use. Everything is passed in; nothing is looked up. */
 export interface HttpServices {
@@ -21,6 +24,9 @@ export interface HttpServices {
   readonly chatTemplates: ChatTemplates
   readonly outputGrammars: OutputGrammars
   readonly toolGrammars: ToolGrammars
+  readonly responseStore: ResponseStore
+  /** Responses that are made without their clients. */
+  readonly backgroundRuns: BackgroundRuns
   readonly access: Access
   readonly metrics: Metrics
   readonly observer: Observer

@@ -14,23 +14,31 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
 
   function finish (request: FastifyRequest, reply: FastifyReply, isComplete: boolean): void {
     const context = request.requestContext
+    const { background } = context
+    const tell = (): void => {
+      const outcome = context.outcome()
+      observer.requestFinished({
+        requestId: request.id,
+        method: request.method,
+        route: request.routeOptions.url ?? 'unknown',
+        status: outcome === 'aborted' ? 499 : reply.raw.statusCode,
+        durationMs: now() - context.arrivedAt,
+        outcome,
+        errorCode: context.error?.code ?? null,
+        tenant: context.caller.tenant === '' ? null : context.caller.tenant,
+        generation: context.generation?.record() ?? null
+      })
+    }
+    if (background !== null) {
+      background.then(tell, tell)
+      return
+    }
     if (!isComplete) {
       // When the server gave up first, the error says why.
       if (context.error === null) context.isAborted = true
       context.cancellation.abort()
     }
-    const outcome = context.outcome()
-    observer.requestFinished({
-      requestId: request.id,
-      method: request.method,
-      route: request.routeOptions.url ?? 'unknown',
-      status: outcome === 'aborted' ? 499 : reply.raw.statusCode,
-      durationMs: now() - context.arrivedAt,
-      outcome,
-      errorCode: context.error?.code ?? null,
-      tenant: context.caller.tenant === '' ? null : context.caller.tenant,
-      generation: context.generation?.record() ?? null
-    })
+    tell()
   }
 
   app.addHook('onRequest', async (request, reply) => {

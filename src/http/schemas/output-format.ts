@@ -3,7 +3,9 @@ import type { OutputFormat } from '../../chat/structured/output-grammars.ts'
 import { ServerError } from '../../domain/errors.ts'
 
 /** A JSON Schema is read where it is turned into a grammar, which says more about what is wrong with it. */
-const schemaSchema = z.custom<object>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'expected an object')
+export const schemaSchema = z.custom<object>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'expected an object')
+
+export const formatNameSchema = z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'expected 1 to 64 letters, digits, underscores and hyphens')
 
 const responseFormatSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('text') }),
@@ -12,7 +14,7 @@ const responseFormatSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('json_schema'),
     json_schema: z.strictObject({
-      name: z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'expected 1 to 64 letters, digits, underscores and hyphens'),
+      name: formatNameSchema,
       description: z.string().nullish(),
       schema: schemaSchema.nullish(),
       strict: z.boolean().nullish()

@@ -13,8 +13,8 @@ export interface ParameterPolicy {
 
 export type ParameterPolicies = Readonly<Record<string, ParameterPolicy>>
 
-const never = (advice: string): ParameterPolicy => ({ accepted: z.never(), advice })
-const only = (accepted: z.ZodType, advice: string): ParameterPolicy => ({ accepted, advice })
+export const never = (advice: string): ParameterPolicy => ({ accepted: z.never(), advice })
+export const only = (accepted: z.ZodType, advice: string): ParameterPolicy => ({ accepted, advice })
 const notYet = (what: string): string => `${what} is not supported by this version.`
 
 const samplerAdvice = 'This sampler is not supported; temperature, top_p, top_k, min_p, xtc_probability and dry_multiplier are.'
@@ -23,7 +23,7 @@ const stopTokenAdvice = 'Use "stop" with texts, or "logit_bias".'
 const nothing = z.array(z.never()).max(0)
 
 /** What both completion endpoints know of. */
-const sharedPolicies = {
+export const sharedPolicies = {
   // Without effect on the answer.
   user: only(z.string(), 'It must be a string.'),
   cache_prompt: only(z.literal(true), 'The prefix cache is always on.'),
@@ -53,7 +53,7 @@ const sharedPolicies = {
 } satisfies ParameterPolicies
 
 /** With OpenAI's limits. */
-const metadataSchema = boundedRecord(z.string().max(512), 16, 'pairs')
+export const metadataSchema = boundedRecord(z.string().max(512), 16, 'pairs')
   .refine((metadata) => Object.keys(metadata).every((key) => key.length <= 64))
 const metadataAdvice = 'It must be an object of at most 16 strings.'
 const toolAdvice = 'Use "tools" and "tool_choice".'

@@ -2,12 +2,12 @@ import { z } from 'zod'
 import type { ToolCall, ToolDefinition } from '../../chat/chat-message.ts'
 
 /** OpenAI's limit. */
-const maxTools = 128
+export const maxTools = 128
 const maxCallsInMessage = 128
 /** Of schemas and arguments, objects and lists within each other. */
 const maxDepth = 128
 
-const toolNameSchema = z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'expected a name of 1 to 64 letters, digits, "_" and "-"')
+export const toolNameSchema = z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'expected a name of 1 to 64 letters, digits, "_" and "-"')
 
 export const callIdSchema = z.string().min(1).max(256)
 
@@ -21,7 +21,7 @@ function isDeeperThan (value: unknown, most: number): boolean {
   return false
 }
 
-const parametersSchema = z.record(z.string(), z.unknown())
+export const parametersSchema = z.record(z.string(), z.unknown())
   .refine((schema) => !isDeeperThan(schema, maxDepth), `expected at most ${maxDepth} levels`)
 
 const functionSchema = z.strictObject({

@@ -1,0 +1,63 @@
+import type { TenantId } from '../../domain/ids.ts'
+import type { ResponseItem } from './response-item.ts'
+import type { ResponseStore, StoredConversation, StoredResponse } from './response-store.ts'
+import { SharedStore, type SharedStoreOptions } from './shared-store.ts'
+
+type Stored =
+  | { readonly kind: 'response', readonly response: StoredResponse }
+  | { readonly kind: 'conversation', readonly conversation: StoredConversation }
+
+/** Keeps responses and conversations in memory, until the server ends. */
+export class MemoryResponseStore implements ResponseStore {
+  readonly isOn: boolean
+  readonly #objects: SharedStore<Stored>
+
+  /** @param options `maxBytes` is counted in characters of JSON; 0 keeps nothing */
+  constructor (options: SharedStoreOptions) {
+    this.isOn = options.maxBytes > 0
+    this.#objects = new SharedStore(options)
+  }
+
+  findResponse (tenant: TenantId, id: string): StoredResponse | null {
+    const found = this.#objects.get(tenant, id)
+    return found?.kind === 'response' ? found.response : null
+  }
+
+  saveResponse (tenant: TenantId, response: StoredResponse): void {
+    this.#objects.set(tenant, response.body.id, { kind: 'response', response }, JSON.stringify(response).length)
+  }
+
+  deleteResponse (tenant: TenantId, id: string): boolean {
+    return this.findResponse(tenant, id) !== null && this.#objects.delete(tenant, id)
+  }
+
+  findConversation (tenant: TenantId, id: string): StoredConversation | null {
+    const found = this.#objects.get(tenant, id)
+    return found?.kind === 'conversation' ? found.conversation : null
+  }
+
+  saveConversation (tenant: TenantId, conversation: StoredConversation): void {
+    this.#objects.set(tenant, conversation.id, { kind: 'conversation', conversation }, JSON.stringify(conversation).length)
+  }
+
+  deleteConversation (tenant: TenantId, id: string): boolean {
+    return this.findConversation(tenant, id) !== null && this.#objects.delete(tenant, id)
+  }
+
+  findItems (tenant: TenantId, ids: ReadonlySet<string>): ReadonlyMap<string, ResponseItem> {
+    const found = new Map<string, ResponseItem>()
+    if (ids.size === 0) return found
+    for (const stored of this.#objects.valuesOf(tenant)) {
+      const items = stored.kind === 'conversation' ? stored.conversation.items : [...stored.response.input, ...stored.response.body.output]
+      for (const item of items) {
+        if (ids.has(item.id) && !found.has(item.id)) found.set(item.id, item)
+      }
+      if (found.size === ids.size) break
+    }
+    return found
+  }
+
+  sweep (): void {
+    this.#objects.sweep()
+  }
+}
