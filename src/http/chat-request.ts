@@ -18,6 +18,9 @@ export function readChatBody (body: unknown): ChatCompletionRequest {
     throw new ServerError('invalid_value', 'Invalid value for \'top_logprobs\': it needs \'logprobs\' to be true', { param: 'top_logprobs' })
   }
   checkSamplingRequest(parsed, parsed.max_completion_tokens ?? parsed.max_tokens ?? null)
+  if (parsed.add_generation_prompt === parsed.continue_final_message) {
+    throw new ServerError('invalid_value', 'Invalid value for \'add_generation_prompt\': an answer is either a new turn, or goes on with the last message where \'continue_final_message\' is true', { param: 'add_generation_prompt' })
+  }
   checkTools(parsed)
   checkResults(parsed)
   return parsed
@@ -35,7 +38,8 @@ export function toChatRequest (body: ChatCompletionRequest, messages: readonly C
     isParallel: body.parallel_tool_calls,
     reasoningEffort: body.reasoning_effort ?? null,
     splitsReasoning: body.reasoning_format !== 'none',
-    templateVariables: body.chat_template_kwargs
+    templateVariables: body.chat_template_kwargs,
+    continuesLastMessage: body.continue_final_message
   }
 }
 

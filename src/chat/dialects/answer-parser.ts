@@ -5,7 +5,7 @@ import type { Dialect, ReadContext } from './dialect.ts'
 import { openReasoning, readReasoning } from './reasoning.ts'
 
 /** What decides how an answer is read. */
-export interface AnswerFormat extends Pick<ReadContext, 'template' | 'prompt'> {
+export interface AnswerFormat extends Pick<ReadContext, 'template' | 'prompt' | 'continuesContent'> {
   readonly dialect: Dialect
   /** Names of the request's tools; null where it has none, so that what looks like a call is content. */
   readonly tools: ReadonlySet<string> | null
@@ -62,11 +62,12 @@ export class AnswerParser {
   }
 }
 
-function * readAnswer (reader: AnswerReader, writer: AnswerWriter, { dialect, template, prompt, tools, splitsReasoning }: AnswerFormat): Reading<void> {
+function * readAnswer (reader: AnswerReader, writer: AnswerWriter, { dialect, template, prompt, tools, splitsReasoning, continuesContent }: AnswerFormat): Reading<void> {
   const isTool = (name: string): boolean => tools?.has(name) ?? false
   if (dialect.framesAnswers !== true) {
-    if (splitsReasoning) yield * readReasoning(reader, writer, openReasoning(prompt))
+    const opened = openReasoning(prompt)
+    if (splitsReasoning && (opened !== null || !continuesContent)) yield * readReasoning(reader, writer, opened)
     if (tools === null) return
   }
-  yield * dialect.read(reader, writer, { template, prompt, isTool })
+  yield * dialect.read(reader, writer, { template, prompt, continuesContent, isTool })
 }

@@ -8,6 +8,8 @@ export interface ReadContext {
   readonly template: string
   /** The prompt's end: some templates write the answer's first marker themselves. */
   readonly prompt: string
+  /** Whether the answer begins within content that the prompt has begun. */
+  readonly continuesContent: boolean
   /** Whether a name is one of the request's tools. */
   readonly isTool: (name: string) => boolean
 }

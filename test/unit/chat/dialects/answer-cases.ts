@@ -20,7 +20,7 @@ export interface AnswerCase {
 export const toolNames = new Set(['get_weather', 'get_time', 'search', 'calculator', 'code_interpreter'])
 
 export const formatOf = (dialect: ToolDialect, format: AnswerCase['format'] = {}): AnswerFormat =>
-  ({ dialect: dialectNamed(dialect), template: '', prompt: '', tools: toolNames, splitsReasoning: true, mostCalls: Infinity, ...format })
+  ({ dialect: dialectNamed(dialect), template: '', prompt: '', continuesContent: false, tools: toolNames, splitsReasoning: true, mostCalls: Infinity, ...format })
 
 /** Reads an answer that comes in these pieces. */
 export function partsOf (format: AnswerFormat, pieces: readonly string[]): AnswerPart[] {

@@ -2,6 +2,12 @@ import type { AnswerCase } from '../answer-cases.ts'
 
 export const harmonyCases: readonly AnswerCase[] = [
   {
+    what: 'the rest of a message that the prompt has begun',
+    text: ' to=nobody: B)<|return|>',
+    expected: { content: ' to=nobody: B)' },
+    format: { continuesContent: true, tools: null }
+  },
+  {
     what: 'a final answer',
     text: '<|channel|>final<|message|>Hello!',
     expected: { content: 'Hello!' }
