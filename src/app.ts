@@ -18,11 +18,13 @@ import { requestIdOf } from './http/plugins/request-id.ts'
 import { toErrorBody } from './http/error-response.ts'
 import { adaptersRoute } from './http/routes/adapters.ts'
 import { chatCompletionsRoute } from './http/routes/chat-completions.ts'
+import { countMessageTokensRoute } from './http/routes/count-message-tokens.ts'
 import { completionsRoute } from './http/routes/completions.ts'
 import { detokenizeRoute } from './http/routes/detokenize.ts'
 import { healthRoute } from './http/routes/health.ts'
 import { loadLoraAdapterRoute } from './http/routes/load-lora-adapter.ts'
 import { loraAdaptersRoute } from './http/routes/lora-adapters.ts'
+import { messagesRoute } from './http/routes/messages.ts'
 import { metricsRoute } from './http/routes/metrics.ts'
 import { modelRoute } from './http/routes/model.ts'
 import { modelsRoute } from './http/routes/models.ts'
@@ -109,7 +111,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     await app.register(cors, {
       origin: config.corsOrigins.includes('*') ? '*' : [...config.corsOrigins],
       methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-      exposedHeaders: ['x-request-id', 'retry-after', 'retry-after-ms', 'x-should-retry'],
+      exposedHeaders: ['x-request-id', 'request-id', 'retry-after', 'retry-after-ms', 'x-should-retry'],
       maxAge: 600
     })
   }
@@ -118,6 +120,8 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   for (const route of [
     chatCompletionsRoute,
     completionsRoute,
+    messagesRoute,
+    countMessageTokensRoute,
     modelsRoute,
     modelRoute,
     adaptersRoute,

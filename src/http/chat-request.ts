@@ -59,7 +59,11 @@ function refuseUnsupported (body: object): void {
   throw new ServerError('unsupported_value', `Only tools of the type "function" are supported, but tools[${index}] has the type ${JSON.stringify(body.tools[index].type).slice(0, 64)}`, { param: `tools[${index}].type` })
 }
 
-function checkTools (request: ChatCompletionRequest): void {
+/**
+ * The rules between a request's tools, its choice of them and its output format.
+ * @throws ServerError `invalid_value`, `unsupported_value`
+ */
+export function checkTools (request: ChatCompletionRequest): void {
   const { tools, tool_choice: choice } = request
   const names = tools.map(({ name }) => name)
   const repeated = names.findIndex((name, index) => names.indexOf(name) < index)
