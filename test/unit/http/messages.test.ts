@@ -486,6 +486,52 @@ describe('what a message request gets wrong', () => {
   })
 })
 
+describe('the list of models', () => {
+  const list = async (query = '', headers: Record<string, string> = { 'anthropic-version': '2023-06-01' }) => {
+    const hosts = ['a', 'b', 'c'].map((id) => createTestHost(createScriptedInference(() => []), { id }))
+    const { app } = await buildTestApp(hosts)
+    apps.push(app)
+    return (await app.inject({ method: 'GET', url: `/v1/models${query}`, headers })).json<Record<string, unknown> & { data: { id: string }[] }>()
+  }
+  const info = (id: string) => ({
+    type: 'model',
+    id,
+    display_name: id,
+    created_at: '2023-11-14T22:13:20.000Z',
+    max_input_tokens: 1024,
+    max_tokens: 1024,
+    capabilities: null,
+    lifecycle: 'active',
+    line: null,
+    deprecated_at: null,
+    retires_at: null
+  })
+
+  it('has Anthropic\'s shape for its clients alone', async () => {
+    expect(await list()).toEqual({ data: [info('a'), info('b'), info('c')], has_more: false, first_id: 'a', last_id: 'c' })
+    expect(await list('/b')).toEqual(info('b'))
+    expect(await list('/d')).toMatchObject({ type: 'error', error: { type: 'not_found_error' } })
+    expect(await list('', {})).toMatchObject({ object: 'list' })
+    expect(await list('/b', {})).toMatchObject({ object: 'model' })
+  })
+
+  it('comes in pages where that is asked for', async () => {
+    const page = async (query: string) => {
+      const { data, has_more: hasMore, first_id: first, last_id: last } = await list(query)
+      expect([first, last]).toEqual([data.at(0)?.id ?? null, data.at(-1)?.id ?? null])
+      return [data.map(({ id }) => id).join(''), hasMore]
+    }
+    expect(await page('?limit=2')).toEqual(['ab', true])
+    expect(await page('?limit=2&after_id=b')).toEqual(['c', false])
+    expect(await page('?after_id=c')).toEqual(['', false])
+    expect(await page('?limit=1&before_id=c')).toEqual(['b', true])
+    expect(await page('?before_id=c')).toEqual(['ab', false])
+    for (const [query, name] of [['?limit=0', 'limit'], ['?limit=x', 'limit'], ['?after_id=d', 'after_id'], ['?page=2', 'page']] as const) {
+      expect(await list(query)).toMatchObject({ type: 'error', error: { type: 'invalid_request_error', message: expect.stringContaining(name) } })
+    }
+  })
+})
+
 describe('errors in Anthropic\'s shape', () => {
   const shape = (type: string) => ({ type: 'error', error: { type, message: expect.any(String) }, request_id: expect.stringMatching(/^req_/) })
 
