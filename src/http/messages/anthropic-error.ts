@@ -13,14 +13,14 @@ const overloadedStatus = 529
 type ErrorType = Anthropic.ErrorObject['type'] | 'request_too_large'
 
 export interface AnthropicErrorBody extends Omit<Anthropic.ErrorResponse, 'error'> {
-  readonly error: { readonly type: ErrorType, readonly message: string }
+  readonly error: { readonly type: ErrorType, readonly message: string, readonly details?: Anthropic.ThreadUnsupportedRequestErrorDetails }
 }
 
 /** An error in Anthropic's shape. It has no member that names the field at fault, so the message begins with it. */
 export function toAnthropicError (error: ServerError, requestId: string): { readonly status: number, readonly body: AnthropicErrorBody } {
   return {
     status: error.status === 503 ? overloadedStatus : error.status,
-    body: { type: 'error', error: { type: typeOf(error), message: messageOf(error) }, request_id: requestId }
+    body: { type: 'error', error: { type: typeOf(error), message: messageOf(error), ...detailsOf(error) }, request_id: requestId }
   }
 }
 
@@ -42,3 +42,7 @@ function messageOf ({ code, message, param }: ServerError): string {
   if (code === 'context_length_exceeded') return `messages: prompt is too long. ${message}`
   return param === undefined || message.includes(param) ? message : `${param}: ${message}`
 }
+
+/** By these, clients whose tool loop would have the server keep the conversation know that they have to send all of it. */
+const detailsOf = ({ code, param }: ServerError): Pick<AnthropicErrorBody['error'], 'details'> =>
+  code === 'unsupported_parameter' && param === 'thread' ? { details: { error_code: 'thread_unsupported_request', unsupported: [] } } : {}

@@ -559,6 +559,12 @@ describe('errors in Anthropic\'s shape', () => {
     expect((await errorOf({})).message).toBe('messages: prompt is too long. It has 9 tokens')
   })
 
+  it('tell clients that would have the conversation kept to send all of it', async () => {
+    const { post } = await setUp()
+    expect((await post({ thread: { type: 'create' } })).json()).toMatchObject({ error: { type: 'invalid_request_error', details: { error_code: 'thread_unsupported_request' } } })
+    expect((await post({ container: 'x' })).json<{ error: object }>().error).not.toHaveProperty('details')
+  })
+
   it('answer what is wrong before a handler runs', async () => {
     const { app } = await setUp(undefined, { config: { apiKeys: ['sk-right'], bodyLimit: 1000 } })
     const post = async (payload: string, headers: Record<string, string>, url = '/v1/messages') =>
