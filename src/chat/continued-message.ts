@@ -41,11 +41,13 @@ export function continueLastMessage (messages: readonly ChatMessage[], templateS
   }
 }
 
-/** Plain letters: nothing that a template trims, and no part of a control text. */
+/** Plain letters: nothing that a template trims, and no part of a control text. Found at once, however many are taken. */
 function absentWord (texts: readonly string[]): string {
-  let word = 'goesonhere'
-  while (texts.some((text) => text.includes(word))) word += 'x'
-  return word
+  let longest = -1
+  for (const text of texts) {
+    for (const [, letters = ''] of text.matchAll(/goesonhere(x*)/g)) longest = Math.max(longest, letters.length)
+  }
+  return `goesonhere${'x'.repeat(longest + 1)}`
 }
 
 function firstOf (segments: readonly PromptSegment[], length: number): PromptSegment[] {

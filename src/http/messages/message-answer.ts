@@ -97,6 +97,7 @@ function toContentBlock ({ type, text, id, name }: Block, showsThinking: boolean
 
 /** What is no JSON object, because the model or a limit broke it off, stays the text that it is: no tool may run with less than was meant. */
 function toInput (text: string): unknown {
+  if (text === '') return {}
   try {
     const value: unknown = JSON.parse(text)
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : text

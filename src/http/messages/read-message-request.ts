@@ -26,7 +26,8 @@ export function readCountMessageTokensRequest (body: unknown): MessagePrompt {
 /** Names what Anthropic knows and this server does not, before the schema would only say that it is unknown. */
 function refuseUnsupported (body: unknown): void {
   if (typeof body !== 'object' || body === null) return
-  if ('messages' in body) refuseUnsupportedBlocks(body.messages)
+  const { messages, system } = body as { readonly messages?: unknown, readonly system?: unknown }
+  refuseUnsupportedBlocks(messages, system)
   if (!('tools' in body) || !Array.isArray(body.tools)) return
   const index = body.tools.findIndex((tool: { type?: unknown } | null) => typeof tool?.type === 'string' && tool.type !== 'custom')
   if (index === -1) return

@@ -25,7 +25,8 @@ export interface MessageConversation {
  */
 export function toConversation ({ system = [], messages }: Pick<MessagePrompt, 'system' | 'messages'>): MessageConversation {
   const calls = new Set<string>()
-  const conversation: ChatMessage[] = system.length === 0 ? [] : [{ role: 'system', content: system.map(({ text }) => text).join('\n') }]
+  const systemText = textOf(system)
+  const conversation: ChatMessage[] = systemText === '' ? [] : [{ role: 'system', content: systemText }]
   for (const turn of toTurns(messages)) {
     if (turn.role === 'assistant') {
       const message = toAssistantMessage(turn)

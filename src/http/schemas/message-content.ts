@@ -91,8 +91,7 @@ const membersOf = (value: unknown): Record<string, unknown> => typeof value === 
  * unknown.
  * @throws ServerError `unsupported_value`, or `invalid_value` when there are too many blocks
  */
-export function refuseUnsupportedBlocks (messages: unknown): void {
-  if (!Array.isArray(messages)) return
+export function refuseUnsupportedBlocks (messages: unknown, system: unknown): void {
   let count = 0
   const refuse = (content: unknown, path: string): void => {
     if (!Array.isArray(content)) return
@@ -109,5 +108,7 @@ export function refuseUnsupportedBlocks (messages: unknown): void {
       if (type === 'tool_result') refuse(inner, `${param}.content`)
     }
   }
+  refuse(system, 'system')
+  if (!Array.isArray(messages)) return
   for (const [index, message] of messages.entries()) refuse(membersOf(message)['content'], `messages[${index}].content`)
 }

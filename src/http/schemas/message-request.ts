@@ -86,6 +86,11 @@ export const messageRequestSchema = z.strictObject({
 
 export type MessageRequest = z.output<typeof messageRequestSchema>
 
+/** Agents ask by default for what happens anyway. */
+const keepsAllSchema = z.strictObject({
+  edits: z.array(z.strictObject({ type: z.literal('clear_thinking_20251015'), keep: z.literal('all') })).max(16).nullish()
+})
+
 const never = (advice: string): ParameterPolicy => ({ accepted: z.never(), advice })
 
 /** What Anthropic's API has, and this server does not. */
@@ -93,7 +98,7 @@ export const messageParameterPolicies = {
   speed: { accepted: z.literal('standard'), advice: 'Only "standard" is supported.' },
   mcp_servers: { accepted: z.array(z.never()).max(0), advice: 'This server calls no other servers; send the tools in "tools".' },
   container: never('This server runs no code.'),
-  context_management: never('Conversations are used as they are sent.'),
+  context_management: { accepted: keepsAllSchema, advice: 'Conversations are used as they are sent.' },
   compaction: never('Conversations are used as they are sent.'),
   thread: never('Conversations are not kept; send all messages.'),
   diagnostics: never('The prefix cache is always on; "usage" says how much of a prompt was in it.'),

@@ -56,6 +56,8 @@ describe('a message that is continued', () => {
   it('may be empty, or be like the word that marks its end', () => {
     expect(textOf(continued(chatml, question, begun('')))).toMatch(/<\|im_start\|>assistant\n$/)
     expect(textOf(continued(chatml, begun('goesonhere'), question, begun('goesonherex')))).toMatch(/assistant\ngoesonherex$/)
+    const taken = `goesonhere${'x'.repeat(100_000)}`
+    expect(textOf(continued(chatml, question, begun(taken)))).toMatch(/x{100000}$/)
   })
 
   it('makes control texts no more than other messages do', () => {

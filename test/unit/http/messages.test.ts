@@ -276,6 +276,11 @@ describe('a conversation', () => {
       '<|tool|>sun\nwindtoolu_1<|end|><|tool|>Error: no clocktoolu_2<|end|><|user|>Well?<|end|><|assistant|>')
   })
 
+  it('has no system message where that is empty', async () => {
+    const { promptOf } = await setUp()
+    expect(await promptOf({ system: '' })).toBe('<|user|>Hi<|end|><|assistant|>')
+  })
+
   it('may have system messages within, and results without a word', async () => {
     const { promptOf } = await setUp()
     expect(await promptOf({
@@ -431,7 +436,8 @@ describe('what a message request gets wrong', () => {
     ['a call by another caller', said([{ type: 'tool_use', id: 'x', name: 'x', input: {}, caller: { type: 'code_execution_20260120' } }]), 'messages[1].content[0].caller.type'],
     ['calls at the end', { messages: [...hello.messages, { role: 'assistant', content: [{ type: 'tool_use', id: 'x', name: 'x', input: {} }] }] }, 'messages[1]'],
     ['a system prompt that is none', { system: 7 }, 'system'],
-    ['an image in the system prompt', { system: [{ type: 'image' }] }, 'system[0].type'],
+    ['an image in the system prompt', { system: [{ type: 'image' }] }, 'system[0]'],
+    ['too many blocks', text(Array.from({ length: 16_385 }, () => ({ type: 'text', text: '' }))), 'messages'],
     ['too much temperature', { temperature: 1.5 }, 'temperature'],
     ['a negative top_k', { top_k: -1 }, 'top_k'],
     ['too much top_p', { top_p: 2 }, 'top_p'],
@@ -464,7 +470,8 @@ describe('what a message request gets wrong', () => {
     ['a format after a beginning', { ...begun, output_config: { format: { type: 'json_schema', schema: {} } } }, 'output_config.format'],
     ['a container', { container: 'x' }, 'container'],
     ['servers of tools', { mcp_servers: [{}] }, 'mcp_servers'],
-    ['edits of the context', { context_management: { edits: [] } }, 'context_management'],
+    ['thinking that is to be forgotten', { context_management: { edits: [{ type: 'clear_thinking_20251015', keep: { type: 'thinking_turns', value: 1 } }] } }, 'context_management'],
+    ['edits of the context', { context_management: { edits: [{ type: 'clear_tool_uses_20250919' }] } }, 'context_management'],
     ['a thread', { thread: {} }, 'thread'],
     ['diagnostics', { diagnostics: { previous_message_id: 'x' } }, 'diagnostics'],
     ['a place', { inference_geo: 'eu' }, 'inference_geo'],
@@ -479,10 +486,11 @@ describe('what a message request gets wrong', () => {
     expect(logText()).not.toContain(message)
   })
 
-  it('is no error where it is null', async () => {
+  it('is no error where it asks for what happens anyway', async () => {
     const { post } = await setUp()
     const nothing = Object.fromEntries(['system', 'container', 'diagnostics', 'thinking', 'tools', 'tool_choice', 'metadata', 'output_config', 'context_management', 'cache_control', 'temperature', 'stop_sequences'].map((name) => [name, null]))
     expect((await post(nothing)).statusCode).toBe(200)
+    expect((await post({ context_management: { edits: [{ type: 'clear_thinking_20251015', keep: 'all' }] }, mcp_servers: [], speed: 'standard' })).statusCode).toBe(200)
   })
 })
 
