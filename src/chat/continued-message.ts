@@ -24,7 +24,7 @@ export interface ContinuedConversation {
 export function continueLastMessage (messages: readonly ChatMessage[], templateSource: string): ContinuedConversation {
   const last = messages.at(-1)
   if (last?.role !== 'assistant' || last.toolCalls !== undefined) {
-    throw new ServerError('invalid_value', 'The last message can only be continued when it is the assistant\'s and has no tool calls', { param: `messages[${messages.length - 1}]` })
+    throw new ServerError('invalid_value', 'The last message can only be continued when it is the assistant\'s and has no tool calls', { param: 'messages' })
   }
   const word = absentWord([templateSource, ...messages.map(({ content }) => content)])
   return {

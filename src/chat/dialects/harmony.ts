@@ -29,7 +29,8 @@ export const harmony: Dialect = {
     if (!continuesContent) yield * reader.space()
     // A message whose header is in the prompt, or a model that answers without any.
     if (continuesContent || (!/^$|[<\s]/.test(yield * reader.peek()) && !(yield * reader.comes('to=')))) {
-      if ((yield * reader.until([start, end, done, call], (text) => writer.content(text))) !== start) return
+      const marker = yield * reader.until([start, end, done, call], (text) => writer.content(text))
+      if (marker !== start && !(continuesContent && marker === end)) return
     }
     while ((yield * reader.peek()) !== '') yield * readMessage(reader, writer)
   },

@@ -73,7 +73,7 @@ describe('a message that is continued', () => {
   it('must be the assistant\'s, and have no calls', () => {
     const calling = begun('', { toolCalls: [{ id: 'call_1', name: 'x', arguments: '{}' }] })
     for (const last of [question, calling]) {
-      expect(errorOf(() => continued(chatml, question, last))).toMatchObject({ code: 'invalid_value', param: 'messages[1]' })
+      expect(errorOf(() => continued(chatml, question, last))).toMatchObject({ code: 'invalid_value', param: 'messages' })
     }
   })
 

@@ -192,7 +192,7 @@ describe('a last message that is continued', () => {
     const paramOf = async (changes: object): Promise<string> => (await post({ ...begun, ...changes })).json<{ error: { param: string } }>().error.param
     expect(await paramOf({ add_generation_prompt: false })).toBe('add_generation_prompt')
     expect(await paramOf({ continue_final_message: true, add_generation_prompt: true })).toBe('add_generation_prompt')
-    expect(await paramOf({ continue_final_message: true, messages: hello.messages })).toBe('messages[0]')
+    expect(await paramOf({ continue_final_message: true, messages: hello.messages })).toBe('messages')
     expect(await paramOf({ continue_final_message: true, tools: [{ type: 'function', function: { name: 'x' } }], tool_choice: 'required' })).toBe('tool_choice')
   })
 })
