@@ -20,11 +20,13 @@ import { BackgroundRuns } from './http/responses/background-runs.ts'
 import { MemoryResponseStore } from './http/responses/memory-response-store.ts'
 import { adaptersRoute } from './http/routes/adapters.ts'
 import { chatCompletionsRoute } from './http/routes/chat-completions.ts'
+import { countMessageTokensRoute } from './http/routes/count-message-tokens.ts'
 import { completionsRoute } from './http/routes/completions.ts'
 import { detokenizeRoute } from './http/routes/detokenize.ts'
 import { healthRoute } from './http/routes/health.ts'
 import { loadLoraAdapterRoute } from './http/routes/load-lora-adapter.ts'
 import { loraAdaptersRoute } from './http/routes/lora-adapters.ts'
+import { messagesRoute } from './http/routes/messages.ts'
 import { metricsRoute } from './http/routes/metrics.ts'
 import { modelRoute } from './http/routes/model.ts'
 import { modelsRoute } from './http/routes/models.ts'
@@ -126,7 +128,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     await app.register(cors, {
       origin: config.corsOrigins.includes('*') ? '*' : [...config.corsOrigins],
       methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-      exposedHeaders: ['x-request-id', 'retry-after', 'retry-after-ms', 'x-should-retry'],
+      exposedHeaders: ['x-request-id', 'request-id', 'retry-after', 'retry-after-ms', 'x-should-retry'],
       maxAge: 600
     })
   }
@@ -140,6 +142,8 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     responseInputTokensRoute,
     conversationsRoute,
     conversationItemsRoute,
+    messagesRoute,
+    countMessageTokensRoute,
     modelsRoute,
     modelRoute,
     adaptersRoute,

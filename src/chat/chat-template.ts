@@ -6,6 +6,7 @@ import type { ChatMessage, ToolDefinition } from './chat-message.ts'
 import { ServerError } from '../domain/errors.ts'
 import type { Dialect } from './dialects/dialect.ts'
 import { dialectOf } from './dialects/dialects.ts'
+import { continueLastMessage } from './continued-message.ts'
 import { fallbackTemplate } from './fallback-template.ts'
 import { type TemplateCapabilities, probeTemplate } from './template-capabilities.ts'
 import { type Mark, type ViewOptions, markUnlessPlain, viewMessage, viewTool } from './template-view.ts'
@@ -17,6 +18,8 @@ export type TemplateVariable = boolean | number | string
 export interface ChatTemplateOptions {
   /** Whether the prompt ends where the assistant's turn begins; true unless said otherwise. */
   readonly addGenerationPrompt?: boolean
+  /** Whether the prompt ends where the last message ends, so that the model goes on with it; wins over the former. */
+  readonly continuesLastMessage?: boolean
   /** For templates that show them ({@link TemplateCapabilities}); others do not look. */
   readonly tools?: readonly ToolDefinition[]
   /** What else the template knows, for example `enable_thinking`. Words only, see {@link isTemplateWord}. */
@@ -37,7 +40,8 @@ export interface ChatTemplate {
   readonly controlTexts: ReadonlySet<string>
   /**
    * Turns a conversation into prompt text. Control tokens come from the template alone, never from messages or tools.
-   * @throws ServerError `chat_template_error` when the template refuses the messages, with the template's own words.
+   * @throws ServerError `chat_template_error` when the template refuses the messages, with the template's own words;
+   * `invalid_value` or `unsupported_value` when the last message cannot be continued.
    */
   render (messages: readonly ChatMessage[], options?: ChatTemplateOptions): readonly PromptSegment[]
 }
@@ -110,7 +114,9 @@ export function createChatTemplate (model: TemplateModel): ChatTemplate {
     controlTexts: new Set(model.controlTexts),
     get capabilities () { return capabilitiesOf() },
 
-    render (messages, options = {}) {
+    render (given, options = {}) {
+      const continued = options.continuesLastMessage === true ? continueLastMessage(given, source) : null
+      const messages = continued?.messages ?? given
       const hasCalls = messages.some(({ toolCalls }) => toolCalls !== undefined)
       const view: ViewOptions = { ...baseOptions, callIds: callIdsOf(messages), argumentsAs: hasCalls ? capabilitiesOf().callArguments ?? 'object' : 'object' }
       const texts: string[] = []
@@ -121,7 +127,8 @@ export function createChatTemplate (model: TemplateModel): ChatTemplate {
       for (const message of messages) viewMessage(message, view, note, note)
       for (const tool of options.tools ?? []) viewTool(tool, note)
       try {
-        return guard.render(texts, (mark) => renderMarked(messages, options, view, mark))
+        const segments = guard.render(texts, (mark) => renderMarked(messages, continued === null ? options : { ...options, addGenerationPrompt: false }, view, mark))
+        return continued?.cut(segments) ?? segments
       } catch (error) {
         if (error instanceof ServerError) throw error
         throw new ServerError('chat_template_error', `The model's chat template refuses these messages: ${errorText(error)}`, { param: 'messages', cause: error })

@@ -30,6 +30,8 @@ export interface ChatRequest {
   readonly splitsReasoning: boolean
   /** Words for the template, which win over `reasoningEffort`. */
   readonly templateVariables: Readonly<Record<string, TemplateVariable>>
+  /** Whether the answer goes on with the last message instead of being a new one. */
+  readonly continuesLastMessage: boolean
 }
 
 export interface ChatModel {
@@ -57,11 +59,15 @@ const promptEndLength = 256
  * @throws ServerError `chat_template_error`, `unsupported_value`, or `invalid_value` for schemas of strict tools
  */
 export function prepareChat (request: ChatRequest, { template, dialect, hasGrammars, grammars }: ChatModel): PreparedChat {
-  const { toolChoice, isParallel } = request
+  const { toolChoice, isParallel, continuesLastMessage } = request
+  if (continuesLastMessage && toolChoice.mode === 'required') {
+    throw new ServerError('unsupported_value', 'An answer that must call a tool cannot go on with the last message', { param: 'tool_choice' })
+  }
   const tools = toolChoice.mode === 'none' ? [] : request.tools
   const conversation = adaptConversation({ messages: request.messages, tools }, template, dialect)
   const segments = template.render(conversation.messages, {
     tools: conversation.tools,
+    continuesLastMessage,
     variables: {
       ...(request.reasoningEffort === null ? {} : reasoningVariables(request.reasoningEffort, template.source)),
       ...request.templateVariables
@@ -76,6 +82,7 @@ export function prepareChat (request: ChatRequest, { template, dialect, hasGramm
     prompt,
     tools: tools.length === 0 ? null : new Map(tools.map(({ name, parameters }) => [name, new ParameterTypes(parameters ?? {})])),
     splitsReasoning: request.splitsReasoning,
+    continuesContent: continuesLastMessage,
     mostCalls: isParallel ? Infinity : 1
   }
   return {

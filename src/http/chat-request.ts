@@ -17,6 +17,9 @@ export function readChatBody (body: unknown): ChatCompletionRequest {
   if (parsed.top_logprobs !== undefined && parsed.top_logprobs > 0 && !parsed.logprobs) {
     throw new ServerError('invalid_value', 'Invalid value for \'top_logprobs\': it needs \'logprobs\' to be true', { param: 'top_logprobs' })
   }
+  if (parsed.add_generation_prompt === parsed.continue_final_message) {
+    throw new ServerError('invalid_value', 'Invalid value for \'add_generation_prompt\': an answer is either a new turn, or goes on with the last message where \'continue_final_message\' is true', { param: 'add_generation_prompt' })
+  }
   checkChatRequest(parsed)
   return parsed
 }
@@ -43,7 +46,8 @@ export function toChatRequest (body: ChatCompletionRequest, messages: readonly C
     isParallel: body.parallel_tool_calls,
     reasoningEffort: body.reasoning_effort ?? null,
     splitsReasoning: body.reasoning_format !== 'none',
-    templateVariables: body.chat_template_kwargs
+    templateVariables: body.chat_template_kwargs,
+    continuesLastMessage: body.continue_final_message
   }
 }
 
@@ -63,7 +67,11 @@ function refuseUnsupported (body: object): void {
   throw new ServerError('unsupported_value', `Only tools of the type "function" are supported, but tools[${index}] has the type ${JSON.stringify(body.tools[index].type).slice(0, 64)}`, { param: `tools[${index}].type` })
 }
 
-function checkTools (request: ChatCompletionRequest): void {
+/**
+ * The rules between a request's tools, its choice of them and its output format.
+ * @throws ServerError `invalid_value`, `unsupported_value`
+ */
+export function checkTools (request: ChatCompletionRequest): void {
   const { tools, tool_choice: choice } = request
   const names = tools.map(({ name }) => name)
   const repeated = names.findIndex((name, index) => names.indexOf(name) < index)

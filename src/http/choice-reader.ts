@@ -16,14 +16,17 @@ export type AnswerFinishReason = FinishReason | 'tool_calls'
 /** Reads one choice's text: what is content, reasoning and calls, with ids for calls and log-probabilities for content. */
 export class ChoiceReader {
   readonly #parser: AnswerParser
+  readonly #callPrefix: string
   /** Of tokens whose text is held back, or not yet told apart. */
   #logprobs: TextLogprob[] = []
   #hasLogprobs = false
   #isReasoning = false
   #reasoningTokens = 0
 
-  constructor (format: AnswerFormat) {
+  /** @param callPrefix what ids of calls begin with, which is OpenAI's unless said otherwise */
+  constructor (format: AnswerFormat, callPrefix = 'call') {
     this.#parser = new AnswerParser(format)
+    this.#callPrefix = callPrefix
   }
 
   /** Tokens of the reasoning so far; those of its tags count with it. */
@@ -64,7 +67,7 @@ export class ChoiceReader {
     switch (part.type) {
       case 'content': return this.#content(part.text)
       case 'reasoning': return part
-      case 'call-started': return { type: 'call', call: part.call, id: `call_${randomUUID().replaceAll('-', '').slice(0, 24)}`, name: part.name }
+      case 'call-started': return { type: 'call', call: part.call, id: `${this.#callPrefix}_${randomUUID().replaceAll('-', '').slice(0, 24)}`, name: part.name }
       case 'call-arguments': return { type: 'arguments', call: part.call, text: part.text }
     }
   }

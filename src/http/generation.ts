@@ -73,10 +73,11 @@ export async function streamGeneration (
   reply: FastifyReply,
   { config, maxStreamBufferBytes }: HttpServices,
   generation: Generation,
-  { createSink, end, fail }: GenerationStream
+  { createSink, end, fail, keepAlive }: GenerationStream
 ): Promise<FastifyReply> {
   const stream = new SseStream(reply, {
     keepAliveMs: config.keepAliveMs,
+    keepAlive,
     maxBufferedBytes: maxStreamBufferBytes,
     onOverflow: () => {
       noteError(request, new ServerError('request_aborted', `The client reads too slowly: more than ${maxStreamBufferBytes} bytes wait for it`))

@@ -4,8 +4,10 @@ import type { ServerError } from '../domain/errors.ts'
 import { toErrorBody } from './error-response.ts'
 
 export interface SseStreamOptions {
-  /** A comment goes out after this long without an event. */
+  /** Something goes out after this long without an event. */
   readonly keepAliveMs: number
+  /** What goes out then; a comment unless said otherwise. */
+  readonly keepAlive?: string | undefined
   /** Most bytes that wait for the reader. */
   readonly maxBufferedBytes: number
   /** The reader was too slow; the connection is closed. */
@@ -21,6 +23,8 @@ export interface StreamEnds {
   readonly end: () => string
   /** The last event of one that failed; no client may take what it ends for complete. */
   readonly fail: (error: ServerError) => string
+  /** What goes out while there is nothing to say; a comment unless said otherwise. */
+  readonly keepAlive?: string
 }
 
 /** OpenAI's completions end with `[DONE]`; a failed one has its error's body instead. */
@@ -54,7 +58,7 @@ export class SseStream {
     this.#reply = reply
     this.#options = options
     this.#keepAlive = setTimeout(() => {
-      this.send(keepAliveComment)
+      this.send(options.keepAlive ?? keepAliveComment)
       this.#keepAlive.refresh()
     }, options.keepAliveMs)
   }

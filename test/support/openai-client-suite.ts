@@ -1,22 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-
-/** A server to test, wherever it runs. */
-export interface ContractServer extends AsyncDisposable {
-  /** Without `/v1`. */
-  readonly origin: string
-  /** A name that its model answers to. */
-  readonly model: string
-}
-
-export interface ContractServerOptions {
-  readonly apiKey?: string
-  readonly bodyLimitBytes?: number
-  readonly slots?: number
-  readonly maxQueue?: number
-  readonly queueTimeoutMs?: number
-}
+import type { ContractServer, StartContractServer } from './contract-servers.ts'
 
 const key = 'sk-test-key'
 
@@ -59,7 +44,7 @@ async function startLongStream (client: OpenAI, model: string, signal: AbortSign
  * What every server of this project does for the unchanged `openai` client.
  * @param start starts a server with the given settings and waits until it is ready
  */
-export function describeOpenAiContract (name: string, start: (options: ContractServerOptions) => Promise<ContractServer>): void {
+export function describeOpenAiContract (name: string, start: StartContractServer): void {
   describe(`${name}, through the openai client`, () => {
     let server: ContractServer
     let client: OpenAI

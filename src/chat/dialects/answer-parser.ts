@@ -6,7 +6,7 @@ import type { Dialect, ReadContext } from './dialect.ts'
 import { openReasoning, readReasoning } from './reasoning.ts'
 
 /** What decides how an answer is read. */
-export interface AnswerFormat extends Pick<ReadContext, 'template' | 'prompt'> {
+export interface AnswerFormat extends Pick<ReadContext, 'template' | 'prompt' | 'continuesContent'> {
   readonly dialect: Dialect
   /** The request's tools by name; null where it has none, so that what looks like a call is content. */
   readonly tools: ReadonlyMap<string, ParameterTypes> | null
@@ -63,12 +63,18 @@ export class AnswerParser {
   }
 }
 
-function * readAnswer (reader: AnswerReader, writer: AnswerWriter, { dialect, template, prompt, tools, splitsReasoning }: AnswerFormat): Reading<void> {
-  if (splitsReasoning && dialect.readsReasoning !== true) yield * readReasoning(reader, writer, openReasoning(prompt))
+function * readAnswer (
+  reader: AnswerReader, writer: AnswerWriter, { dialect, template, prompt, tools, splitsReasoning, continuesContent }: AnswerFormat
+): Reading<void> {
+  if (splitsReasoning && dialect.readsReasoning !== true) {
+    const opened = openReasoning(prompt)
+    if (opened !== null || !continuesContent) yield * readReasoning(reader, writer, opened)
+  }
   if (tools === null && dialect.framesAnswers !== true) return
   yield * dialect.read(reader, writer, {
     template,
     prompt,
+    continuesContent,
     hasTools: tools !== null,
     isTool: (name) => tools?.has(name) ?? false,
     typesOf: (tool, parameter) => tools?.get(tool)?.of(parameter) ?? null

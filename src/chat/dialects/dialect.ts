@@ -12,6 +12,8 @@ export interface ReadContext {
   readonly prompt: string
   /** Whether the request has tools that may be called. */
   readonly hasTools: boolean
+  /** Whether the answer begins within content that the prompt has begun. */
+  readonly continuesContent: boolean
   /** Whether a name is one of the request's tools. */
   readonly isTool: (name: string) => boolean
   /** Types that an argument of a tool may have, as far as the tool's schema says; null is any. */

@@ -27,11 +27,12 @@ export const harmony: Dialect = {
   recognises: (template) => template.includes(channelMarker) && template.includes(message),
   write: (name, argumentText) => `${channelMarker}commentary to=functions.${name} ${constrain}json${message}${argumentText}${call}`,
 
-  * read (reader, writer) {
-    yield * reader.space()
-    // A model that answers without any header.
-    if (!/^$|[<\s]/.test(yield * reader.peek()) && !(yield * reader.comes('to='))) {
-      if ((yield * reader.until([start, end, done, call], (text) => writer.content(text))) !== start) return
+  * read (reader, writer, { continuesContent }) {
+    if (!continuesContent) yield * reader.space()
+    // A message whose header is in the prompt, or a model that answers without any.
+    if (continuesContent || (!/^$|[<\s]/.test(yield * reader.peek()) && !(yield * reader.comes('to=')))) {
+      const marker = yield * reader.until([start, end, done, call], (text) => writer.content(text))
+      if (marker !== start && !(continuesContent && marker === end)) return
     }
     while ((yield * reader.peek()) !== '') yield * readMessage(reader, writer)
   },

@@ -7,6 +7,7 @@ import type { ErrorCode } from '../../domain/errors.ts'
 import type { HttpServices } from '../services.ts'
 import { ServerError } from '../../domain/errors.ts'
 import { toErrorBody, toErrorHeaders } from '../error-response.ts'
+import { isFromAnthropicClient, toAnthropicError } from '../messages/anthropic-error.ts'
 import { createRequestId } from './request-id.ts'
 
 const jsonAdvice = 'Send JSON with the header content-type: application/json'
@@ -45,7 +46,8 @@ export function noteError (request: FastifyRequest, error: ServerError): void {
 
 export function sendError (request: FastifyRequest, reply: FastifyReply, error: ServerError): FastifyReply {
   noteError(request, error)
-  return reply.code(error.status).headers(toErrorHeaders(error)).type('application/json; charset=utf-8').send(toErrorBody(error))
+  const { status, body } = isFromAnthropicClient(request) ? toAnthropicError(error, request.id) : { status: error.status, body: toErrorBody(error) }
+  return reply.code(status).headers(toErrorHeaders(error)).type('application/json; charset=utf-8').send(body)
 }
 
 /** One translation of errors to HTTP for all routes. */

@@ -1,5 +1,6 @@
 import fastifyPlugin from 'fastify-plugin'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { isFromAnthropicClient } from '../messages/anthropic-error.ts'
 import type { HttpServices } from '../services.ts'
 import { RequestContext } from '../request-context.ts'
 
@@ -47,6 +48,7 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
     reply.raw.once('finish', () => { isComplete = true })
     reply.raw.once('close', () => finish(request, reply, isComplete))
     reply.header('x-request-id', request.id)
+    if (isFromAnthropicClient(request)) reply.header('request-id', request.id)
     reply.header('x-content-type-options', 'nosniff')
     reply.header('cache-control', 'no-store')
   })

@@ -33,6 +33,7 @@ export function toChatCompletion (request: ResponseRequest, messages: ChatMessag
     ...others,
     messages,
     n: 1,
+    continue_final_message: false,
     // A response always says in which class it was served.
     service_tier: tier ?? (hasPriority ? undefined : 'auto'),
     tools: tools.map(toDefinition),

@@ -1,5 +1,7 @@
 import type { OpenAI } from 'openai'
 import type { ModelCard } from '../../models/catalogue.ts'
+import { isFromAnthropicClient } from '../messages/anthropic-error.ts'
+import { toModelPage } from '../messages/model-page.ts'
 import type { HttpServices, Route } from '../services.ts'
 
 /** OpenAI's members, and those by which vLLM's clients tell adapters and context lengths. */
@@ -27,5 +29,8 @@ export function listCards ({ catalogue, adapters }: Pick<HttpServices, 'catalogu
 
 /** `GET /v1/models` */
 export const modelsRoute: Route = (app, services) => {
-  app.get('/v1/models', async () => ({ object: 'list', data: listCards(services).map(toModelObject) }))
+  app.get('/v1/models', async (request) => {
+    const cards = listCards(services)
+    return isFromAnthropicClient(request) ? toModelPage(cards, request.query) : { object: 'list', data: cards.map(toModelObject) }
+  })
 }

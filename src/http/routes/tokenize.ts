@@ -60,10 +60,13 @@ async function tokenizePrompt (raw: unknown, services: HttpServices) {
 async function tokenizeMessages (raw: unknown, services: HttpServices) {
   refuseUnsupportedMessages((raw as { messages: unknown }).messages)
   const body = parseRequest(tokenizeMessagesSchema, raw)
+  if (body.continue_final_message && body.add_generation_prompt === true) {
+    throw new ServerError('invalid_value', 'Invalid value for \'add_generation_prompt\': no new turn begins where \'continue_final_message\' is true', { param: 'add_generation_prompt' })
+  }
   const model = openNamedOrOnlyModel(services, body.model)
   const { template, dialect } = chatModelOf(model, services)
   const { messages, tools } = adaptConversation({ messages: withSystemPrompt(body.messages, model.systemPrompt), tools: body.tools }, template, dialect)
-  const segments = template.render(messages, { addGenerationPrompt: body.add_generation_prompt, tools, variables: body.chat_template_kwargs })
+  const segments = template.render(messages, { addGenerationPrompt: body.add_generation_prompt ?? true, continuesLastMessage: body.continue_final_message, tools, variables: body.chat_template_kwargs })
   // As the chat endpoint would read them: with BOS, unless the template wrote it.
   return await countTokens(model, { segments }, { addBos: true, withTexts: body.return_token_strs })
 }

@@ -75,7 +75,11 @@ export const chatCompletionRequestSchema = z.strictObject({
   max_tokens: z.int().min(1).optional(),
   max_completion_tokens: z.int().min(1).optional(),
   logprobs: z.boolean().default(false),
-  top_logprobs: z.int().min(0).max(20).optional()
+  top_logprobs: z.int().min(0).max(20).optional(),
+  /** vLLM's: the answer goes on with the last message, which is the assistant's. */
+  continue_final_message: z.boolean().default(false),
+  /** The opposite of the former, which vLLM's clients have to send with it. */
+  add_generation_prompt: z.boolean().optional()
 })
 
 export type ChatCompletionRequest = z.output<typeof chatCompletionRequestSchema>

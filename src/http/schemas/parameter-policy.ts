@@ -73,8 +73,6 @@ export const chatParameterPolicies = {
   verbosity: only(z.literal('medium'), 'Only "medium" is accepted; say in the prompt how long the answer should be.'),
   functions: only(nothing, toolAdvice),
   function_call: only(z.enum(['none', 'auto']), toolAdvice),
-  add_generation_prompt: only(z.literal(true), 'The answer is always a new turn of the assistant.'),
-  continue_final_message: only(z.literal(false), 'The answer is always a new turn of the assistant.'),
   echo: only(z.literal(false), 'Use /v1/completions to get the prompt back.'),
   best_of: only(z.literal(1), 'Use "n".'),
   // Not here.

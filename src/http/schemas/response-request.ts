@@ -7,7 +7,7 @@ import { reasoningMembers } from './reasoning.ts'
 import { itemSchema } from './response-items.ts'
 import { samplingMembers } from './sampling-options.ts'
 import { serviceClassMembers } from './service-class.ts'
-import { maxTools, parametersSchema, toolNameSchema } from './tools.ts'
+import { maxTools, jsonObjectSchema, toolNameSchema } from './tools.ts'
 
 /** How to draw tokens, as in the chat endpoint, without what is said otherwise in this API. */
 const drawingMembers = z.object(samplingMembers).omit({ n: true, stream_options: true, response_format: true }).shape
@@ -16,7 +16,7 @@ const toolSchema = z.strictObject({
   type: z.literal('function'),
   name: toolNameSchema,
   description: z.string().nullish(),
-  parameters: parametersSchema.nullish(),
+  parameters: jsonObjectSchema.nullish(),
   strict: z.boolean().nullish(),
   // Of programs that call tools, and of tools that are searched for: there are none here.
   allowed_callers: z.array(z.literal('direct')).nullish(),

@@ -30,8 +30,9 @@ export const tokenizeMessagesSchema = z.strictObject({
   messages: messagesSchema,
   tools: toolMembers.tools,
   chat_template_kwargs: reasoningMembers.chat_template_kwargs,
-  add_generation_prompt: z.boolean().default(true),
-  continue_final_message: z.literal(false).default(false),
+  /** The opposite of `continue_final_message` where nothing is said. */
+  add_generation_prompt: z.boolean().optional(),
+  continue_final_message: z.boolean().default(false),
   add_special_tokens: z.boolean().default(false),
   return_token_strs: z.boolean().default(false)
 })

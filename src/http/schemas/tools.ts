@@ -21,13 +21,14 @@ function isDeeperThan (value: unknown, most: number): boolean {
   return false
 }
 
-export const parametersSchema = z.record(z.string(), z.unknown())
-  .refine((schema) => !isDeeperThan(schema, maxDepth), `expected at most ${maxDepth} levels`)
+/** A JSON object that may go into a prompt. */
+export const jsonObjectSchema = z.record(z.string(), z.unknown())
+  .refine((value) => !isDeeperThan(value, maxDepth), `expected at most ${maxDepth} levels`)
 
 const functionSchema = z.strictObject({
   name: toolNameSchema,
   description: z.string().nullish(),
-  parameters: parametersSchema.nullish(),
+  parameters: jsonObjectSchema.nullish(),
   strict: z.boolean().nullish()
 })
 

@@ -1,35 +1,7 @@
 import OpenAI from 'openai'
 import { describe, expect, it } from 'vitest'
-import { createFakeEngine, type FakeEngineOptions } from '../../../src/engine/fake/fake-engine.ts'
-import { LocalInference } from '../../../src/inference/local.ts'
-import { type ContractServer, type ContractServerOptions, describeOpenAiContract } from '../../support/openai-client-suite.ts'
-import { buildTestApp, listen } from '../../support/test-app.ts'
-import { createTestHost } from '../../support/test-host.ts'
-
-/** The whole path over the fake engine in this process: a listening server, its scheduler, no weights. */
-async function startFakeServer (options: ContractServerOptions, engineOptions: FakeEngineOptions = {}): Promise<ContractServer> {
-  const engine = createFakeEngine({ stepMs: 1, slotsPerLane: options.slots ?? 4, contextSize: 2048, ...engineOptions })
-  const inference = new LocalInference(engine, { maxQueue: options.maxQueue ?? 256 })
-  const host = createTestHost(inference, { id: 'fake' })
-  const { app } = await buildTestApp([host], {
-    config: {
-      apiKeys: options.apiKey === undefined ? [] : [options.apiKey],
-      ...(options.bodyLimitBytes === undefined ? {} : { bodyLimit: options.bodyLimitBytes }),
-      ...(options.queueTimeoutMs === undefined ? {} : { queueTimeoutMs: options.queueTimeoutMs })
-    }
-  })
-  const { origin } = await listen(app)
-  return {
-    origin,
-    model: 'fake',
-    [Symbol.asyncDispose]: async () => {
-      app.server.closeAllConnections()
-      await app.close()
-      await inference.destroy(new Error('The test is over'))
-      expect(engine.violations).toEqual([])
-    }
-  }
-}
+import { type ContractServer, startFakeServer } from '../../support/contract-servers.ts'
+import { describeOpenAiContract } from '../../support/openai-client-suite.ts'
 
 describeOpenAiContract('the fake engine', startFakeServer)
 

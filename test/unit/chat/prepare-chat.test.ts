@@ -31,6 +31,7 @@ const requestOf = (changes: Partial<ChatRequest> = {}): ChatRequest => ({
   reasoningEffort: null,
   splitsReasoning: true,
   templateVariables: {},
+  continuesLastMessage: false,
   ...changes
 })
 

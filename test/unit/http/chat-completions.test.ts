@@ -168,6 +168,35 @@ describe('a chat completion in one piece', () => {
   })
 })
 
+describe('a last message that is continued', () => {
+  const begun = { ...hello, messages: [...hello.messages, { role: 'assistant', content: 'He' }] }
+
+  it('is the end of the prompt, and the answer is the rest', async () => {
+    const { post, inference } = await setUp(answerEvents(['llo']))
+    for (const flags of [{ continue_final_message: true }, { continue_final_message: true, add_generation_prompt: false }]) {
+      const response = await post({ ...begun, ...flags })
+      expect(response.json()).toMatchObject({ choices: [{ message: { role: 'assistant', content: 'llo' }, finish_reason: 'stop' }] })
+    }
+    expect(inference.requests.map(({ prompt }) => prompt)).toEqual(Array(2).fill({ segments: [{ text: '<|user|>Hi<|end|><|assistant|>He', origin: 'template' }] }))
+  })
+
+  it('is a turn of its own unless asked', async () => {
+    const { post, inference } = await setUp()
+    await post(begun)
+    await post({ ...begun, continue_final_message: false, add_generation_prompt: true })
+    expect(inference.requests.map(({ prompt }) => prompt)).toEqual(Array(2).fill({ segments: [{ text: '<|user|>Hi<|end|><|assistant|>He<|end|><|assistant|>', origin: 'template' }] }))
+  })
+
+  it('is refused where it cannot be', async () => {
+    const { post } = await setUp()
+    const paramOf = async (changes: object): Promise<string> => (await post({ ...begun, ...changes })).json<{ error: { param: string } }>().error.param
+    expect(await paramOf({ add_generation_prompt: false })).toBe('add_generation_prompt')
+    expect(await paramOf({ continue_final_message: true, add_generation_prompt: true })).toBe('add_generation_prompt')
+    expect(await paramOf({ continue_final_message: true, messages: hello.messages })).toBe('messages')
+    expect(await paramOf({ continue_final_message: true, tools: [{ type: 'function', function: { name: 'x' } }], tool_choice: 'required' })).toBe('tool_choice')
+  })
+})
+
 describe('a streamed chat completion', () => {
   it('has the framing and the chunks that OpenAI\'s clients read', async () => {
     const { post } = await setUp()

@@ -112,6 +112,11 @@ describe('tokenize', () => {
     expect((await post('/v1/tokenize', { model: 'test-model', ...hello })).json()).toMatchObject({ count: expected.length + 1 })
     expect((await post('/v1/tokenize', { model: 'test-model', ...hello, add_generation_prompt: false })).json())
       .toMatchObject({ count: '<|user|>Hi<|end|>'.length + 1 })
+    const continued = { messages: [...hello.messages, { role: 'assistant', content: 'He' }], continue_final_message: true }
+    expect((await post('/v1/tokenize', { model: 'test-model', ...continued })).json())
+      .toMatchObject({ count: '<|user|>Hi<|end|><|assistant|>He'.length + 1 })
+    expect((await post('/v1/tokenize', { model: 'test-model', ...continued, add_generation_prompt: true })).json())
+      .toMatchObject({ error: { code: 'invalid_value', param: 'add_generation_prompt' } })
   })
 
   it('needs a model only when there are several', async () => {

@@ -35,7 +35,7 @@ export const tools = new Map(['get_weather', 'get_time', 'search', 'calculator',
 })]))
 
 export const formatOf = (dialect: ToolDialect, format: AnswerCase['format'] = {}): AnswerFormat =>
-  ({ dialect: dialectNamed(dialect), template: '', prompt: '', tools, splitsReasoning: true, mostCalls: Infinity, ...format })
+  ({ dialect: dialectNamed(dialect), template: '', prompt: '', continuesContent: false, tools, splitsReasoning: true, mostCalls: Infinity, ...format })
 
 /** Reads an answer that comes in these pieces. */
 export function partsOf (format: AnswerFormat, pieces: readonly string[]): AnswerPart[] {

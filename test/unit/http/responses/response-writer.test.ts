@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import type { OpenAI } from 'openai'
 import { describe, expect, it } from 'vitest'
+import { ParameterTypes } from '../../../../src/chat/structured/parameter-types.ts'
 import { dialectNamed } from '../../../../src/chat/dialects/dialects.ts'
 import { ServerError } from '../../../../src/domain/errors.ts'
 import type { ResponseBody } from '../../../../src/http/responses/response-body.ts'
@@ -21,7 +22,7 @@ function setUp (options: { tellsSummary?: boolean, background?: boolean } = {}) 
   const ended: ResponseBody['status'][] = []
   const writer = new ResponseWriter({
     body: createResponseBody(responseRequestSchema.parse({ model: 'm', input: 'x', background }), identity, true),
-    format: { dialect: dialectNamed('hermes'), template: '<tool_call>', prompt: '', tools: new Set(['get', 'put']), splitsReasoning: true, mostCalls: Infinity },
+    format: { dialect: dialectNamed('hermes'), template: '<tool_call>', prompt: '', continuesContent: false, tools: new Map(['get', 'put'].map((name) => [name, new ParameterTypes({})])), splitsReasoning: true, mostCalls: Infinity },
     tellsSummary,
     tellsPortableReasoning: false,
     emit: (event) => {

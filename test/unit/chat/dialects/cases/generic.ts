@@ -2,6 +2,18 @@ import type { AnswerCase } from '../answer-cases.ts'
 
 export const genericCases: readonly AnswerCase[] = [
   {
+    what: 'the rest of a message that the prompt has begun',
+    text: '<think> is a tag.',
+    expected: { content: '<think> is a tag.' },
+    format: { continuesContent: true, tools: null }
+  },
+  {
+    what: 'the rest of reasoning that the prompt has begun',
+    text: 'Hm.</think>Yes.',
+    expected: { reasoning: 'Hm.', content: 'Yes.' },
+    format: { continuesContent: true, tools: null, prompt: '<|assistant|><think>' }
+  },
+  {
     what: 'a call in a tag, as it was told',
     text: '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Paris"}}\n</tool_call>',
     expected: { calls: [['get_weather', '{"city": "Paris"}']] }

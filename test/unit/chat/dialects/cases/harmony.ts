@@ -2,6 +2,18 @@ import type { AnswerCase } from '../answer-cases.ts'
 
 export const harmonyCases: readonly AnswerCase[] = [
   {
+    what: 'the rest of a message that the prompt has begun',
+    text: ' to=nobody: B)<|return|>',
+    expected: { content: ' to=nobody: B)' },
+    format: { continuesContent: true, tools: null }
+  },
+  {
+    what: 'the rest of a message that the prompt has begun, and a call after it',
+    text: ' look.<|end|><|start|>assistant<|channel|>commentary to=functions.get_time<|message|>{}<|call|>',
+    expected: { content: ' look.', calls: [['get_time', '{}']] },
+    format: { continuesContent: true }
+  },
+  {
     what: 'a final answer',
     text: '<|channel|>final<|message|>Hello!',
     expected: { content: 'Hello!' }

@@ -1,0 +1,27 @@
+import type { Anthropic } from '@anthropic-ai/sdk'
+import { prepareChat } from '../../chat/prepare-chat.ts'
+import { chatModelOf } from '../chat-model.ts'
+import { toChatRequest } from '../chat-request.ts'
+import { nameAsMessages } from '../messages/name-as-messages.ts'
+import { readCountMessageTokensRequest } from '../messages/read-message-request.ts'
+import { toChatPrompt } from '../messages/to-chat-completion.ts'
+import { openModel } from '../open-model.ts'
+import type { Route } from '../services.ts'
+import { withSystemPrompt } from '../with-system-prompt.ts'
+
+/** `POST /v1/messages/count_tokens`: the tokens that `/v1/messages` would read. */
+export const countMessageTokensRoute: Route = (app, services) => {
+  app.post('/v1/messages/count_tokens', async (request) => {
+    const body = readCountMessageTokensRequest(request.body)
+    const model = openModel(services.adapters, body.model)
+    const chatModel = chatModelOf(model, services)
+    try {
+      const chat = toChatPrompt(body, chatModel.template.source)
+      const { segments } = prepareChat(toChatRequest(chat, withSystemPrompt(chat.messages, model.systemPrompt)), chatModel)
+      const tokens = await model.host.inference.tokenize({ segments }, { addBos: true })
+      return { input_tokens: tokens.length } satisfies Anthropic.MessageTokensCount
+    } catch (thrown) {
+      throw nameAsMessages(thrown, body)
+    }
+  })
+}
