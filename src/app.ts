@@ -20,6 +20,7 @@ import { adaptersRoute } from './http/routes/adapters.ts'
 import { chatCompletionsRoute } from './http/routes/chat-completions.ts'
 import { completionsRoute } from './http/routes/completions.ts'
 import { detokenizeRoute } from './http/routes/detokenize.ts'
+import { embeddingsRoute } from './http/routes/embeddings.ts'
 import { healthRoute } from './http/routes/health.ts'
 import { loadLoraAdapterRoute } from './http/routes/load-lora-adapter.ts'
 import { loraAdaptersRoute } from './http/routes/lora-adapters.ts'
@@ -27,6 +28,7 @@ import { metricsRoute } from './http/routes/metrics.ts'
 import { modelRoute } from './http/routes/model.ts'
 import { modelsRoute } from './http/routes/models.ts'
 import { readyRoute } from './http/routes/ready.ts'
+import { rerankRoute } from './http/routes/rerank.ts'
 import { rootRoute } from './http/routes/root.ts'
 import { tokenizeRoute } from './http/routes/tokenize.ts'
 import type { HttpConfig, HttpServices } from './http/services.ts'
@@ -118,6 +120,8 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   for (const route of [
     chatCompletionsRoute,
     completionsRoute,
+    embeddingsRoute,
+    rerankRoute,
     modelsRoute,
     modelRoute,
     adaptersRoute,

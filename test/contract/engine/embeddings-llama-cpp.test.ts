@@ -133,9 +133,16 @@ describe('llama.cpp embeddings', () => {
             const history = [...prompt, ...drawn]
             const keepTokens = index === 0 ? 0 : history.length - 1
             const [outcome] = await from.step({
-              id: index, lane, threads: 2, adapters: baseAdapterSet, released: [],
+              id: index,
+              lane,
+              threads: 2,
+              adapters: baseAdapterSet,
+              released: [],
               work: [{
-                slot: asSlotId(0), sequence: asSequenceId('s'), keep: keepTokens, tokens: history.slice(keepTokens),
+                slot: asSlotId(0),
+                sequence: asSequenceId('s'),
+                keep: keepTokens,
+                tokens: history.slice(keepTokens),
                 sample: { sampling: greedySampling, index, history, promptLength: prompt.length }
               }]
             })

@@ -83,7 +83,7 @@ export function describeEmbeddingInference (name: string, create: (limits: Embed
       await first.next()
       await first.next()
       controller.abort()
-      await expect((async () => { while ((await first.next()).done !== true);})()).rejects.toMatchObject({ code: 'request_aborted' })
+      await expect((async () => { while ((await first.next()).done !== true); })()).rejects.toMatchObject({ code: 'request_aborted' })
       const second = inference.embed(embeddingRequest(many), neverAborted)[Symbol.asyncIterator]()
       await second.next()
       await second.return?.()
