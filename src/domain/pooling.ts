@@ -4,11 +4,13 @@
  */
 export type Pooling = 'mean' | 'cls' | 'last' | 'rank'
 
-/** Architectures that read a text as a whole and cannot write one. */
+/** Architectures that read a text as a whole, for which llama.cpp keeps no cache (`create_memory` in `llama-model.cpp`). */
 const encoders: ReadonlySet<string> = new Set([
-  'bert', 'modern-bert', 'neo-bert', 'nomic-bert', 'nomic-bert-moe', 'jina-bert-v2', 'jina-bert-v3', 'eurobert',
-  'gemma-embedding', 'llama-embed'
+  'bert', 'modern-bert', 'neo-bert', 'nomic-bert', 'nomic-bert-moe', 'jina-bert-v2', 'jina-bert-v3', 'eurobert', 'gemma-embedding'
 ])
+
+/** Whether a model of that architecture computes a text from the start, with no cache of keys and values. */
+export const isEncoder = (architecture: string): boolean => encoders.has(architecture)
 
 /** By llama.cpp's numbers (`llama_pooling_type`); 0 is none. */
 const byNumber: Readonly<Record<number, Pooling>> = { 1: 'mean', 2: 'cls', 3: 'last', 4: 'rank' }
@@ -31,5 +33,5 @@ export interface PoolingFacts {
 export function poolingOf ({ architecture, poolingType, isNotCausal }: PoolingFacts): Pooling | null {
   const pooling = poolingType === null ? undefined : byNumber[poolingType]
   if (pooling !== undefined) return pooling
-  return encoders.has(architecture) || isNotCausal ? 'mean' : null
+  return isEncoder(architecture) || architecture === 'llama-embed' || isNotCausal ? 'mean' : null
 }

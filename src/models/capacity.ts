@@ -21,12 +21,12 @@ export interface Capacity {
 }
 
 export type CapacityRequest = Pick<Config, 'slots' | 'contextSize' | 'lanes' | 'stepTokens' | 'threads' | 'gpu' | 'gpuLayers'> &
-  Partial<Pick<Config, 'adapters' | 'adapterDir' | 'adapterFetch'>>
+  Partial<Pick<Config, 'adapters' | 'adapterDir' | 'adapterFetch' | 'embeddings'>>
 
 /** What is aimed for where memory is no question; of slots in each lane. */
 const preferredSlots = 8
-/** More lanes for adapters leave each too few threads. */
-const mostAdapterLanes = 4
+/** More lanes for adapters, or for inputs to embed, leave each too few threads. */
+const mostAutoLanes = 4
 const preferredContextSize = 8192
 /** Fewer tokens than this are given up only after slots are. */
 const comfortableContextSize = 2048
@@ -61,30 +61,54 @@ export function chooseCapacity (
 ): Capacity {
   const weightsBytes = model.sizeBytes + (draft?.sizeBytes ?? 0)
   const device = deviceOf(weightsBytes, request, machine, takenBytes)
+  const budget = budgetOf(device, request, machine, takenBytes)
+  if (model.pooling !== null) return chooseEmbeddingCapacity(model, request, machine, device, budget, sourceOf)
   const { laneCount, threads } = chooseLanes(request, machine, device === 'cpu')
   const trainContextSize = model.trainContextSize ?? Infinity
   if (request.contextSize !== 'auto' && request.contextSize > trainContextSize) {
     throw new StartupError(`${sourceOf('context-size')} is ${request.contextSize}, but the model file ${model.path} was trained for at most ${trainContextSize} tokens`)
   }
-  const budget = budgetOf(device, request, machine, takenBytes)
   const candidates = listCandidates(request, laneCount, trainContextSize)
-  const shapes = candidates.map(({ slots, contextSize }): MemoryShape => ({ lanes: laneCount, slots, contextSize, stepTokens: request.stepTokens }))
+  const { embeddings: embeds = false, stepTokens } = request
+  const shapes = candidates.map(({ slots, contextSize }): MemoryShape => ({ lanes: laneCount, slots, contextSize, stepTokens, embeds }))
   const estimates = shapes.map((shape) => ({ shape, estimate: estimateMemory(model, shape, draft) }))
   const chosen = estimates.find(({ estimate }) => isPolite(estimate, budget)) ??
     estimates.find(({ estimate }) => estimate.totalBytes <= budget.bytes)
   if (chosen === undefined) throw tooLarge(model, draft, estimates.at(-1)!, budget, request, sourceOf)
-
-  const { shape, estimate } = chosen
-  return {
-    laneCount,
-    slotsPerLane: shape.slots / laneCount,
-    contextSize: shape.contextSize,
-    stepTokens: request.stepTokens,
-    threads,
-    isOnGpu: device === 'gpu',
-    estimate
-  }
+  return toCapacity(chosen, threads, device)
 }
+
+/**
+ * Inputs of an embedding model are computed one by one in each lane, whole, so that a step has as many tokens as the context, which is
+ * as long as the model allows or less; there is one slot in a lane. With several lanes short inputs use the threads better; they are
+ * given up first where memory is short.
+ */
+function chooseEmbeddingCapacity (
+  model: ModelFile, request: CapacityRequest, machine: Machine, device: Device, budget: Budget, sourceOf: (flag: string) => string
+): Capacity {
+  const threads = request.threads === 'auto' ? machine.computeThreads : request.threads
+  const laneCount = request.lanes === 'auto' ? (device === 'cpu' ? Math.min(mostAutoLanes, threads) : 1) : request.lanes
+  // One setting is for all models; none of another kind is kept from loading by it.
+  const fullContext = Math.min(request.contextSize === 'auto' ? preferredContextSize : request.contextSize, model.trainContextSize ?? Infinity)
+  const wanted: (readonly [lanes: number, contextSize: number])[] = [[laneCount, fullContext]]
+  if (request.lanes === 'auto' && laneCount > 1) wanted.push([1, fullContext])
+  if (request.contextSize === 'auto') for (let size = fullContext / 2; size >= smallestContextSize; size /= 2) wanted.push([request.lanes === 'auto' ? 1 : laneCount, Math.floor(size)])
+  const shapes = wanted.map(([lanes, contextSize]): MemoryShape => ({ lanes, slots: lanes, contextSize, stepTokens: contextSize }))
+  const estimates = shapes.map((shape) => ({ shape, estimate: estimateMemory(model, shape) }))
+  const chosen = estimates.find(({ estimate }) => estimate.totalBytes <= budget.bytes)
+  if (chosen === undefined) throw tooLarge(model, null, estimates.at(-1)!, budget, request, sourceOf)
+  return toCapacity(chosen, Math.max(threads, chosen.shape.lanes), device)
+}
+
+const toCapacity = ({ shape, estimate }: { readonly shape: MemoryShape, readonly estimate: MemoryEstimate }, threads: number, device: Device): Capacity => ({
+  laneCount: shape.lanes,
+  slotsPerLane: shape.slots / shape.lanes,
+  contextSize: shape.contextSize,
+  stepTokens: shape.stepTokens,
+  threads,
+  isOnGpu: device === 'gpu',
+  estimate
+})
 
 /** The fake engine needs no memory to speak of, so it gets what it is asked for. */
 export function chooseFakeCapacity (request: CapacityRequest, machine: Machine): Capacity {
@@ -109,7 +133,7 @@ function chooseLanes (request: CapacityRequest, machine: Machine, isOnCpu: boole
   const wishes = request.lanes === 'auto' ? 1 : request.lanes
   const threads = request.threads === 'auto' ? Math.max(machine.computeThreads, wishes) : request.threads
   if (request.lanes !== 'auto' || !isOnCpu) return { laneCount: wishes, threads }
-  const most = Math.min(adapterSetsOf(request), mostAdapterLanes, threads)
+  const most = Math.min(adapterSetsOf(request), mostAutoLanes, threads)
   return { laneCount: request.slots === 'auto' ? most : largestDivisor(request.slots, most), threads }
 }
 

@@ -1,4 +1,3 @@
-import type { FastifyInstance } from 'fastify'
 import { afterEach, describe, expect, it } from 'vitest'
 import { decodeVector } from '../../../src/domain/vector-bytes.ts'
 import { createFakeEngine, type FakeEngineOptions } from '../../../src/engine/fake/fake-engine.ts'
