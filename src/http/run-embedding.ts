@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { asRequestId } from '../domain/ids.ts'
-import type { EmbeddingInput } from '../inference/inference.ts'
+import type { EmbeddingRequest } from '../inference/inference.ts'
 import { EmbeddingTrace } from './embedding-trace.ts'
 import type { OpenEmbedder } from './open-embedder.ts'
 import type { RequestContext } from './request-context.ts'
@@ -14,28 +14,26 @@ export interface EmbeddingRun {
   readonly promptTokens: number
 }
 
-/**
- * Runs a request for vectors to its end. The context hears of it.
- * @param param what the client calls the list of its inputs
- */
+/** What is asked of a model that makes vectors, beside how urgent it is. */
+export type EmbeddingWish = Pick<EmbeddingRequest, 'inputs' | 'query' | 'param'> & { readonly idPrefix: 'embd' | 'rerank' }
+
+/** Runs a request for vectors to its end. The context hears of it. */
 export async function runEmbedding (
-  { host, embedding }: OpenEmbedder, inputs: readonly EmbeddingInput[], param: string, body: ServiceClassRequest, prefix: 'embd' | 'rerank',
-  context: RequestContext, { config }: HttpServices
+  { host, embedding }: OpenEmbedder, { idPrefix, ...wish }: EmbeddingWish, body: ServiceClassRequest, context: RequestContext, { config }: HttpServices
 ): Promise<EmbeddingRun> {
   const { caller } = context
   const serviceClass = serviceClassOf(body, caller)
-  const id = `${prefix}-${randomUUID().replaceAll('-', '')}`
+  const id = `${idPrefix}-${randomUUID().replaceAll('-', '')}`
   const trace = new EmbeddingTrace(id, host.id)
   context.generation = trace
-  const vectors = new Array<Float32Array>(inputs.length).fill(new Float32Array(embedding.size))
+  const vectors = new Array<Float32Array>(wish.inputs.length).fill(new Float32Array(embedding.size))
   let promptTokens = 0
   for await (const event of host.inference.embed({
     id: asRequestId(id),
     tenant: caller.tenant,
     weight: caller.weight,
     priority: serviceClass.priority,
-    inputs,
-    param,
+    ...wish,
     queueTimeoutMs: queueTimeoutOf(serviceClass, config),
     timeoutMs: config.requestTimeoutMs
   }, context.cancellation.signal)) {

@@ -1,7 +1,7 @@
 import { ServerError } from '../domain/errors.ts'
 import type { Token } from '../domain/ids.ts'
 import type { EngineInfo } from '../engine/engine.ts'
-import type { EmbeddingInput, EmbeddingRequest, Prompt } from './inference.ts'
+import type { EmbeddingRequest, Prompt } from './inference.ts'
 
 /*
  * Tokenizing happens between two steps and takes about half a second for a megabyte: whatever is too long for an answer
@@ -45,27 +45,29 @@ function sizeRefusal (bytes: number, { contextSize, model: { longestTokenBytes }
 }
 
 /** Why inputs cannot become vectors, whatever their tokens are; null when they have to be tokenized to know. */
-export function embeddingRefusal ({ inputs, param }: EmbeddingRequest, info: EngineInfo): ServerError | null {
+export function embeddingRefusal ({ inputs, query, param }: EmbeddingRequest, info: EngineInfo): ServerError | null {
   const { embedding } = info
   if (embedding === undefined) return new ServerError('unsupported_value', 'The model makes no vectors of texts', { param: 'model' })
+  if ((query !== undefined) !== (embedding.pooling === 'rank')) {
+    return new ServerError('unsupported_value', query === undefined
+      ? 'The model ranks documents, and makes no vectors of texts'
+      : 'The model makes vectors of texts, and does not rank documents', { param: 'model' })
+  }
+  const queryBytes = query === undefined ? 0 : Buffer.byteLength(query)
   for (const [index, input] of inputs.entries()) {
     const name = `${param}[${index}]`
-    if (('query' in input) !== (embedding.pooling === 'rank')) {
-      return new ServerError('unsupported_value', 'query' in input
-        ? 'The model makes vectors of texts, and does not rank documents'
-        : 'The model ranks documents, and makes no vectors of texts', { param: 'model' })
-    }
-    const refusal = 'tokens' in input ? inputLengthRefusal(input.tokens.length, info, name) : textRefusal(input, info, name)
+    const refusal = 'tokens' in input
+      ? inputLengthRefusal(input.tokens.length, info, name)
+      : textRefusal(queryBytes + Buffer.byteLength(input.text), embedding.maxTokens, info, name)
     if (refusal !== null) return refusal
   }
   return null
 }
 
-function textRefusal (input: Exclude<EmbeddingInput, { readonly tokens: unknown }>, info: EngineInfo, name: string): ServerError | null {
-  const bytes = 'text' in input ? Buffer.byteLength(input.text) : Buffer.byteLength(input.query) + Buffer.byteLength(input.document)
+function textRefusal (bytes: number, maxTokens: number, info: EngineInfo, name: string): ServerError | null {
   // The frame is not counted: it may be there without any bytes.
   const leastTokens = Math.ceil(bytes / info.model.longestTokenBytes)
-  return leastTokens > (info.embedding?.maxTokens ?? 0) ? inputTooLong(`at least ${leastTokens}`, info, name) : sizeRefusal(bytes, info, name)
+  return leastTokens > maxTokens ? inputTooLong(`at least ${leastTokens}`, info, name) : sizeRefusal(bytes, info, name)
 }
 
 /** Why an input of so many tokens cannot become a vector. */

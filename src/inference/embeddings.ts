@@ -31,8 +31,8 @@ interface RunningEmbedding {
   missing: number
 }
 
-/** So much text is tokenized before others have their turn: requests, disconnects, and the next step. */
-const MOST_BYTES_AT_ONCE = 64 * 1024
+/** So many characters are tokenized before others have their turn: requests, disconnects, and the next step. */
+const MOST_CHARACTERS_AT_ONCE = 64 * 1024
 
 /**
  * The requests for vectors in the process that holds the engine. Their inputs are tokenized when they come and wait in a queue; the
@@ -132,19 +132,20 @@ export class Embeddings {
     for (const failed of this.#queue.expire(this.#now())) this.#fail(failed)
   }
 
-  async #enqueue ({ inputs, param, queueTimeoutMs, timeoutMs, ...request }: EmbeddingRequest, running: RunningEmbedding): Promise<void> {
+  async #enqueue ({ inputs, query, param, queueTimeoutMs, timeoutMs, ...request }: EmbeddingRequest, running: RunningEmbedding): Promise<void> {
     const arrivedAt = this.#now()
     const tokenized: (readonly Token[])[] = []
-    let bytes = 0
+    const head = this.#head(query)
+    let characters = query?.length ?? 0
     for (const [index, input] of inputs.entries()) {
-      const tokens = this.#tokens(input)
+      const tokens = this.#tokens(input, head)
       const refusal = inputLengthRefusal(tokens.length, this.#engine.info, `${param}[${index}]`)
       if (refusal !== null) throw refusal
       tokenized.push(tokens)
       running.promptTokens += tokens.length
-      bytes += bytesOf(input)
-      if (bytes < MOST_BYTES_AT_ONCE) continue
-      bytes = 0
+      characters += 'text' in input ? input.text.length : 0
+      if (characters < MOST_CHARACTERS_AT_ONCE) continue
+      characters = 0
       await yieldToEventLoop()
       if (!this.#requests.has(request.id)) return
     }
@@ -156,15 +157,20 @@ export class Embeddings {
     this.#onWork()
   }
 
-  /** Texts never become control tokens; those stand around them. */
-  #tokens (input: EmbeddingInput): readonly Token[] {
+  /** What stands before each text. */
+  #head (query: string | undefined): readonly Token[] {
+    const { before = [], between = [] } = this.#engine.info.embedding?.frame ?? {}
+    return query === undefined ? before : [...before, ...this.#plain(query), ...between]
+  }
+
+  #tokens (input: EmbeddingInput, head: readonly Token[]): readonly Token[] {
     if ('tokens' in input) return input.tokens
-    const { tokenizer, info } = this.#engine
-    const { before = [], between = [], after = [] } = info.embedding?.frame ?? {}
-    const plain = (text: string): readonly Token[] => text === '' ? [] : tokenizer.tokenize(text, { special: false })
-    return 'text' in input
-      ? [...before, ...plain(input.text), ...after]
-      : [...before, ...plain(input.query), ...between, ...plain(input.document), ...after]
+    return [...head, ...this.#plain(input.text), ...this.#engine.info.embedding?.frame.after ?? []]
+  }
+
+  /** Clients' texts never become control tokens; those stand around them. */
+  #plain (text: string): readonly Token[] {
+    return text === '' ? [] : this.#engine.tokenizer.tokenize(text, { special: false })
   }
 
   #fail ({ id, error }: FailedEmbedding): void {
@@ -173,9 +179,4 @@ export class Embeddings {
     this.abort(id)
     request.sink.fail(error)
   }
-}
-
-function bytesOf (input: EmbeddingInput): number {
-  if ('tokens' in input) return 0
-  return 'text' in input ? Buffer.byteLength(input.text) : Buffer.byteLength(input.query) + Buffer.byteLength(input.document)
 }

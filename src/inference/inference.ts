@@ -88,11 +88,10 @@ export type GenerationEvent =
     readonly completionTokens: number
   }
 
-/** A text, which gets the model's frame around it; tokens as they are; or, for models that rank, a query with a document. */
+/** A text, which gets the model's frame around it, or tokens as they are. */
 export type EmbeddingInput =
   | { readonly text: string }
   | { readonly tokens: readonly Token[] }
-  | { readonly query: string, readonly document: string }
 
 export interface EmbeddingRequest {
   readonly id: RequestId
@@ -103,6 +102,8 @@ export interface EmbeddingRequest {
   readonly priority?: Priority
   /** At least one; each becomes a vector of its own, whatever the others are. */
   readonly inputs: readonly EmbeddingInput[]
+  /** What the texts are ranked by; given to models that rank, and to no others. */
+  readonly query?: string
   /** What the client calls the list of its inputs, for errors. */
   readonly param: string
   /** Longest wait for the first turn, and longest time in all, from now. */

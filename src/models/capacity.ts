@@ -25,8 +25,8 @@ export type CapacityRequest = Pick<Config, 'slots' | 'contextSize' | 'lanes' | '
 
 /** What is aimed for where memory is no question; of slots in each lane. */
 const preferredSlots = 8
-/** More lanes for adapters, or for inputs to embed, leave each too few threads. */
-const mostAutoLanes = 4
+/** More lanes for adapters leave each too few threads. */
+const mostAdapterLanes = 4
 const preferredContextSize = 8192
 /** Fewer tokens than this are given up only after slots are. */
 const comfortableContextSize = 2048
@@ -80,24 +80,25 @@ export function chooseCapacity (
 
 /**
  * Inputs of an embedding model are computed one by one in each lane, whole, so that a step has as many tokens as the context, which is
- * as long as the model allows or less; there is one slot in a lane. With several lanes short inputs use the threads better; they are
- * given up first where memory is short.
+ * as long as the model allows or less; there is one slot in a lane. A lane with all threads is as fast as several with their share
+ * (docs/decisions/0034-embeddings.md).
  */
 function chooseEmbeddingCapacity (
   model: ModelFile, request: CapacityRequest, machine: Machine, device: Device, budget: Budget, sourceOf: (flag: string) => string
 ): Capacity {
-  const threads = request.threads === 'auto' ? machine.computeThreads : request.threads
-  const laneCount = request.lanes === 'auto' ? (device === 'cpu' ? Math.min(mostAutoLanes, threads) : 1) : request.lanes
+  const lanes = request.lanes === 'auto' ? 1 : request.lanes
+  const threads = request.threads === 'auto' ? Math.max(machine.computeThreads, lanes) : request.threads
   // One setting is for all models; none of another kind is kept from loading by it.
-  const fullContext = Math.min(request.contextSize === 'auto' ? preferredContextSize : request.contextSize, model.trainContextSize ?? Infinity)
-  const wanted: (readonly [lanes: number, contextSize: number])[] = [[laneCount, fullContext]]
-  if (request.lanes === 'auto' && laneCount > 1) wanted.push([1, fullContext])
-  if (request.contextSize === 'auto') for (let size = fullContext / 2; size >= smallestContextSize; size /= 2) wanted.push([request.lanes === 'auto' ? 1 : laneCount, Math.floor(size)])
-  const shapes = wanted.map(([lanes, contextSize]): MemoryShape => ({ lanes, slots: lanes, contextSize, stepTokens: contextSize }))
-  const estimates = shapes.map((shape) => ({ shape, estimate: estimateMemory(model, shape) }))
+  const longest = Math.min(request.contextSize === 'auto' ? preferredContextSize : request.contextSize, model.trainContextSize ?? Infinity)
+  const lengths = [longest]
+  if (request.contextSize === 'auto') for (let length = longest / 2; length >= smallestContextSize; length /= 2) lengths.push(Math.floor(length))
+  const estimates = lengths.map((contextSize) => {
+    const shape: MemoryShape = { lanes, slots: lanes, contextSize, stepTokens: contextSize }
+    return { shape, estimate: estimateMemory(model, shape) }
+  })
   const chosen = estimates.find(({ estimate }) => estimate.totalBytes <= budget.bytes)
   if (chosen === undefined) throw tooLarge(model, null, estimates.at(-1)!, budget, request, sourceOf)
-  return toCapacity(chosen, Math.max(threads, chosen.shape.lanes), device)
+  return toCapacity(chosen, threads, device)
 }
 
 const toCapacity = ({ shape, estimate }: { readonly shape: MemoryShape, readonly estimate: MemoryEstimate }, threads: number, device: Device): Capacity => ({
@@ -133,7 +134,7 @@ function chooseLanes (request: CapacityRequest, machine: Machine, isOnCpu: boole
   const wishes = request.lanes === 'auto' ? 1 : request.lanes
   const threads = request.threads === 'auto' ? Math.max(machine.computeThreads, wishes) : request.threads
   if (request.lanes !== 'auto' || !isOnCpu) return { laneCount: wishes, threads }
-  const most = Math.min(adapterSetsOf(request), mostAutoLanes, threads)
+  const most = Math.min(adapterSetsOf(request), mostAdapterLanes, threads)
   return { laneCount: request.slots === 'auto' ? most : largestDivisor(request.slots, most), threads }
 }
 
@@ -205,9 +206,12 @@ function tooLarge (
 ): StartupError {
   const { weightsBytes, cacheBytes, workBytes, totalBytes } = estimate
   const slots = `${shape.slots} ${shape.slots === 1 ? 'slot' : 'slots'} of ${shape.contextSize} tokens`
-  const canShrink = weightsBytes + workBytes < budget.bytes && (request.slots !== 'auto' || request.contextSize !== 'auto')
+  const embeds = model.pooling !== null
+  const settings = [request.slots === 'auto' || embeds ? [] : sourceOf('slots'), request.contextSize === 'auto' ? [] : sourceOf('context-size')].flat()
+  // The work of a model that embeds grows with the length of its inputs.
+  const canShrink = weightsBytes + (embeds ? 0 : workBytes) < budget.bytes && settings.length > 0
   const advice = canShrink
-    ? `lower ${[request.slots === 'auto' ? [] : sourceOf('slots'), request.contextSize === 'auto' ? [] : sourceOf('context-size')].flat().join(' or ')}`
+    ? `lower ${settings.join(' or ')}`
     : `use a smaller model or a smaller quantization of it${draft === null ? '' : `, or leave out ${sourceOf('draft-model')}`}`
   const subject = draft === null ? `The model file ${model.path} needs` : `The model file ${model.path} needs with its draft model ${draft.path}`
   return new StartupError(`${subject} about ${byteText(totalBytes)} (weights ${byteText(weightsBytes)}, ` +

@@ -36,6 +36,9 @@ export interface FailedEmbedding {
   readonly error: ServerError
 }
 
+/** Inputs wait in memory as tokens; where no other limit is set, so many of them do. */
+const DEFAULT_MOST_TOKENS = 4 * 1024 * 1024
+
 /**
  * The requests whose texts become vectors, input by input: the most urgent class first, within it the tenant that was served the fewest
  * tokens for its weight, of that its oldest request. As pure as the scheduler: no clock, no randomness, and the same calls give the
@@ -137,7 +140,7 @@ export class EmbeddingQueue {
   }
 
   #makeRoom (job: EmbeddingJob): readonly FailedEmbedding[] {
-    const { maxQueue, maxQueuePerTenant = Infinity, maxQueueTokens = Infinity } = this.#limits
+    const { maxQueue, maxQueuePerTenant = Infinity, maxQueueTokens = DEFAULT_MOST_TOKENS } = this.#limits
     const counts = this.#waitingByTenant()
     const own = counts.get(job.tenant) ?? 0
     if (own >= maxQueuePerTenant) {

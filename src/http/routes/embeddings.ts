@@ -28,7 +28,7 @@ export const embeddingsRoute: Route = (app, services) => {
     for (const [index, input] of body.input.entries()) if (typeof input !== 'string') checkTokens(input, model.info, `input[${index}]`)
 
     const inputs = body.input.map((input) => typeof input === 'string' ? { text: input } : { tokens: input.map(asToken) })
-    const { vectors, promptTokens } = await runEmbedding(model, inputs, 'input', body, 'embd', request.requestContext, services)
+    const { vectors, promptTokens } = await runEmbedding(model, { inputs, param: 'input', idPrefix: 'embd' }, body, request.requestContext, services)
     return {
       object: 'list',
       data: vectors.map((vector, index): WireEmbedding => {

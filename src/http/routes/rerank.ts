@@ -13,8 +13,8 @@ export const rerankRoute: Route = (app, services) => {
     const body = parseRequest(rerankRequestSchema, request.body, rerankParameterPolicies)
     const { query, documents, top_n: topN = documents.length, return_documents: returnsDocuments } = body
     const model = openEmbedder(services, body.model, 'rank')
-    const inputs = documents.map((document) => ({ query, document }))
-    const { id, vectors, promptTokens } = await runEmbedding(model, inputs, 'documents', body, 'rerank', request.requestContext, services)
+    const wish = { query, inputs: documents.map((text) => ({ text })), param: 'documents', idPrefix: 'rerank' } as const
+    const { id, vectors, promptTokens } = await runEmbedding(model, wish, body, request.requestContext, services)
     const results = vectors.map(([score = 0], index) => ({
       index,
       relevance_score: score,

@@ -68,7 +68,7 @@ export function describeEmbeddingInference (name: string, create: (limits: Embed
       await expect(embed([], { inputs: [{ tokens: [] }] })).rejects.toMatchObject({ code: 'invalid_value', param: 'input[0]' })
       await expect(embed([], { inputs: [{ tokens: Array.from({ length: 129 }, () => asToken(1)) }] })).rejects.toMatchObject({ code: 'context_length_exceeded' })
       await expect(embed(['x'.repeat(1024 * 1024 + 1)])).rejects.toMatchObject({ param: 'input[0]' })
-      await expect(embed([], { inputs: [{ query: 'a', document: 'b' }] })).rejects.toMatchObject({ code: 'unsupported_value' })
+      await expect(embed(['a'], { query: 'b' })).rejects.toMatchObject({ code: 'unsupported_value' })
       await isIdle()
     })
 

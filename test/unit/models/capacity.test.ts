@@ -282,25 +282,24 @@ describe('embedding models', () => {
     return [laneCount, contextSize, threads]
   }
 
-  it('have a lane for each thread, as long an input as the model, and no more than 8192 tokens', () => {
-    expect(capacityOf(bert, {})).toEqual([4, 512, 4])
-    expect(capacityOf(bert, { threads: 2 })).toEqual([2, 512, 2])
-    expect(capacityOf(bert, {}, machineWith(16, { computeThreads: 16 }))).toEqual([4, 512, 16])
-    expect(capacityOf(bert, { lanes: 1 })).toEqual([1, 512, 4])
-    expect(capacityOf({ ...bert, trainContextSize: 32_768 }, { lanes: 1 })).toEqual([1, 8192, 4])
+  it('have a lane with all threads, and as long an input as the model, up to 8192 tokens', () => {
+    expect(capacityOf(bert, {})).toEqual([1, 512, 4])
+    expect(capacityOf(bert, { threads: 2 })).toEqual([1, 512, 2])
+    expect(capacityOf({ ...bert, trainContextSize: 32_768 }, {})).toEqual([1, 8192, 4])
     expect(capacityOf(bert, { lanes: 6 })).toEqual([6, 512, 6])
   })
 
   it('are not kept from loading by what is set for models that write text', () => {
-    expect(capacityOf(bert, { contextSize: 8192, slots: 8, stepTokens: 64 })).toEqual([4, 512, 4])
-    expect(capacityOf(bert, { contextSize: 128 })).toEqual([4, 128, 4])
+    expect(capacityOf(bert, { contextSize: 8192, slots: 8, stepTokens: 64 })).toEqual([1, 512, 4])
+    expect(capacityOf(bert, { contextSize: 128 })).toEqual([1, 128, 4])
   })
 
-  it('give up lanes, then length, where memory is short', () => {
-    expect(capacityOf(long, {}, machineWith(64))).toEqual([4, 8192, 4])
+  it('give up length where memory is short', () => {
     expect(capacityOf(long, {}, machineWith(16))).toEqual([1, 8192, 4])
     expect(capacityOf(long, {}, machineWith(6))).toEqual([1, 4096, 4])
+    expect(capacityOf(long, { lanes: 2 }, machineWith(6))).toEqual([2, 2048, 4])
     expect(refusal({}, machineWith(0.25), long)).toContain('use a smaller model')
+    expect(refusal({ contextSize: 8192 }, machineWith(6), long)).toContain('lower --context-size')
   })
 
   it('take room beside answers', () => {

@@ -137,6 +137,13 @@ describe('embedding queue', () => {
     expect(codeOf(() => inTokens.add(embedding('b', [1]), 0))).toContain('the limit is 10 tokens, and their inputs have 20')
     inTokens.next(0)
     inTokens.add(embedding('b', [20]), 0)
+
+    // There is such a limit in any case: a request may have two thousand long inputs.
+    const unlimited = createQueue()
+    const [input = []] = embedding('a', [1024 * 1024]).inputs
+    unlimited.add(embedding('a', [], { inputs: [input, input, input] }), 0)
+    unlimited.add(embedding('b', [], { inputs: [input] }), 0)
+    expect(codeOf(() => unlimited.add(embedding('c', [1]), 0))).toContain('the limit is 4194304 tokens')
   })
 
   it('turns away the newest of whoever has most waiting, for one that has fewer', () => {
