@@ -23,6 +23,7 @@ import { chatCompletionsRoute } from './http/routes/chat-completions.ts'
 import { countMessageTokensRoute } from './http/routes/count-message-tokens.ts'
 import { completionsRoute } from './http/routes/completions.ts'
 import { detokenizeRoute } from './http/routes/detokenize.ts'
+import { embeddingsRoute } from './http/routes/embeddings.ts'
 import { healthRoute } from './http/routes/health.ts'
 import { loadLoraAdapterRoute } from './http/routes/load-lora-adapter.ts'
 import { loraAdaptersRoute } from './http/routes/lora-adapters.ts'
@@ -36,6 +37,7 @@ import { conversationsRoute } from './http/routes/conversations.ts'
 import { responseRoute } from './http/routes/response.ts'
 import { responseInputTokensRoute } from './http/routes/response-input-tokens.ts'
 import { responsesRoute } from './http/routes/responses.ts'
+import { rerankRoute } from './http/routes/rerank.ts'
 import { rootRoute } from './http/routes/root.ts'
 import { tokenizeRoute } from './http/routes/tokenize.ts'
 import type { HttpConfig, HttpServices } from './http/services.ts'
@@ -144,6 +146,8 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     conversationItemsRoute,
     messagesRoute,
     countMessageTokensRoute,
+    embeddingsRoute,
+    rerankRoute,
     modelsRoute,
     modelRoute,
     adaptersRoute,

@@ -1,5 +1,6 @@
 import { GGUFValueType } from '@huggingface/gguf'
 import { open, rename, rm, type FileHandle } from 'node:fs/promises'
+import { describeEncoder, encoderTensorsOf, type EncoderFacts } from './encoder.ts'
 import { makeGgufHeader, paddedSize } from './gguf-header.ts'
 import { adapterTensorsOf, elementCountOf, tensorsOf, type ModelShape, type Tensor } from './shape.ts'
 import { matrixTypes, type TensorType } from './tensor-type.ts'
@@ -45,6 +46,11 @@ export async function writeModel (file: string, model: RandomModel, signal: Abor
 export async function writeAdapter (file: string, adapter: RandomAdapter, signal: AbortSignal): Promise<WrittenModel> {
   const tensors = adapterTensorsOf(adapter.shape, matrixTypes.f16, adapter.rank)
   return await writeFile(file, describeAdapter(adapter), tensors, new RandomWeights(adapter.seed, new Set()), signal)
+}
+
+/** Writes an encoder with random weights. Equal encoders with equal seeds have equal bytes. */
+export async function writeEncoder (file: string, encoder: EncoderFacts & { readonly seed: number }, signal: AbortSignal): Promise<WrittenModel> {
+  return await writeFile(file, describeEncoder(encoder), encoderTensorsOf(encoder), new RandomWeights(encoder.seed, new Set()), signal)
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { DraftModelInfo, EngineInfo } from '../engine/engine.ts'
+import type { DraftModelInfo, EmbeddingInfo, EngineInfo } from '../engine/engine.ts'
 import { byteText } from '../models/byte-text.ts'
 
 export interface StartedModel {
@@ -52,7 +52,7 @@ ${rows.join('\n')}
 
   ${bold('Try it')} in another terminal:
 
-${curlLines(origin, first?.id ?? '', keyCount > 0)}
+${curlLines(origin, first, keyCount > 0)}
 
   ${bold('From a program')}, with the openai package of JavaScript or Python:
 
@@ -85,10 +85,17 @@ function describeDraft ({ name, parameterCount }: DraftModelInfo): string {
 }
 
 function describeCapacity (info: EngineInfo): string {
+  const computes = info.backend === 'fake' ? '' : `; ${info.placement}, ${info.threads} ${info.threads === 1 ? 'thread' : 'threads'}`
+  if (info.embedding !== undefined && info.canGenerate === false) return describeEmbedding(info.embedding) + computes
   const slots = info.laneCount * info.slotsPerLane
   const lanes = info.laneCount === 1 ? '' : ` in ${info.laneCount} lanes`
-  const threads = info.backend === 'fake' ? '' : `; ${info.placement}, ${info.threads} ${info.threads === 1 ? 'thread' : 'threads'}`
-  return `${slots} ${slots === 1 ? 'answer' : 'answers'} at a time${lanes}, ${info.contextSize} tokens each${threads}`
+  const embeds = info.embedding === undefined ? '' : ', and embeddings'
+  return `${slots} ${slots === 1 ? 'answer' : 'answers'} at a time${lanes}, ${info.contextSize} tokens each${embeds}${computes}`
+}
+
+function describeEmbedding ({ pooling, size, maxTokens, laneCount }: EmbeddingInfo): string {
+  const does = pooling === 'rank' ? 'ranks documents' : `embeddings of ${size} numbers`
+  return `${does}, ${laneCount === 1 ? 'one input' : `${laneCount} inputs`} at a time, up to ${maxTokens} tokens each`
 }
 
 function describeAccess ({ keyCount, isPublic }: StartScreen): string {
@@ -97,14 +104,22 @@ function describeAccess ({ keyCount, isPublic }: StartScreen): string {
 }
 
 /** The key stays out of the screen and of the shell's history. */
-function curlLines (origin: string, model: string, needsKey: boolean): string {
-  const body = JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello!' }], temperature: 0 })
+function curlLines (origin: string, model: StartedModel | undefined, needsKey: boolean): string {
+  const [path, body] = exampleFor(model)
   return [
-    `    curl ${origin}/v1/chat/completions \\`,
+    `    curl ${origin}/v1/${path} \\`,
     ...(needsKey ? ['      -H "Authorization: Bearer $API_KEY" \\'] : []),
     "      -H 'Content-Type: application/json' \\",
-    `      -d ${shellQuote(body)}`
+    `      -d ${shellQuote(JSON.stringify({ model: model?.id ?? '', ...body }))}`
   ].join('\n')
+}
+
+function exampleFor (model: StartedModel | undefined): readonly [path: string, body: object] {
+  const { canGenerate = true, embedding } = model?.info ?? {}
+  if (canGenerate) return ['chat/completions', { messages: [{ role: 'user', content: 'Hello!' }], temperature: 0 }]
+  return embedding?.pooling === 'rank'
+    ? ['rerank', { query: 'What floats?', documents: ['A ship', 'A stone'] }]
+    : ['embeddings', { input: 'Hello!', encoding_format: 'float' }]
 }
 
 const shellQuote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`

@@ -16,7 +16,9 @@ export const modelConfigSchema = z.strictObject({
   /** What guesses ahead for it: `demo`, `fake`, or the path of a GGUF file; null is nothing. */
   draftModel: z.string().min(1).nullable().default(null),
   /** The format of its tool calls; what is set for all models where it is absent. */
-  toolDialect: autoOr(z.enum(toolDialects)).optional()
+  toolDialect: autoOr(z.enum(toolDialects)).optional(),
+  /** Whether it makes embeddings although it writes text; what is set for all models where it is absent. */
+  embeddings: z.boolean().optional()
 })
 
 /** A LoRA adapter to load at the start. */
@@ -96,6 +98,8 @@ export const configSchema = z.strictObject({
 
   /** `auto` is what a model's chat template shows. */
   toolDialect: z.enum(['auto', ...toolDialects]).default('auto'),
+
+  embeddings: z.boolean().default(false),
 
   slots: autoOr(z.int().min(1).max(256)).default('auto'),
   contextSize: autoOr(z.int().min(16).max(16_777_216)).default('auto'),

@@ -112,6 +112,13 @@ export const options: readonly Option[] = [
     summary: 'Format in which models call tools, one of those in docs/tools.md, or auto; in the file, an entry of `models` may have its own `toolDialect`',
     defaultNote: 'what the chat template shows'
   }),
+  define({
+    flag: 'embeddings',
+    kind: 'switch',
+    group: 'Models',
+    placeholder: '',
+    summary: 'Make embeddings with models that write text too, as the mean over their tokens; embedding models make them anyway. In the file, an entry of `models` may have its own `embeddings`'
+  }),
 
   define({
     flag: 'adapter',

@@ -1,5 +1,6 @@
 import type { AdapterKey } from '../domain/adapter-set.ts'
-import type { Token } from '../domain/ids.ts'
+import type { LaneId, Token } from '../domain/ids.ts'
+import type { Pooling } from '../domain/pooling.ts'
 import type { StepPlan, WorkOutcome } from '../scheduler/plan.ts'
 
 /** What a model file says of itself, as far as the rooms above need it. */
@@ -13,7 +14,10 @@ export interface ModelInfo {
   /** The longest context the model was trained on, in tokens. */
   readonly trainContextSize: number
   readonly vocabularySize: number
-  /** No token stands for more bytes of text, control tokens' literals included. May be too high, never too low. */
+  /**
+   * No token stands for more bytes of text, control tokens' literals included. May be too high, never too low; the largest safe integer
+   * where there is no limit.
+   */
   readonly longestTokenBytes: number
   /** Jinja source of the chat template, or null where the file has none. */
   readonly chatTemplate: string | null
@@ -51,6 +55,30 @@ export interface EngineInfo {
   readonly endTokens: readonly Token[]
   /** The smaller model that makes guesses; absent where there is none. */
   readonly draftModel?: DraftModelInfo
+  /** Whether it writes text; it does where nothing is said. One that does not has no use for slots. */
+  readonly canGenerate?: boolean
+  /** Absent where it makes no vectors. */
+  readonly embedding?: EmbeddingInfo
+}
+
+/** What a model makes of texts beside answers. */
+export interface EmbeddingInfo {
+  readonly pooling: Pooling
+  /** Numbers of a vector; 1 for `rank`. */
+  readonly size: number
+  /** Most tokens of an input, those of the frame included: it is computed in one step. */
+  readonly maxTokens: number
+  /** As many lanes, from the first one on, can embed. */
+  readonly laneCount: number
+  readonly frame: InputFrame
+}
+
+/** Tokens around the text of an input. */
+export interface InputFrame {
+  readonly before: readonly Token[]
+  /** Between a query and a document. */
+  readonly between: readonly Token[]
+  readonly after: readonly Token[]
 }
 
 export interface DraftModelInfo {
@@ -96,6 +124,17 @@ export interface Engine extends AsyncDisposable {
    * @throws (rejects) only if the whole step is lost; the caches of the slots in it are then unknown.
    */
   step (plan: StepPlan): Promise<readonly WorkOutcome[]>
+
+  /**
+   * One forward pass over one input, frame and all, that leaves nothing behind. Not while the lane steps or embeds.
+   *
+   * @param lane one of those that can embed
+   * @param tokens at least 1, at most `info.embedding.maxTokens`
+   * @returns the pooled vector as the model gives it, of whatever length; for `rank` the probability that the document answers the
+   * query
+   * @throws (rejects) ServerError `engine_error`
+   */
+  embed (lane: LaneId, tokens: readonly Token[]): Promise<Float32Array>
 
   /**
    * Checks a grammar without using it.

@@ -7,7 +7,7 @@ import { toChatRequest } from './chat-request.ts'
 import type { Generation } from './generation.ts'
 import { GenerationTrace } from './generation-trace.ts'
 import { holdAdapters } from './hold-adapters.ts'
-import { checkLogitBias, openModel } from './open-model.ts'
+import { checkLogitBias, openGenerativeModel } from './open-model.ts'
 import type { RequestContext } from './request-context.ts'
 import type { ChatCompletionRequest } from './schemas/chat-completion-request.ts'
 import { outputFormatOf } from './schemas/output-format.ts'
@@ -37,7 +37,7 @@ export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefi
   const { config, now, outputGrammars, randomSeed } = services
   const { caller } = context
   const grammar = outputGrammars.of(outputFormatOf(body))
-  const model = openModel(services.adapters, body.model, body.lora)
+  const model = openGenerativeModel(services.adapters, body.model, body.lora)
   const { host, info, picks } = model
   checkLogitBias(body.logit_bias, info)
   const chat = prepareChat(toChatRequest(body, withSystemPrompt(body.messages, model.systemPrompt)), chatModelOf(model, services))

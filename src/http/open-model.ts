@@ -18,6 +18,18 @@ export function openModel (adapters: AdapterLibrary, name: string, choices: read
   return { ...selected, info: host.info }
 }
 
+/**
+ * As {@link openModel}, for what writes text.
+ * @throws ServerError `unsupported_value` for an embedding model too
+ */
+export function openGenerativeModel (adapters: AdapterLibrary, name: string, choices: readonly AdapterChoice[] = []): OpenModel {
+  const model = openModel(adapters, name, choices)
+  const { canGenerate = true, embedding } = model.info
+  if (canGenerate) return model
+  const route = embedding?.pooling === 'rank' ? '/v1/rerank' : '/v1/embeddings'
+  throw new ServerError('unsupported_value', `The model "${name.slice(0, 256)}" is an embedding model and writes no text; use ${route}`, { param: 'model' })
+}
+
 function notReady (host: ModelHost): ServerError {
   if (host.state === 'draining' || host.state === 'closed') {
     return new ServerError('server_draining', 'The server is shutting down')

@@ -2,8 +2,7 @@ import type { Caller } from '../access/caller.ts'
 import type { Millis } from '../domain/ids.ts'
 import { asTenantId } from '../domain/ids.ts'
 import type { ServerError } from '../domain/errors.ts'
-import type { RequestRecord } from '../telemetry/observer.ts'
-import type { GenerationTrace } from './generation-trace.ts'
+import type { GenerationRecord, RequestRecord } from '../telemetry/observer.ts'
 
 /** What belongs to one HTTP exchange beside Fastify's request and reply. */
 export class RequestContext {
@@ -16,7 +15,8 @@ export class RequestContext {
   error: ServerError | null = null
   /** Whether the client, and not the server, ended the exchange early. */
   isAborted = false
-  generation: GenerationTrace | null = null
+  /** What watches the run of a model. */
+  generation: { readonly record: () => GenerationRecord } | null = null
   /**
    * Work that goes on without the client: its leaving ends nothing any more, and the exchange is told of when this settles. It
    * never rejects.

@@ -16,6 +16,9 @@ export const toUsage = ({ promptTokens, cachedTokens, completionTokens, reasonin
   ...(reasoningTokens === 0 ? {} : { completion_tokens_details: { reasoning_tokens: reasoningTokens } })
 }) satisfies OpenAI.CompletionUsage
 
+/** Of what has no answer in tokens: embeddings and ranks. */
+export const toPromptUsage = (promptTokens: number) => ({ prompt_tokens: promptTokens, total_tokens: promptTokens })
+
 /** Whether a stream tells its usage: never, in a chunk of its own at the end, or in every chunk as well. */
 export type StreamUsage = 'none' | 'final' | 'continuous'
 

@@ -1,13 +1,16 @@
 import { ServerError } from '../domain/errors.ts'
 import type { Token } from '../domain/ids.ts'
 import type { EngineInfo } from '../engine/engine.ts'
-import type { Prompt } from './inference.ts'
+import type { EmbeddingRequest, Prompt } from './inference.ts'
 
 /*
  * Tokenizing happens between two steps and takes about half a second for a megabyte: whatever is too long for an answer
  * anyway must be refused by its size alone, or one request of the largest body that is allowed would stop all others for
  * many seconds. Both ends of an engine process's channel look: the server's so that it is not even sent.
  */
+
+/** `longestTokenBytes` of models with a token for words that they do not know, of whatever length. */
+const NO_LONGEST_TOKEN = Number.MAX_SAFE_INTEGER
 
 /** Bytes of text, and tokens, that are turned into the other at once although no prompt is that long. */
 const LONGEST_TEXT_BYTES = 1024 * 1024
@@ -30,14 +33,51 @@ const tooLong = (tokens: string, { contextSize }: EngineInfo): ServerError => ne
   'Shorten the prompt so that at least one token of answer fits.')
 
 /** Why a text is not tokenized. */
-export function tokenizeRefusal (prompt: Prompt, { contextSize, model }: EngineInfo): ServerError | null {
-  if ('tokens' in prompt) return null
-  const bytes = bytesOf(prompt)
-  const limit = Math.max(LONGEST_TEXT_BYTES, contextSize * model.longestTokenBytes)
+export function tokenizeRefusal (prompt: Prompt, info: EngineInfo): ServerError | null {
+  return 'tokens' in prompt ? null : sizeRefusal(bytesOf(prompt), info)
+}
+
+function sizeRefusal (bytes: number, { contextSize, model: { longestTokenBytes } }: EngineInfo, param?: string): ServerError | null {
+  const limit = longestTokenBytes === NO_LONGEST_TOKEN ? LONGEST_TEXT_BYTES : Math.max(LONGEST_TEXT_BYTES, contextSize * longestTokenBytes)
   if (bytes <= limit) return null
   return new ServerError('invalid_value',
-    `The text has ${bytes} bytes, and at most ${limit} are tokenized at once; send it in several parts`)
+    `The text has ${bytes} bytes, and at most ${limit} are tokenized at once; send it in several parts`, { param })
 }
+
+/** Why inputs cannot become vectors, whatever their tokens are; null when they have to be tokenized to know. */
+export function embeddingRefusal ({ inputs, query, param }: EmbeddingRequest, info: EngineInfo): ServerError | null {
+  const { embedding } = info
+  if (embedding === undefined) return new ServerError('unsupported_value', 'The model makes no vectors of texts', { param: 'model' })
+  if ((query !== undefined) !== (embedding.pooling === 'rank')) {
+    return new ServerError('unsupported_value', query === undefined
+      ? 'The model ranks documents, and makes no vectors of texts'
+      : 'The model makes vectors of texts, and does not rank documents', { param: 'model' })
+  }
+  const queryBytes = query === undefined ? 0 : Buffer.byteLength(query)
+  for (const [index, input] of inputs.entries()) {
+    const name = `${param}[${index}]`
+    const refusal = 'tokens' in input
+      ? inputLengthRefusal(input.tokens.length, info, name)
+      : textRefusal(queryBytes + Buffer.byteLength(input.text), embedding.maxTokens, info, name)
+    if (refusal !== null) return refusal
+  }
+  return null
+}
+
+function textRefusal (bytes: number, maxTokens: number, info: EngineInfo, name: string): ServerError | null {
+  // The frame is not counted: it may be there without any bytes.
+  const leastTokens = Math.ceil(bytes / info.model.longestTokenBytes)
+  return leastTokens > maxTokens ? inputTooLong(`at least ${leastTokens}`, info, name) : sizeRefusal(bytes, info, name)
+}
+
+/** Why an input of so many tokens cannot become a vector. */
+export function inputLengthRefusal (tokens: number, info: EngineInfo, name: string): ServerError | null {
+  if (tokens === 0) return new ServerError('invalid_value', `Invalid value for '${name}': it has no tokens`, { param: name })
+  return tokens <= (info.embedding?.maxTokens ?? 0) ? null : inputTooLong(String(tokens), info, name)
+}
+
+const inputTooLong = (tokens: string, { embedding }: EngineInfo, name: string): ServerError => new ServerError('context_length_exceeded',
+  `This model's maximum input length is ${embedding?.maxTokens} tokens, and '${name}' has ${tokens}`, { param: name })
 
 /** Why tokens are not turned into text. */
 export function detokenizeRefusal (tokens: readonly Token[], { contextSize }: EngineInfo): ServerError | null {

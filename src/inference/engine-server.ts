@@ -3,7 +3,7 @@ import type { RequestId, SequenceId } from '../domain/ids.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { LocalInference } from './local.ts'
 import {
-  encodeEvent, type EngineMessage, type ReplyValue, type ServerMessage, wireCode, type WireEvent
+  encodeEmbeddingEvent, encodeEvent, type EngineMessage, type ReplyValue, type ServerMessage, wireCode, type WireEvent
 } from './protocol.ts'
 import { SnapshotPublisher } from './snapshot-publisher.ts'
 
@@ -21,6 +21,7 @@ export class EngineServer {
   readonly #send: (message: EngineMessage) => void
   readonly #publisher: SnapshotPublisher
   readonly #generations = new Map<number, RequestId>()
+  readonly #embeddings = new Map<number, RequestId>()
   readonly #adapterLoads = new Map<number, AbortController>()
   #batch: WireEvent[] = []
 
@@ -37,6 +38,9 @@ export class EngineServer {
     switch (message.type) {
       case 'generate':
         this.#generate(message)
+        break
+      case 'embed':
+        this.#embed(message)
         break
       case 'tokenize': {
         const { call, prompt, addBos } = message
@@ -96,8 +100,31 @@ export class EngineServer {
     }
   }
 
+  #embed ({ call, request }: Extract<ServerMessage, { readonly type: 'embed' }>): void {
+    this.#embeddings.set(call, request.id)
+    try {
+      this.#inference.submitEmbedding(request, {
+        push: (event) => this.#emit(encodeEmbeddingEvent(call, event)),
+        end: () => this.#end(call),
+        fail: (error) => {
+          this.#emit([call, wireCode.failed, error.serialize()])
+          this.#end(call)
+        }
+      })
+      this.#publisher.start()
+    } catch (error) {
+      this.#embeddings.delete(call)
+      this.#emit([call, wireCode.failed, ServerError.from(error).serialize()])
+    }
+  }
+
   #abort (call: number): void {
     this.#adapterLoads.get(call)?.abort()
+    const embedding = this.#embeddings.get(call)
+    if (embedding !== undefined) {
+      this.#inference.abortEmbedding(embedding)
+      this.#end(call)
+    }
     const request = this.#generations.get(call)
     if (request === undefined) return
     this.#inference.abort(request)
@@ -106,7 +133,8 @@ export class EngineServer {
 
   #end (call: number): void {
     this.#generations.delete(call)
-    if (this.#generations.size === 0) setImmediate(() => this.#publisher.settle())
+    this.#embeddings.delete(call)
+    if (this.#generations.size + this.#embeddings.size === 0) setImmediate(() => this.#publisher.settle())
   }
 
   /** One message for all that a turn of the event loop brings: the price is per message, not per event. */

@@ -88,6 +88,50 @@ export type GenerationEvent =
     readonly completionTokens: number
   }
 
+/** A text, which gets the model's frame around it, or tokens as they are. */
+export type EmbeddingInput =
+  | { readonly text: string }
+  | { readonly tokens: readonly Token[] }
+
+export interface EmbeddingRequest {
+  readonly id: RequestId
+  readonly tenant: TenantId
+  /** The tenant's share of the service, relative to others'; 1 where nothing is said. */
+  readonly weight?: number
+  /** `normal` where nothing is said. */
+  readonly priority?: Priority
+  /** At least one; each becomes a vector of its own, whatever the others are. */
+  readonly inputs: readonly EmbeddingInput[]
+  /** What the texts are ranked by; given to models that rank, and to no others. */
+  readonly query?: string
+  /** What the client calls the list of its inputs, for errors. */
+  readonly param: string
+  /** Longest wait for the first turn, and longest time in all, from now. */
+  readonly queueTimeoutMs: Millis
+  readonly timeoutMs: Millis
+}
+
+export type EmbeddingEvent =
+  | {
+    /** The first event: the request is valid and queued. Tokens over all inputs. */
+    readonly type: 'accepted'
+    readonly promptTokens: number
+  }
+  | {
+    /** Once for each input, in any order. */
+    readonly type: 'embedded'
+    readonly input: number
+    /** Of whatever length; for models that rank a single number, 0 to 1. */
+    readonly vector: Float32Array
+  }
+  | {
+    /** The last event. */
+    readonly type: 'finished'
+    readonly promptTokens: number
+    /** What the request waited for its first turn. */
+    readonly queuedMs: Millis
+  }
+
 /**
  * All that chat and http know of models that run. The engine process holds the local implementation, the server process
  * the remote one; tests may use the local one in-process. Every implementation passes the suite in
@@ -108,7 +152,16 @@ export interface Inference extends AsyncDisposable {
   generate (request: GenerationRequest, signal: AbortSignal): AsyncIterable<GenerationEvent>
 
   /**
-   * Tokens of a prompt as `generate` would see them.
+   * Makes vectors of texts. As with `generate`, the iterable is used once, and ending it early, or the signal, takes the inputs that
+   * are left out of the queue.
+   *
+   * @throws ServerError `unsupported_value` when the model makes no vectors of such inputs, `context_length_exceeded`, `queue_full`
+   * before the first event; the others of `generate` at any time
+   */
+  embed (request: EmbeddingRequest, signal: AbortSignal): AsyncIterable<EmbeddingEvent>
+
+  /**
+   * Tokens of a prompt as `generate` would see them; with BOS, those of an embedding model's input as `embed` would.
    * @throws ServerError `invalid_value` for more than a megabyte that is no prompt of this model.
    */
   tokenize (prompt: Prompt, options: { readonly addBos: boolean }): Promise<readonly Token[]>
@@ -134,4 +187,6 @@ export interface InferenceSnapshot extends SchedulerSnapshot {
   readonly stepSeconds: number
   /** Requests in this process: queued or running. */
   readonly requests: number
+  /** Inputs that became vectors; their tokens are among those of prompts, their forward passes among the steps. */
+  readonly embeddedInputs: number
 }

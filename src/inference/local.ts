@@ -8,8 +8,9 @@ import type { NewSequence, SchedulingOptions, SequenceEvent } from '../scheduler
 import { detokenizeRefusal, lengthRefusal, promptRefusal, tokenizeRefusal } from './call-limits.ts'
 import { Choice } from './choice.ts'
 import { TokenTexts } from './detokenizer.ts'
-import { EventQueue } from './event-queue.ts'
-import type { GenerationEvent, GenerationRequest, Inference, InferenceSnapshot, Prompt } from './inference.ts'
+import { Embeddings, type EmbeddingSink } from './embeddings.ts'
+import type { EmbeddingEvent, EmbeddingRequest, GenerationEvent, GenerationRequest, Inference, InferenceSnapshot, Prompt } from './inference.ts'
+import { readEvents } from './read-events.ts'
 import { StepLoop } from './step-loop.ts'
 
 export interface LocalInferenceOptions extends SchedulingOptions {
@@ -48,6 +49,7 @@ export class LocalInference implements Inference {
   readonly #now: () => Millis
   readonly #scheduler: Scheduler
   readonly #loop: StepLoop
+  readonly #embeddings: Embeddings
   readonly #texts: TokenTexts
   readonly #requests = new Map<RequestId, RunningRequest>()
   readonly #owners = new Map<SequenceId, { readonly request: RunningRequest, readonly choice: Choice }>()
@@ -75,8 +77,14 @@ export class LocalInference implements Inference {
       endTokens: info.endTokens,
       hasDraftModel: info.draftModel !== undefined
     })
+    this.#embeddings = new Embeddings(engine, { policy: 'fair', ...scheduling }, {
+      now,
+      onWork: () => this.#loop.wake(),
+      onIdle: () => this.#noteIdle()
+    })
     this.#loop = new StepLoop({
       scheduler: this.#scheduler,
+      embeddings: this.#embeddings,
       engine,
       now: this.#now,
       onEvents: (events) => { for (const event of events) this.#take(event) },
@@ -87,20 +95,11 @@ export class LocalInference implements Inference {
   get info (): EngineInfo { return this.#engine.info }
 
   async * generate (request: GenerationRequest, signal: AbortSignal): AsyncIterable<GenerationEvent> {
-    if (signal.aborted) throw new ServerError('request_aborted', 'The client has gone')
-    const queue = new EventQueue<GenerationEvent>(() => {})
-    const abort = (): void => {
-      this.abort(request.id)
-      queue.fail(new ServerError('request_aborted', 'The client has gone'))
-    }
-    this.submit(request, queue)
-    signal.addEventListener('abort', abort, { once: true })
-    try {
-      yield * queue
-    } finally {
-      signal.removeEventListener('abort', abort)
-      this.abort(request.id)
-    }
+    yield * readEvents<GenerationEvent>((queue) => this.submit(request, queue), () => this.abort(request.id), signal)
+  }
+
+  async * embed (request: EmbeddingRequest, signal: AbortSignal): AsyncIterable<EmbeddingEvent> {
+    yield * readEvents<EmbeddingEvent>((queue) => this.submitEmbedding(request, queue), () => this.abortEmbedding(request.id), signal)
   }
 
   /**
@@ -110,6 +109,7 @@ export class LocalInference implements Inference {
   submit (request: GenerationRequest, sink: GenerationSink): void {
     if (this.#isDraining) throw new ServerError('server_draining', 'The server is shutting down')
     const { info } = this
+    if (info.canGenerate === false) throw new ServerError('unsupported_value', 'The model makes vectors of texts and writes none', { param: 'model' })
     const { sampling } = request
     throwIf(promptRefusal(request.prompt, info))
     if (sampling.grammar !== null) this.#engine.checkGrammar(sampling.grammar)
@@ -151,6 +151,20 @@ export class LocalInference implements Inference {
     this.#loop.wake()
   }
 
+  /**
+   * Like {@link embed}, for callers that take events synchronously.
+   * @throws ServerError when it can be refused at once; the sink is then never called
+   */
+  submitEmbedding (request: EmbeddingRequest, sink: EmbeddingSink): void {
+    if (this.#isDraining) throw new ServerError('server_draining', 'The server is shutting down')
+    this.#embeddings.submit(request, sink)
+  }
+
+  /** Ends a request for vectors without a word to its sink; unknown and ended ones are ignored. */
+  abortEmbedding (id: RequestId): void {
+    this.#embeddings.abort(id)
+  }
+
   /** The request that a sequence is a choice of; undefined when it has ended. */
   requestOf (sequence: SequenceId): RequestId | undefined {
     return this.#owners.get(sequence)?.request.id
@@ -179,22 +193,32 @@ export class LocalInference implements Inference {
   }
 
   snapshot (): InferenceSnapshot {
+    const generations = this.#scheduler.snapshot()
+    const embeddings = this.#embeddings.counts()
     return {
-      ...this.#scheduler.snapshot(),
+      ...generations,
+      waiting: generations.waiting + embeddings.waiting,
+      running: generations.running + embeddings.running,
+      steps: generations.steps + embeddings.embeddedInputs,
+      promptTokens: generations.promptTokens + embeddings.embeddedTokens,
+      lastStepAt: latest(generations.lastStepAt, embeddings.lastStepAt),
+      embeddedInputs: embeddings.embeddedInputs,
       stepSeconds: this.#loop.stepSeconds,
-      requests: this.#requests.size
+      requests: this.#requests.size + this.#embeddings.size
     }
   }
 
   async close (): Promise<void> {
     this.#isDraining = true
-    if (this.#requests.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+    if (this.#requests.size + this.#embeddings.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
     await this.#dispose()
   }
 
   async destroy (error: Error): Promise<void> {
     this.#isDraining = true
-    for (const request of [...this.#requests.values()]) this.#fail(request, ServerError.from(error, 'engine_error'))
+    const reason = ServerError.from(error, 'engine_error')
+    for (const request of [...this.#requests.values()]) this.#fail(request, reason)
+    this.#embeddings.failAll(reason)
     await this.#dispose()
   }
 
@@ -226,6 +250,10 @@ export class LocalInference implements Inference {
     const { tokenizer, info: { model } } = this.#engine
     const tokens = prompt.segments.flatMap(({ text, origin }) =>
       text === '' ? [] : tokenizer.tokenize(text, { special: origin === 'template' }))
+    if (addBos && this.info.canGenerate === false) {
+      const { before = [], after = [] } = this.info.embedding?.frame ?? {}
+      return [...before, ...tokens, ...after]
+    }
     // Templates often write the BOS token themselves.
     if (!addBos || !model.addsBos || model.bosToken === null || tokens[0] === model.bosToken) return tokens
     return [model.bosToken, ...tokens]
@@ -282,11 +310,16 @@ export class LocalInference implements Inference {
       this.#owners.delete(sequence)
       this.#scheduler.abort(sequence)
     }
-    if (this.#requests.size === 0) {
-      for (const resolve of this.#idle.splice(0)) resolve()
-    }
+    this.#noteIdle()
+  }
+
+  #noteIdle (): void {
+    if (this.#requests.size + this.#embeddings.size > 0) return
+    for (const resolve of this.#idle.splice(0)) resolve()
   }
 }
+
+const latest = (a: Millis | null, b: Millis | null): Millis | null => a === null || b === null ? a ?? b : Math.max(a, b)
 
 function throwIf (refusal: ServerError | null): void {
   if (refusal !== null) throw refusal

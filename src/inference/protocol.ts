@@ -2,12 +2,13 @@ import type { AdapterKey } from '../domain/adapter-set.ts'
 import type { SerializedServerError } from '../domain/errors.ts'
 import type { FinishReason } from '../domain/finish-reason.ts'
 import type { Millis, Token } from '../domain/ids.ts'
+import { decodeVector, encodeVector } from '../domain/vector-bytes.ts'
 import type { AdapterFile, EngineInfo } from '../engine/engine.ts'
 import type { FakeEngineOptions } from '../engine/fake/fake-engine.ts'
 import type { FaultKind } from '../engine/fake/faults.ts'
 import type { LlamaCppEngineOptions } from '../engine/llama-cpp/engine-options.ts'
 import type { SchedulingOptions } from '../scheduler/scheduler-types.ts'
-import type { GenerationEvent, GenerationRequest, InferenceSnapshot, Prompt, TextLogprob } from './inference.ts'
+import type { EmbeddingEvent, EmbeddingRequest, GenerationEvent, GenerationRequest, InferenceSnapshot, Prompt, TextLogprob } from './inference.ts'
 
 /*
  * What the server process and an engine process say to each other, over the IPC channel of `child_process.fork` as JSON.
@@ -17,11 +18,12 @@ import type { GenerationEvent, GenerationRequest, InferenceSnapshot, Prompt, Tex
  * structured clone) 180 to 190, length-prefixed V8 data over a socket of our own 135 to 200, JSON lines over one no less than
  * JSON here. Nearly all of it is the price of a message, not of the events in it: so events travel in batches, as tuples.
  *
- * JSON has no infinities: log-probabilities of minus infinity travel as null.
+ * JSON has no infinities: log-probabilities of minus infinity travel as null. Vectors travel as the base64 of their 32-bit numbers
+ * (little-endian), which is half as long as their decimals and exact.
  */
 
 /** Both sides must agree; a build that was replaced under a running server is the way they come to differ. */
-export const PROTOCOL_VERSION = 4
+export const PROTOCOL_VERSION = 5
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error'
 
@@ -60,6 +62,7 @@ export interface EngineLoad {
 export type ServerMessage =
   | { readonly type: 'load', readonly load: EngineLoad }
   | { readonly type: 'generate', readonly call: number, readonly request: GenerationRequest }
+  | { readonly type: 'embed', readonly call: number, readonly request: EmbeddingRequest }
   | { readonly type: 'tokenize', readonly call: number, readonly prompt: Prompt, readonly addBos: boolean }
   | { readonly type: 'detokenize', readonly call: number, readonly tokens: readonly Token[] }
   | { readonly type: 'load-adapter', readonly call: number, readonly adapter: LoadedAdapter }
@@ -97,11 +100,16 @@ export interface WireSnapshot {
 }
 
 /** The second member of every {@link WireEvent}. */
-export const wireCode = { accepted: 0, started: 1, text: 2, choiceFinished: 3, finished: 4, failed: 5 } as const
+export const wireCode = { accepted: 0, started: 1, text: 2, choiceFinished: 3, finished: 4, failed: 5, embedded: 6, allEmbedded: 7 } as const
 type WireCode = typeof wireCode
 
-/** A {@link GenerationEvent} of a call, or its failure. `finished` and `failed` are the last of a call. */
-export type WireEvent =
+/** What happens to a call. `finished`, `allEmbedded` and `failed` are the last of one. */
+export type WireEvent = WireGenerationEvent | WireEmbeddingEvent | WireFailure
+
+export type WireFailure = readonly [call: number, code: WireCode['failed'], error: SerializedServerError]
+
+/** A {@link GenerationEvent}. */
+export type WireGenerationEvent =
   | readonly [call: number, code: WireCode['accepted'], promptTokens: number]
   | readonly [call: number, code: WireCode['started'], choice: number, cachedTokens: number, queuedMs: Millis]
   | readonly [call: number, code: WireCode['text'], choice: number, text: string, drawnTokens: number]
@@ -116,13 +124,18 @@ export type WireEvent =
   | readonly [
     call: number, code: WireCode['finished'], promptTokens: number, cachedTokens: number, completionTokens: number
   ]
-  | readonly [call: number, code: WireCode['failed'], error: SerializedServerError]
+
+/** An {@link EmbeddingEvent}. */
+export type WireEmbeddingEvent =
+  | readonly [call: number, code: WireCode['accepted'], promptTokens: number]
+  | readonly [call: number, code: WireCode['embedded'], input: number, vector: string]
+  | readonly [call: number, code: WireCode['allEmbedded'], promptTokens: number, queuedMs: Millis]
 
 /** The logprob is null where the number is minus infinity. */
 type WireCandidate = readonly [token: string, logprob: number | null, bytes: readonly number[]]
 type WireLogprob = readonly [...WireCandidate, top: readonly WireCandidate[]]
 
-export function encodeEvent (call: number, event: GenerationEvent): WireEvent {
+export function encodeEvent (call: number, event: GenerationEvent): WireGenerationEvent {
   switch (event.type) {
     case 'accepted': return [call, wireCode.accepted, event.promptTokens]
     case 'choice-started': return [call, wireCode.started, event.choice, event.cachedTokens, event.queuedMs]
@@ -139,8 +152,7 @@ export function encodeEvent (call: number, event: GenerationEvent): WireEvent {
   }
 }
 
-/** The event of any wire event but a failure. */
-export function decodeEvent (wire: Exclude<WireEvent, { readonly 1: WireCode['failed'] }>): GenerationEvent {
+export function decodeEvent (wire: WireGenerationEvent): GenerationEvent {
   switch (wire[1]) {
     case wireCode.accepted: return { type: 'accepted', promptTokens: wire[2] }
     case wireCode.started:
@@ -155,6 +167,22 @@ export function decodeEvent (wire: Exclude<WireEvent, { readonly 1: WireCode['fa
       return { type: 'choice-finished', choice: wire[2], reason: wire[3], stopText: wire[4], completionTokens: wire[5] }
     case wireCode.finished:
       return { type: 'finished', promptTokens: wire[2], cachedTokens: wire[3], completionTokens: wire[4] }
+  }
+}
+
+export function encodeEmbeddingEvent (call: number, event: EmbeddingEvent): WireEmbeddingEvent {
+  switch (event.type) {
+    case 'accepted': return [call, wireCode.accepted, event.promptTokens]
+    case 'embedded': return [call, wireCode.embedded, event.input, encodeVector(event.vector)]
+    case 'finished': return [call, wireCode.allEmbedded, event.promptTokens, event.queuedMs]
+  }
+}
+
+export function decodeEmbeddingEvent (wire: WireEmbeddingEvent): EmbeddingEvent {
+  switch (wire[1]) {
+    case wireCode.accepted: return { type: 'accepted', promptTokens: wire[2] }
+    case wireCode.embedded: return { type: 'embedded', input: wire[2], vector: decodeVector(wire[3]) }
+    case wireCode.allEmbedded: return { type: 'finished', promptTokens: wire[2], queuedMs: wire[3] }
   }
 }
 

@@ -2,7 +2,7 @@ import { ServerError } from '../domain/errors.ts'
 import type { Millis } from '../domain/ids.ts'
 import type { EventQueue } from './event-queue.ts'
 import type { GenerationEvent, GenerationRequest } from './inference.ts'
-import { decodeEvent, type ReplyValue, type ServerMessage, wireCode, type WireEvent } from './protocol.ts'
+import { decodeEvent, type ReplyValue, type ServerMessage, wireCode, type WireFailure, type WireGenerationEvent } from './protocol.ts'
 
 /** A call of the server's that an engine process has to answer, and that outlives the process if it must. */
 export interface RemoteCall {
@@ -26,10 +26,10 @@ export interface RemoteCall {
 }
 
 /** How far behind its deadline an engine process may end a request before it is ended here. */
-const DEADLINE_GRACE_MS = 5000
+export const DEADLINE_GRACE_MS = 5000
 
 /** The longest time that travels; infinities do not. */
-const LONGEST_MS = Number.MAX_SAFE_INTEGER
+export const LONGEST_MS = Number.MAX_SAFE_INTEGER
 
 /** One request of `generate`. */
 export class GenerationCall implements RemoteCall {
@@ -89,7 +89,7 @@ export class GenerationCall implements RemoteCall {
   }
 
   /** @returns whether it was the call's last event. */
-  take (wire: WireEvent): boolean {
+  take (wire: WireGenerationEvent | WireFailure): boolean {
     switch (wire[1]) {
       case wireCode.failed:
         this.fail(ServerError.deserialize(wire[2]))

@@ -2,10 +2,11 @@ import type { AdapterKey } from '../domain/adapter-set.ts'
 import { ServerError } from '../domain/errors.ts'
 import type { Millis, Token } from '../domain/ids.ts'
 import type { AdapterFile, EngineInfo } from '../engine/engine.ts'
-import { detokenizeRefusal, promptRefusal, tokenizeRefusal } from './call-limits.ts'
+import { detokenizeRefusal, embeddingRefusal, promptRefusal, tokenizeRefusal } from './call-limits.ts'
+import { EmbeddingCall } from './embedding-call.ts'
 import { EventQueue } from './event-queue.ts'
-import type { GenerationEvent, GenerationRequest, Inference, InferenceSnapshot, Prompt } from './inference.ts'
-import type { EngineMessage, LoadedAdapter, ReplyValue, ServerMessage, WireSnapshot } from './protocol.ts'
+import type { EmbeddingEvent, EmbeddingRequest, GenerationEvent, GenerationRequest, Inference, InferenceSnapshot, Prompt } from './inference.ts'
+import type { EngineMessage, LoadedAdapter, ReplyValue, ServerMessage, WireEmbeddingEvent, WireFailure, WireGenerationEvent, WireSnapshot } from './protocol.ts'
 import { GenerationCall, type RemoteCall, ReplyCall } from './remote-call.ts'
 import { SnapshotLedger } from './snapshot-ledger.ts'
 
@@ -128,7 +129,9 @@ export class RemoteInference implements Inference {
         this.#noteLife()
         for (const event of message.events) {
           const call = this.#calls.get(event[0])
-          if (call instanceof GenerationCall && call.take(event)) this.#settle(call)
+          // The process knows of what kind each call is.
+          if (call instanceof GenerationCall && call.take(event as WireGenerationEvent | WireFailure)) this.#settle(call)
+          else if (call instanceof EmbeddingCall && call.take(event as WireEmbeddingEvent | WireFailure)) this.#settle(call)
         }
         if (this.#waiting.size > 0) this.#sendWaiting()
         break
@@ -149,7 +152,15 @@ export class RemoteInference implements Inference {
   }
 
   generate (request: GenerationRequest, signal: AbortSignal): AsyncIterable<GenerationEvent> {
-    return { [Symbol.asyncIterator]: () => this.#begin(request, signal) }
+    const create = (call: number, events: EventQueue<GenerationEvent>) => new GenerationCall(call, request, events, this.#now())
+    const refusal = () => promptRefusal(request.prompt, this.info)
+    return { [Symbol.asyncIterator]: () => this.#begin(create, refusal, signal, mergeTexts) }
+  }
+
+  embed (request: EmbeddingRequest, signal: AbortSignal): AsyncIterable<EmbeddingEvent> {
+    const create = (call: number, events: EventQueue<EmbeddingEvent>) => new EmbeddingCall(call, request, events, this.#now())
+    const refusal = () => embeddingRefusal(request, this.info)
+    return { [Symbol.asyncIterator]: () => this.#begin(create, refusal, signal) }
   }
 
   async tokenize (prompt: Prompt, { addBos }: { readonly addBos: boolean }): Promise<readonly Token[]> {
@@ -185,7 +196,7 @@ export class RemoteInference implements Inference {
   /** The last numbers that the process sent (at most 100 ms old while it works), the counters of dead ones added. */
   snapshot (): InferenceSnapshot {
     let requests = 0
-    for (const call of this.#calls.values()) if (call instanceof GenerationCall) requests++
+    for (const call of this.#calls.values()) if (!(call instanceof ReplyCall)) requests++
     return this.#ledger.total(requests, weightOf(this.#waiting))
   }
 
@@ -209,20 +220,24 @@ export class RemoteInference implements Inference {
     await this.destroy(new ServerError('server_draining', 'The server is shutting down'))
   }
 
-  #begin (request: GenerationRequest, signal: AbortSignal): AsyncIterator<GenerationEvent> {
+  /** @param refusal why it need not even be sent */
+  #begin<Event> (
+    create: (call: number, events: EventQueue<Event>) => RemoteCall, refusal: () => ServerError | null, signal: AbortSignal,
+    merge: ((last: Event, next: Event) => Event | null) | null = null
+  ): AsyncIterator<Event> {
     const abort = (): void => {
       this.#drop(call)
       call.fail(abortedError())
     }
-    const events = new EventQueue<GenerationEvent>(() => this.#drop(call), mergeTexts)
-    const call = new GenerationCall(++this.#lastCall, request, events, this.#now())
-    const refusal = signal.aborted ? abortedError() : this.#refusalFor(call) ?? promptRefusal(request.prompt, this.info)
-    if (refusal === null) {
+    const events = new EventQueue<Event>(() => this.#drop(call), merge)
+    const call = create(++this.#lastCall, events)
+    const reason = signal.aborted ? abortedError() : this.#refusalFor(call) ?? refusal()
+    if (reason === null) {
       signal.addEventListener('abort', abort, { once: true })
       call.onEnd = () => { signal.removeEventListener('abort', abort) }
       this.#add(call)
     } else {
-      call.fail(refusal)
+      call.fail(reason)
     }
     return events
   }

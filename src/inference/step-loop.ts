@@ -2,6 +2,7 @@ import { setImmediate as yieldToEventLoop } from 'node:timers/promises'
 import { asLaneId, type LaneId, type Millis } from '../domain/ids.ts'
 import type { Engine } from '../engine/engine.ts'
 import { planSize, type StepPlan, type WorkOutcome } from '../scheduler/plan.ts'
+import type { EmbeddingTurn } from '../scheduler/embedding-queue.ts'
 import type { SequenceEvent } from '../scheduler/scheduler-types.ts'
 import type { Scheduler } from '../scheduler/scheduler.ts'
 
@@ -15,8 +16,21 @@ const EXPIRY_INTERVAL_MS = 100
 const DEFAULT_GATHER_MS = 2
 const FAST_STEP_MS = 1
 
+/** Inputs that become vectors, in turns with the steps. */
+export interface EmbeddingTurns {
+  /** Lanes that take part, from the first one on. */
+  readonly laneCount: number
+  /** Whose turn it is; null when there is nothing to embed. */
+  next (): EmbeddingTurn | null
+  commit (turn: EmbeddingTurn, outcome: Float32Array | Error): void
+  /** Ends what waited too long. */
+  expire (): void
+}
+
 export interface StepLoopParts {
   readonly scheduler: Scheduler
+  /** Absent where there are none. */
+  readonly embeddings?: EmbeddingTurns
   readonly engine: Engine
   /** Monotonic. The only clock behind the scheduler. */
   readonly now: () => Millis
@@ -30,7 +44,8 @@ export interface StepLoopParts {
 
 /**
  * Drives the engine: one loop per lane, each `schedule -> step -> commit`. While a lane decodes, the events of its last
- * step are handed on, so that detokenizing and sending cost no time between decodes.
+ * step are handed on, so that detokenizing and sending cost no time between decodes. Between two steps there is at most one input that
+ * becomes a vector, so that streams wait for one at a time.
  */
 export class StepLoop {
   readonly #parts: StepLoopParts
@@ -78,15 +93,25 @@ export class StepLoop {
 
   async #run (lane: LaneId): Promise<void> {
     const { scheduler, now } = this.#parts
+    let isEmbeddingTurn = true
     for (;;) {
       // What came in meanwhile (requests, disconnects) comes before the next plan.
       await yieldToEventLoop()
       if (this.#isClosed) break
       this.#expire()
       const wakes = this.#wakes
+      const turn = isEmbeddingTurn ? this.#nextEmbedding(lane) : null
+      if (turn !== null) {
+        await this.#embed(lane, turn)
+        isEmbeddingTurn = false
+        continue
+      }
+      const wasStepTurn = !isEmbeddingTurn
+      isEmbeddingTurn = true
       const plan = scheduler.schedule(lane, now())
       if (plan === null) {
         this.#deliver()
+        if (wasStepTurn) continue
         // Delivering may have brought work: a stop text frees a slot.
         if (this.#wakes === wakes) await new Promise<void>((resolve) => this.#sleepers.add(resolve))
         continue
@@ -105,6 +130,21 @@ export class StepLoop {
     this.#deliver()
   }
 
+  #nextEmbedding (lane: LaneId): EmbeddingTurn | null {
+    const { embeddings } = this.#parts
+    return embeddings === undefined || lane >= embeddings.laneCount ? null : embeddings.next()
+  }
+
+  async #embed (lane: LaneId, turn: EmbeddingTurn): Promise<void> {
+    const { embeddings, engine, now } = this.#parts
+    const startedAt = now()
+    const embedding = engine.embed(lane, turn.tokens).catch((error: unknown) => error instanceof Error ? error : new Error(String(error)))
+    this.#deliver()
+    const outcome = await embedding
+    this.#stepSeconds += (now() - startedAt) / 1000
+    embeddings?.commit(turn, outcome)
+  }
+
   async #step (plan: StepPlan): Promise<readonly WorkOutcome[]> {
     try {
       return await this.#parts.engine.step(plan)
@@ -116,6 +156,7 @@ export class StepLoop {
   }
 
   #expire (): void {
+    this.#parts.embeddings?.expire()
     const events = this.#parts.scheduler.expire(this.#parts.now())
     if (events.length === 0) return
     this.#undelivered.push(...events)

@@ -21,7 +21,7 @@ export interface Capacity {
 }
 
 export type CapacityRequest = Pick<Config, 'slots' | 'contextSize' | 'lanes' | 'stepTokens' | 'threads' | 'gpu' | 'gpuLayers'> &
-  Partial<Pick<Config, 'adapters' | 'adapterDir' | 'adapterFetch'>>
+  Partial<Pick<Config, 'adapters' | 'adapterDir' | 'adapterFetch' | 'embeddings'>>
 
 /** What is aimed for where memory is no question; of slots in each lane. */
 const preferredSlots = 8
@@ -61,30 +61,55 @@ export function chooseCapacity (
 ): Capacity {
   const weightsBytes = model.sizeBytes + (draft?.sizeBytes ?? 0)
   const device = deviceOf(weightsBytes, request, machine, takenBytes)
+  const budget = budgetOf(device, request, machine, takenBytes)
+  if (model.pooling !== null) return chooseEmbeddingCapacity(model, request, machine, device, budget, sourceOf)
   const { laneCount, threads } = chooseLanes(request, machine, device === 'cpu')
   const trainContextSize = model.trainContextSize ?? Infinity
   if (request.contextSize !== 'auto' && request.contextSize > trainContextSize) {
     throw new StartupError(`${sourceOf('context-size')} is ${request.contextSize}, but the model file ${model.path} was trained for at most ${trainContextSize} tokens`)
   }
-  const budget = budgetOf(device, request, machine, takenBytes)
   const candidates = listCandidates(request, laneCount, trainContextSize)
-  const shapes = candidates.map(({ slots, contextSize }): MemoryShape => ({ lanes: laneCount, slots, contextSize, stepTokens: request.stepTokens }))
+  const { embeddings: embeds = false, stepTokens } = request
+  const shapes = candidates.map(({ slots, contextSize }): MemoryShape => ({ lanes: laneCount, slots, contextSize, stepTokens, embeds }))
   const estimates = shapes.map((shape) => ({ shape, estimate: estimateMemory(model, shape, draft) }))
   const chosen = estimates.find(({ estimate }) => isPolite(estimate, budget)) ??
     estimates.find(({ estimate }) => estimate.totalBytes <= budget.bytes)
   if (chosen === undefined) throw tooLarge(model, draft, estimates.at(-1)!, budget, request, sourceOf)
-
-  const { shape, estimate } = chosen
-  return {
-    laneCount,
-    slotsPerLane: shape.slots / laneCount,
-    contextSize: shape.contextSize,
-    stepTokens: request.stepTokens,
-    threads,
-    isOnGpu: device === 'gpu',
-    estimate
-  }
+  return toCapacity(chosen, threads, device)
 }
+
+/**
+ * Inputs of an embedding model are computed one by one in each lane, whole, so that a step has as many tokens as the context, which is
+ * as long as the model allows or less; there is one slot in a lane. A lane with all threads is as fast as several with their share
+ * (docs/decisions/0034-embeddings.md).
+ */
+function chooseEmbeddingCapacity (
+  model: ModelFile, request: CapacityRequest, machine: Machine, device: Device, budget: Budget, sourceOf: (flag: string) => string
+): Capacity {
+  const lanes = request.lanes === 'auto' ? 1 : request.lanes
+  const threads = request.threads === 'auto' ? Math.max(machine.computeThreads, lanes) : request.threads
+  // One setting is for all models; none of another kind is kept from loading by it.
+  const longest = Math.min(request.contextSize === 'auto' ? preferredContextSize : request.contextSize, model.trainContextSize ?? Infinity)
+  const lengths = [longest]
+  if (request.contextSize === 'auto') for (let length = longest / 2; length >= smallestContextSize; length /= 2) lengths.push(Math.floor(length))
+  const estimates = lengths.map((contextSize) => {
+    const shape: MemoryShape = { lanes, slots: lanes, contextSize, stepTokens: contextSize }
+    return { shape, estimate: estimateMemory(model, shape) }
+  })
+  const chosen = estimates.find(({ estimate }) => estimate.totalBytes <= budget.bytes)
+  if (chosen === undefined) throw tooLarge(model, null, estimates.at(-1)!, budget, request, sourceOf)
+  return toCapacity(chosen, threads, device)
+}
+
+const toCapacity = ({ shape, estimate }: { readonly shape: MemoryShape, readonly estimate: MemoryEstimate }, threads: number, device: Device): Capacity => ({
+  laneCount: shape.lanes,
+  slotsPerLane: shape.slots / shape.lanes,
+  contextSize: shape.contextSize,
+  stepTokens: shape.stepTokens,
+  threads,
+  isOnGpu: device === 'gpu',
+  estimate
+})
 
 /** The fake engine needs no memory to speak of, so it gets what it is asked for. */
 export function chooseFakeCapacity (request: CapacityRequest, machine: Machine): Capacity {
@@ -181,9 +206,12 @@ function tooLarge (
 ): StartupError {
   const { weightsBytes, cacheBytes, workBytes, totalBytes } = estimate
   const slots = `${shape.slots} ${shape.slots === 1 ? 'slot' : 'slots'} of ${shape.contextSize} tokens`
-  const canShrink = weightsBytes + workBytes < budget.bytes && (request.slots !== 'auto' || request.contextSize !== 'auto')
+  const embeds = model.pooling !== null
+  const settings = [request.slots === 'auto' || embeds ? [] : sourceOf('slots'), request.contextSize === 'auto' ? [] : sourceOf('context-size')].flat()
+  // The work of a model that embeds grows with the length of its inputs.
+  const canShrink = weightsBytes + (embeds ? 0 : workBytes) < budget.bytes && settings.length > 0
   const advice = canShrink
-    ? `lower ${[request.slots === 'auto' ? [] : sourceOf('slots'), request.contextSize === 'auto' ? [] : sourceOf('context-size')].flat().join(' or ')}`
+    ? `lower ${settings.join(' or ')}`
     : `use a smaller model or a smaller quantization of it${draft === null ? '' : `, or leave out ${sourceOf('draft-model')}`}`
   const subject = draft === null ? `The model file ${model.path} needs` : `The model file ${model.path} needs with its draft model ${draft.path}`
   return new StartupError(`${subject} about ${byteText(totalBytes)} (weights ${byteText(weightsBytes)}, ` +

@@ -1,3 +1,4 @@
+import type { EngineInfo } from '../engine/engine.ts'
 import type { ModelHost } from './model-host.ts'
 import { StartupError } from '../domain/startup-error.ts'
 
@@ -12,6 +13,17 @@ export interface ModelCard {
   readonly createdAt: number
   /** Tokens that one request may hold, prompt and answer together; null while the model has never been ready. */
   readonly contextSize: number | null
+  /** What it can do, if that is not to write text alone. */
+  readonly capabilities?: readonly ModelCapability[]
+}
+
+export type ModelCapability = 'completion' | 'embeddings' | 'rerank'
+
+/** Null for models that write text and do nothing else, and for such as have never been ready. */
+export function capabilitiesOf (info: EngineInfo | null): readonly ModelCapability[] | null {
+  if (info?.embedding === undefined) return null
+  const { canGenerate = true, embedding } = info
+  return [...(canGenerate ? ['completion'] as const : []), embedding.pooling === 'rank' ? 'rerank' : 'embeddings']
 }
 
 /** Every model this server offers, by name. */
@@ -42,13 +54,17 @@ export function createModelCatalogue (hosts: readonly ModelHost[]): ModelCatalog
     hosts,
 
     list () {
-      return hosts.map((host) => ({
-        id: host.id,
-        root: host.root,
-        parent: null,
-        createdAt: host.createdAt,
-        contextSize: host.info?.contextSize ?? null
-      }))
+      return hosts.map((host) => {
+        const capabilities = capabilitiesOf(host.info)
+        return {
+          id: host.id,
+          root: host.root,
+          parent: null,
+          createdAt: host.createdAt,
+          contextSize: host.info?.contextSize ?? null,
+          ...(capabilities === null ? {} : { capabilities })
+        }
+      })
     },
 
     find (name) {

@@ -16,6 +16,8 @@ export interface MemoryShape {
   readonly slots: number
   readonly contextSize: number
   readonly stepTokens: number
+  /** Whether a model that writes text makes vectors too; absent is no. */
+  readonly embeds?: boolean
 }
 
 /** An engine process without any model: Node, the bindings and llama.cpp's own tables. */
@@ -51,7 +53,7 @@ export function estimateMemory (model: ModelFile, shape: MemoryShape, draft: Mod
 /**
  * Estimates what a model takes with so many slots of such a context. A cache costs, for each token and layer, the keys
  * and values of all KV heads in 16 bits; the work of a step is above all its logits and widest activations, in 32 bits
- * (flash attention keeps no scores). Where the file does not tell its cache's shape, the cache is left out.
+ * (flash attention keeps no scores); llama.cpp makes room for the logits of vectors too. Where the file does not tell its cache's shape, the cache is left out.
  */
 function estimateOne (model: ModelFile, shape: MemoryShape): MemoryEstimate {
   const weightsBytes = model.sizeBytes
@@ -59,5 +61,10 @@ function estimateOne (model: ModelFile, shape: MemoryShape): MemoryEstimate {
   const floatsPerToken = model.vocabularySize + 8 * model.embeddingLength + 3 * model.feedForwardLength
   const workBytes = processBytes + slotBytes * shape.slots + shape.lanes * Math.min(shape.stepTokens, shape.contextSize * shape.slots) * floatsPerToken * 4
   const cacheBytes = (model.kvBytesPerToken ?? 0) * cells * shape.slots
-  return { weightsBytes, cacheBytes, workBytes, totalBytes: weightsBytes + cacheBytes + workBytes }
+  const embeddingBytes = shape.embeds === true ? embeddingContextBytes(model, Math.min(shape.stepTokens, shape.contextSize), floatsPerToken) : 0
+  return { weightsBytes, cacheBytes, workBytes: workBytes + embeddingBytes, totalBytes: weightsBytes + cacheBytes + workBytes + embeddingBytes }
 }
+
+/** A context for one input of so many tokens, beside those of the lanes. */
+const embeddingContextBytes = (model: ModelFile, tokens: number, floatsPerToken: number): number =>
+  (model.kvBytesPerToken ?? 0) * Math.ceil(tokens / cellPadding) * cellPadding + tokens * floatsPerToken * 4

@@ -1,6 +1,7 @@
 import type { MetadataValue } from '@huggingface/gguf'
 import type { GgufFile } from './gguf-file.ts'
 import { GGMLFileQuantizationType } from '@huggingface/gguf'
+import { isEncoder, poolingOf, type Pooling } from '../domain/pooling.ts'
 import { StartupError } from '../domain/startup-error.ts'
 import { readGgufFile } from './gguf-file.ts'
 
@@ -22,6 +23,8 @@ export interface ModelFile {
   /** Width of the model and of its widest feed-forward layer; 0 where the file does not say. */
   readonly embeddingLength: number
   readonly feedForwardLength: number
+  /** How it makes vectors of texts; null for a model that writes text. */
+  readonly pooling: Pooling | null
   /** What a token takes in the KV caches of all layers, as F16; null where the file does not say enough. */
   readonly kvBytesPerToken: number | null
 }
@@ -29,7 +32,7 @@ export interface ModelFile {
 /**
  * Reads and checks all parts of a model.
  * @param paths the parts in their order; most models have one.
- * @throws StartupError when a part is unusable, or the file is no model that generates text.
+ * @throws StartupError when a part is unusable, or the file is no model that writes text or makes vectors of it.
  */
 export async function readModelFile (paths: readonly [string, ...string[]]): Promise<ModelFile> {
   const parts: GgufFile[] = []
@@ -55,7 +58,12 @@ export async function readModelFile (paths: readonly [string, ...string[]]): Pro
     vocabularySize: vocabulary.length,
     embeddingLength: metadata.number(`${architecture}.embedding_length`) ?? 0,
     feedForwardLength: Math.max(0, ...metadata.numbers(`${architecture}.feed_forward_length`)),
-    kvBytesPerToken: kvBytesPerToken(metadata, architecture)
+    pooling: poolingOf({
+      architecture,
+      poolingType: metadata.number(`${architecture}.pooling_type`),
+      isNotCausal: first.metadata.get(`${architecture}.attention.causal`) === false
+    }),
+    kvBytesPerToken: isEncoder(architecture) ? 0 : kvBytesPerToken(metadata, architecture)
   }
 }
 
@@ -65,16 +73,11 @@ export async function readVocabulary (path: string): Promise<readonly unknown[]>
   return Array.isArray(vocabulary) ? vocabulary : []
 }
 
-/** Architectures whose models turn a text into a vector, beside those that say so with `attention.causal`. */
-const embeddingArchitectures = new Set([
-  'bert', 'modern-bert', 'neo-bert', 'nomic-bert', 'nomic-bert-moe', 'jina-bert-v2', 'jina-bert-v3', 'eurobert',
-  'gemma-embedding', 't5encoder'
-])
-
 /** Other things that come as GGUF. */
 const otherArchitectures: Readonly<Record<string, string>> = {
   clip: "an image projector (mmproj), not a language model; give the language model's own file",
   t5: 'an encoder-decoder model (t5), which is not supported',
+  t5encoder: 'the encoder of an encoder-decoder model (t5encoder), which is not supported',
   whisper: 'a speech recognition model (whisper), not a language model',
   'wavtokenizer-dec': 'an audio decoder, not a language model'
 }
@@ -93,10 +96,6 @@ function checkKind (file: GgufFile, metadata: MetadataReader): string {
   const other = Object.hasOwn(otherArchitectures, kind) ? otherArchitectures[kind] : undefined
   if (other !== undefined) throw new StartupError(`${subject} is ${other}`)
   if (type !== null && type !== 'model') throw new StartupError(`${subject} holds "${type}", not a model`)
-  const isEmbedding = embeddingArchitectures.has(architecture) ||
-    file.metadata.get(`${architecture}.attention.causal`) === false ||
-    (metadata.number(`${architecture}.pooling_type`) ?? 0) > 0
-  if (isEmbedding) throw new StartupError(`${subject} is an embedding model (${architecture}), which cannot generate text`)
   return architecture
 }
 

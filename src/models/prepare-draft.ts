@@ -25,6 +25,7 @@ export async function prepareDraft (ref: string, model: ModelSource, place: stri
       return { root: source.root, file: null }
     }
     const file = await readModelFile(source.paths)
+    if (file.pooling !== null) throw new StartupError(`The draft model ${file.path} is an embedding model (${file.architecture}), which cannot write text`)
     const difference = vocabularyDifference(await readVocabulary(file.path), await readVocabulary(model.paths[0]))
     if (difference !== null) {
       throw new StartupError(`The draft model ${file.path} cannot be used for the model ${model.paths[0]}: its ${difference}; take one of the same family`)

@@ -48,7 +48,7 @@ export async function prepareModels (
     }
   }
   let takenBytes = 0
-  for (const { ref, alias, draftModel, toolDialect = config.toolDialect } of config.models) {
+  for (const { ref, alias, draftModel, toolDialect = config.toolDialect, embeddings = config.embeddings } of config.models) {
     const source = namingPlace(() => findModel(ref))
     const id = alias ?? source.id
     const other = prepared.find((model) => model.id === id)
@@ -58,23 +58,28 @@ export async function prepareModels (
     const draft = draftModel === null || config.speculate === 'off' ? null : await prepareDraft(draftModel, source, draftPlace)
     if (source.type === 'fake') {
       const capacity = chooseFakeCapacity(config, machine)
-      prepared.push({ id, root: source.root, file: null, paths: [], draft, capacity, engine: fakeEngine(config, capacity, draft !== null), toolDialect })
+      prepared.push({ id, root: source.root, file: null, paths: [], draft, capacity, engine: fakeEngine(config, capacity, draft !== null, embeddings), toolDialect })
       continue
     }
     const file = await readModelFile(source.paths).catch((error: unknown) => namingPlace(() => { throw error }))
-    const capacity = chooseCapacity(file, config, machine, { takenBytes, sourceOf, draft: draft?.file ?? null })
+    if (file.pooling !== null && draft !== null) {
+      throw new StartupError(`${draftPlace} is for models that write text, but the model file ${file.path} is an embedding model (${file.architecture})`)
+    }
+    const capacity = chooseCapacity(file, { ...config, embeddings }, machine, { takenBytes, sourceOf, draft: draft?.file ?? null })
     takenBytes += capacity.estimate?.totalBytes ?? 0
-    prepared.push({ id, root: source.root, file, paths: source.paths, draft, capacity, engine: llamaCppEngine(config, file, draft, capacity, machine), toolDialect })
+    prepared.push({ id, root: source.root, file, paths: source.paths, draft, capacity, engine: llamaCppEngine(config, file, draft, capacity, machine, embeddings), toolDialect })
   }
   return prepared
 }
 
-function fakeEngine (config: Config, capacity: Capacity, hasDraftModel: boolean): EngineSpec {
+function fakeEngine (config: Config, capacity: Capacity, hasDraftModel: boolean, embeds: boolean): EngineSpec {
   const { draftAcceptance, ...fake } = config.fake
-  return { backend: 'fake', options: { ...shapeOf(capacity), ...fake, ...(hasDraftModel ? { draftAcceptance } : {}) } }
+  return { backend: 'fake', options: { ...shapeOf(capacity), ...fake, ...(hasDraftModel ? { draftAcceptance } : {}), ...(embeds ? { embeddings: 'mean' } : {}) } }
 }
 
-function llamaCppEngine (config: Config, file: ModelFile, draft: PreparedDraft | null, capacity: Capacity, machine: Machine): EngineSpec {
+function llamaCppEngine (
+  config: Config, file: ModelFile, draft: PreparedDraft | null, capacity: Capacity, machine: Machine, embeddings: boolean
+): EngineSpec {
   return {
     backend: 'llama-cpp',
     options: {
@@ -85,6 +90,7 @@ function llamaCppEngine (config: Config, file: ModelFile, draft: PreparedDraft |
       build: config.nativeBuild === 'auto' ? 'auto' : 'prebuilt',
       trialModelPath: demoModelPath(),
       cacheFolder: userCacheFolder(process.env, homedir()),
+      embeddings,
       ...shapeOf(capacity),
       ...calibrationOf(config, machine)
     }

@@ -63,6 +63,7 @@ const snapshotMetrics: readonly SnapshotMetric[] = [
   { name: 'drawbridge_caches_restored_total', type: 'counter', help: 'Saved caches that a request began with', value: ({ cachesRestored }) => cachesRestored },
   { name: 'drawbridge_restored_tokens_total', type: 'counter', help: 'Prompt tokens found in saved caches', value: ({ restoredTokens }) => restoredTokens },
   { name: 'drawbridge_parked_caches_evicted_total', type: 'counter', help: 'Saved caches dropped to make room', value: ({ cachesEvicted }) => cachesEvicted },
+  { name: 'drawbridge_embedded_inputs_total', type: 'counter', help: 'Inputs of embeddings and documents of reranks that were computed', value: ({ embeddedInputs }) => embeddedInputs },
   { name: 'drawbridge_steps_total', type: 'counter', help: 'Forward passes', value: ({ steps }) => steps },
   { name: 'drawbridge_adapter_switches_total', type: 'counter', help: 'Forward passes with other adapters than the one before in their lane', value: ({ adapterSwitches }) => adapterSwitches },
   { name: 'drawbridge_step_seconds_total', type: 'counter', help: 'Time spent in forward passes, summed over lanes', value: ({ stepSeconds }) => stepSeconds },
@@ -194,7 +195,8 @@ export function createMetrics (hosts: () => readonly ModelHost[], adapters: Adap
       if (record.outcome !== 'ok') return
       endToEnd.observe(labels, record.durationMs / 1000)
       promptTokens.observe(labels, generation.promptTokens)
-      generationTokens.observe(labels, generation.completionTokens)
+      // Requests for vectors and ranks have no choices.
+      if (generation.finishReasons.length > 0) generationTokens.observe(labels, generation.completionTokens)
     }
   }
 }

@@ -31,7 +31,7 @@ export interface GenerationRecord {
   readonly promptTokens: number
   readonly cachedTokens: number
   readonly completionTokens: number
-  /** One for each choice that ended normally. */
+  /** One for each choice that ended normally; none of requests for vectors and ranks. */
   readonly finishReasons: readonly FinishReason[]
   /** Longest wait of a choice for its slot; null when none got one. */
   readonly queuedMs: Millis | null

@@ -236,7 +236,8 @@ export function describeOpenAiContract (name: string, start: StartContractServer
       expect(error).toBeInstanceOf(OpenAI.NotFoundError)
       expect(error).toMatchObject({ code: 'model_not_found', param: 'model' })
       expect(await rejectionOf(client.models.retrieve('a/b:c'))).toBeInstanceOf(OpenAI.NotFoundError)
-      expect(await rejectionOf(client.embeddings.create({ model, input: 'x' }))).toMatchObject({ status: 404, code: 'route_not_found' })
+      expect(await rejectionOf(client.moderations.create({ model, input: 'x' }))).toMatchObject({ status: 404, code: 'route_not_found' })
+      expect(await rejectionOf(client.embeddings.create({ model, input: 'x' }))).toMatchObject({ status: 400, code: 'unsupported_value', param: 'model' })
     })
   })
 

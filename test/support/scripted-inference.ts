@@ -124,6 +124,7 @@ export function createScriptedInference (script: (request: GenerationRequest) =>
     aborted,
     nextAbort: async () => await new Promise((resolve) => { abortWaiters.push(resolve) }),
     generate,
+    embed: async function * () { throw new ServerError('unsupported_value', 'The script has no vectors') },
     tokenize: async (prompt, { addBos }) => [...(addBos ? [asToken(1)] : []), ...tokensOf(prompt)],
     detokenize: async (tokens) => new TextDecoder().decode(Uint8Array.from(tokens)),
     snapshot: () => ({
@@ -135,6 +136,7 @@ export function createScriptedInference (script: (request: GenerationRequest) =>
       steps: 11,
       adapterSwitches: 8,
       promptTokens: 100,
+      embeddedInputs: 12,
       prefixQueriedTokens: 40,
       prefixHitTokens: 10,
       drawnTokens: 50,

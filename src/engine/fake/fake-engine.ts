@@ -2,10 +2,12 @@ import { setMaxListeners } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { adapterKey, type AdapterKey } from '../../domain/adapter-set.ts'
 import { ServerError } from '../../domain/errors.ts'
-import { asToken, type Token } from '../../domain/ids.ts'
+import { asToken, type LaneId, type Token } from '../../domain/ids.ts'
+import type { Pooling } from '../../domain/pooling.ts'
 import { mixSeed } from '../../domain/seed.ts'
 import { guessesOf, type DrawnToken, type SampleWork, type SlotWork, type StepPlan, type WorkOutcome } from '../../scheduler/plan.ts'
 import type { AdapterFile, Engine, EngineInfo, Tokenizer } from '../engine.ts'
+import { FakeEmbedder } from './fake-embedder.ts'
 import { createFakeModelInfo } from './fake-model.ts'
 import { createFakeTokenizer } from './fake-tokenizer.ts'
 import { drawByGrammar, FakeGrammars } from './fake-grammars.ts'
@@ -28,6 +30,10 @@ export interface FakeEngineOptions extends Partial<StepCosts> {
   readonly threads?: number
   /** There is a draft model, whose guesses are right so often, 0 to 1; none where nothing is said. */
   readonly draftAcceptance?: number | undefined
+  /** How it makes vectors; it makes none where nothing is said. */
+  readonly embeddings?: Pooling | undefined
+  /** False is an embedding model: it makes vectors in all lanes rather than the first, of as many tokens as the context has. */
+  readonly canGenerate?: boolean
   /** How to wait out a step's duration; real time by default. Not called for steps that take no time. */
   readonly sleep?: Sleep
   /** None by default. */
@@ -63,6 +69,7 @@ class HashEngine implements FakeEngine {
   readonly #sleeps: readonly Sleep[]
   readonly #faults: FaultScript | null
   readonly #draftAcceptance: number | null
+  readonly #embedder: FakeEmbedder | null
   readonly #adapters = new Set<AdapterKey>()
   readonly #disposal = new AbortController()
 
@@ -72,6 +79,12 @@ class HashEngine implements FakeEngine {
     this.tokenizer = createFakeTokenizer(vocabulary)
     this.#model = new HashModel(vocabulary)
     const model = createFakeModelInfo(vocabulary, contextSize)
+    const { embeddings: pooling, canGenerate = true } = options
+    this.#embedder = pooling === undefined
+      ? null
+      : new FakeEmbedder(vocabulary, {
+        pooling, laneCount: canGenerate ? 1 : laneCount, maxTokens: canGenerate ? Math.min(contextSize, maxStepTokens) : contextSize
+      })
     this.info = {
       model,
       backend: 'fake',
@@ -85,7 +98,9 @@ class HashEngine implements FakeEngine {
       threads,
       flashAttention: false,
       endTokens: [vocabulary.control['<|im_end|>'], vocabulary.control['<|endoftext|>']],
-      ...(options.draftAcceptance === undefined ? {} : { draftModel: { name: 'fake draft', parameterCount: 0, sizeBytes: 0 } })
+      ...(options.draftAcceptance === undefined ? {} : { draftModel: { name: 'fake draft', parameterCount: 0, sizeBytes: 0 } }),
+      ...(canGenerate ? {} : { canGenerate }),
+      ...(this.#embedder === null ? {} : { embedding: this.#embedder.info })
     }
     this.#draftAcceptance = options.draftAcceptance ?? null
     this.#grammars = new FakeGrammars(vocabulary, this.info.endTokens)
@@ -131,6 +146,17 @@ class HashEngine implements FakeEngine {
     } finally {
       this.#checker.end(plan)
     }
+  }
+
+  async embed (lane: LaneId, tokens: readonly Token[]): Promise<Float32Array> {
+    const { signal } = this.#disposal
+    if (signal.aborted) throw new ServerError('engine_unavailable', 'the engine is disposed')
+    if (this.#embedder === null) throw new ServerError('engine_error', 'the model makes no vectors')
+    const durationMs = this.#costs.stepMs + this.#costs.prefillTokenMs * tokens.length
+    return await this.#embedder.embed(lane, tokens, async () => {
+      if (durationMs === 0) await nextTurn()
+      else await this.#sleeps[lane]!(durationMs, signal)
+    })
   }
 
   checkGrammar (grammar: string): void {

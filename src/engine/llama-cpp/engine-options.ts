@@ -49,6 +49,8 @@ export interface LlamaCppEngineOptions {
   readonly openMpThreads?: number | undefined
   /** Whether attention is computed in one pass over the cache where llama.cpp can; true unless given. */
   readonly flashAttention?: boolean | undefined
+  /** Whether a model that writes text makes vectors too; embedding models do without. */
+  readonly embeddings?: boolean | undefined
   readonly laneCount: number
   /** At most 256, which is what llama.cpp allows in a context. */
   readonly slotsPerLane: number

@@ -1,9 +1,9 @@
 import { statSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
-import type { LlamaModel } from 'node-llama-cpp'
+import type { GgufFileInfo, LlamaModel } from 'node-llama-cpp'
 import type { AdapterKey } from '../../domain/adapter-set.ts'
 import { ServerError } from '../../domain/errors.ts'
-import { asLaneId } from '../../domain/ids.ts'
+import { asLaneId, type LaneId, type Token } from '../../domain/ids.ts'
 import type { StepPlan, WorkOutcome } from '../../scheduler/plan.ts'
 import type { AdapterFile, Engine, EngineInfo, Tokenizer } from '../engine.ts'
 import { Adapters } from './adapters.ts'
@@ -12,6 +12,7 @@ import { calibrate } from './calibrate.ts'
 import { chooseBuild } from './choose-build.ts'
 import { createContext } from './create-context.ts'
 import { loadDraftModel } from './draft-model.ts'
+import { Embedder, planEmbeddings, poolingOverrides, type EmbeddingPlan } from './embedder.ts'
 import { silentLogger } from './engine-options.ts'
 import type { EngineLogger, LlamaCppEngineOptions } from './engine-options.ts'
 import { FactMemory } from './fact-memory.ts'
@@ -19,7 +20,7 @@ import { defaultGrammarDrawLimits } from './grammar-draw.ts'
 import { Grammars } from './grammars.ts'
 import { Lane } from './lane.ts'
 import {
-  assertContextSize, assertGenerativeModel, describeModel, endTokensOf, vocabularyStyleOf
+  assertContextSize, assertLanguageModel, describeModel, endTokensOf, poolingIn, vocabularyStyleOf
 } from './model-info.ts'
 import { loadNativeBackend, nativeModelOf, readModelFile } from './native.ts'
 import type { NativeBackend, NativeModel } from './native.ts'
@@ -35,7 +36,9 @@ const maxSlotsPerLane = 256
 interface EngineParts {
   readonly info: EngineInfo
   readonly tokenizer: Tokenizer
+  /** None of a model that only embeds. */
   readonly lanes: readonly Lane[]
+  readonly embedder: Embedder | null
   readonly adapters: Adapters
   readonly grammars: Grammars
   readonly dispose: () => Promise<void>
@@ -60,6 +63,11 @@ export class LlamaCppEngine implements Engine {
     if (this.#disposed !== null) return Promise.reject(new ServerError('engine_error', 'The engine is disposed'))
     if (lane === undefined) return Promise.reject(new ServerError('engine_error', `There is no lane ${plan.lane}`))
     return lane.step(plan)
+  }
+
+  embed (lane: LaneId, tokens: readonly Token[]): Promise<Float32Array> {
+    if (this.#disposed !== null) return Promise.reject(new ServerError('engine_error', 'The engine is disposed'))
+    return this.#parts.embedder?.embed(lane, tokens) ?? Promise.reject(new ServerError('engine_error', 'The model makes no vectors'))
   }
 
   checkGrammar (grammar: string): void {
@@ -104,8 +112,10 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
     const backend = await loadNativeBackend(options.gpu, await chooseBuild(options, logger), noteComplaints(logger, complaints))
     disposers.push(async () => { backend.release() })
     const file = await readModelFile(options.modelPath, signal)
-    assertGenerativeModel(file, backend.bindings)
-    const model = await loadModel(backend, options).catch((error: unknown) => {
+    assertLanguageModel(file, backend.bindings)
+    const canGenerate = poolingIn(file) === null
+    const embeddingPlan = planEmbeddings(file, options)
+    const model = await loadModel(backend, options, file, embeddingPlan).catch((error: unknown) => {
       // The bindings say no more than that it failed.
       const [reason] = complaints
       throw reason === undefined ? error : new ServerError('engine_error', reason, { cause: error })
@@ -129,15 +139,16 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
       endTokens: endTokensOf(native, vocabularySize),
       vocabularySize
     }
-    const draftModel = options.draftModelPath === undefined ? null : await loadDraftModel(backend, options.draftModelPath, file, options)
+    const draftModel = options.draftModelPath === undefined || !canGenerate ? null : await loadDraftModel(backend, options.draftModelPath, file, options)
     if (draftModel !== null) disposers.push(() => draftModel.dispose())
-    const { threads, flashAttention } = await settle(backend, native, model, parts.endTokens[0] ?? 0, options)
+    const calibration = canGenerate ? options.calibrate : 'off'
+    const { threads, flashAttention } = await settle(backend, native, model, parts.endTokens[0] ?? 0, { ...options, calibrate: calibration })
+    const laneThreads = Math.max(1, Math.floor(threads / laneCount))
     const park = new CachePark(options.parkDirectory ?? null)
     disposers.push(() => park.dispose())
     const lanes: Lane[] = []
-    for (let lane = 0; lane < laneCount; lane++) {
+    for (let lane = 0; lane < (canGenerate ? laneCount : 0); lane++) {
       signal?.throwIfAborted()
-      const laneThreads = Math.max(1, Math.floor(threads / laneCount))
       const setting = { threads: laneThreads, flashAttention }
       const context = await createContext(backend.bindings, native, options, setting)
       const drafter = await draftModel?.createDrafter(slotsPerLane, setting, parts, logger).catch(async (error: unknown) => {
@@ -159,6 +170,9 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
       await created.warmUp()
       lanes.push(created)
     }
+    signal?.throwIfAborted()
+    const embedder = embeddingPlan === null ? null : await Embedder.create(embeddingPlan, { ...parts, file, threads: laneThreads, flashAttention })
+    if (embedder !== null) disposers.push(() => embedder.dispose())
     const info: EngineInfo = {
       model: description,
       backend: 'llama-cpp',
@@ -172,9 +186,11 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
       threads,
       flashAttention,
       endTokens: parts.endTokens,
-      ...(draftModel === null ? {} : { draftModel: draftModel.info })
+      ...(draftModel === null ? {} : { draftModel: draftModel.info }),
+      ...(canGenerate ? {} : { canGenerate }),
+      ...(embedder === null ? {} : { embedding: embedder.info })
     }
-    return new LlamaCppEngine({ info, tokenizer, lanes, adapters, grammars, dispose })
+    return new LlamaCppEngine({ info, tokenizer, lanes, embedder, adapters, grammars, dispose })
   } catch (error) {
     await dispose()
     signal?.throwIfAborted()
@@ -194,11 +210,14 @@ function noteComplaints (logger: EngineLogger, complaints: string[]): EngineLogg
   }
 }
 
-async function loadModel (backend: NativeBackend, options: LlamaCppEngineOptions): Promise<LlamaModel> {
+async function loadModel (
+  backend: NativeBackend, options: LlamaCppEngineOptions, file: GgufFileInfo, embeddingPlan: EmbeddingPlan | null
+): Promise<LlamaModel> {
   const { gpuLayers, contextSize, slotsPerLane, laneCount, signal, onProgress } = options
   return await backend.llama.loadModel({
     modelPath: options.modelPath,
     gpuLayers: gpuLayers === 'auto' ? { fitContext: { contextSize: contextSize * slotsPerLane * laneCount } } : gpuLayers,
+    ...(embeddingPlan === null ? {} : { metadataOverrides: poolingOverrides(file, embeddingPlan) }),
     ...(signal === undefined ? {} : { loadSignal: signal }),
     ...(onProgress === undefined ? {} : { onLoadProgress: onProgress })
   })

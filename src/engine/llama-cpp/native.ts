@@ -25,7 +25,10 @@ export interface NativeModel {
   /** -1 for none. */
   tokenBos (): number
   tokenEos (): number
+  sepToken (): number
   shouldPrependBosToken (): boolean
+  shouldAppendEosToken (): boolean
+  getEmbeddingVectorSize (): number
   getTrainContextSize (): number
   getTotalParameters (): number
   getModelSize (): number
@@ -100,6 +103,11 @@ export interface NativeContext {
   saveSequenceStateToFile (path: string, sequence: number, tokens: Uint32Array): Promise<number>
   /** Replaces what a sequence holds; the tokens of the note, at most so many. Rejects when the file does not fit, or is none. */
   loadSequenceStateFromFile (path: string, sequence: number, mostTokens: number): Promise<Uint32Array>
+  /**
+   * The pooled vector of sequence 0 after a decode, which is the only sequence that can be asked for.
+   * @param mostNumbers of the vector; 0 is all
+   */
+  getEmbedding (inputLength: number, mostNumbers: number): Float64Array
   setLoras (loras: readonly NativeLora[], scales: readonly number[]): void
   setThreads (threads: number): void
 }
@@ -113,6 +121,8 @@ export interface NativeContextParams {
   readonly threads: number
   readonly flashAttention: boolean | 'auto'
   readonly swaFullCache: boolean
+  /** Whether decodes give vectors. */
+  readonly embeddings?: boolean
 }
 
 export interface NativeBindings {

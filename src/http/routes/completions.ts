@@ -9,7 +9,7 @@ import { type Generation, type GenerationSink, UsageSum, runGeneration, streamGe
 import { GenerationTrace } from '../generation-trace.ts'
 import { type LegacyLogprobs, LegacyLogprobWriter, joinLegacyLogprobs } from '../logprobs.ts'
 import { holdAdapters } from '../hold-adapters.ts'
-import { checkLogitBias, checkTokens, openModel } from '../open-model.ts'
+import { checkLogitBias, checkTokens, openGenerativeModel } from '../open-model.ts'
 import { checkSamplingRequest } from '../schemas/check-sampling-request.ts'
 import { type CompletionRequest, type PromptInput, completionRequestSchema } from '../schemas/completion-request.ts'
 import { outputFormatOf } from '../schemas/output-format.ts'
@@ -27,7 +27,7 @@ export const completionsRoute: Route = (app, services) => {
 
   app.post('/v1/completions', async (request, reply) => {
     const body = readBody(request.body)
-    const model = openModel(services.adapters, body.model, body.lora)
+    const model = openGenerativeModel(services.adapters, body.model, body.lora)
     const { host, info, picks } = model
     checkLogitBias(body.logit_bias, info)
     for (const prompt of body.prompt) if (typeof prompt !== 'string') checkTokens(prompt, info, 'prompt')
@@ -36,7 +36,7 @@ export const completionsRoute: Route = (app, services) => {
     const { caller } = context
     const serviceClass = serviceClassOf(body, caller)
     const identity = createAnswerIdentity('cmpl', body.model, info, serviceClass.tier)
-    context.generation = new GenerationTrace({
+    const trace = new GenerationTrace({
       id: identity.id,
       model: host.id,
       adapters: picks.map(({ name }) => name),
@@ -45,12 +45,13 @@ export const completionsRoute: Route = (app, services) => {
       choicesPerPrompt: body.n,
       now
     })
+    context.generation = trace
     const sampling = toSampling(body, outputGrammars.of(outputFormatOf(body)), body.logprobs ?? null, randomSeed)
     const held = await holdAdapters(model, queueTimeoutOf(serviceClass, config), now, context.cancellation.signal)
     try {
       const generation: Generation = {
         inference: host.inference,
-        trace: context.generation,
+        trace,
         cancellation: context.cancellation,
         requests: body.prompt.map((prompt, index) => ({
           id: asRequestId(body.prompt.length === 1 ? identity.id : `${identity.id}-${index}`),

@@ -4,7 +4,7 @@ import { isFromAnthropicClient } from '../messages/anthropic-error.ts'
 import { toModelPage } from '../messages/model-page.ts'
 import type { HttpServices, Route } from '../services.ts'
 
-/** OpenAI's members, and those by which vLLM's clients tell adapters and context lengths. */
+/** OpenAI's members, those by which vLLM's clients tell adapters and context lengths, and what models do that do not write text alone. */
 export const toModelObject = (card: ModelCard) => ({
   id: card.id,
   object: 'model',
@@ -12,7 +12,8 @@ export const toModelObject = (card: ModelCard) => ({
   owned_by: 'drawbridge',
   root: card.root,
   parent: card.parent,
-  max_model_len: card.contextSize
+  max_model_len: card.contextSize,
+  ...(card.capabilities === undefined ? {} : { capabilities: card.capabilities })
 }) satisfies OpenAI.Model & Record<string, unknown>
 
 /** Models, then the adapters that can answer at once or are brought back when somebody asks. Clients take what is listed for loaded. */

@@ -97,3 +97,31 @@ export const completionParameterPolicies = {
   messages: never('Use "prompt", or /v1/chat/completions.'),
   tools: never('Use /v1/chat/completions.')
 } satisfies ParameterPolicies
+
+const wholeAdvice = 'Inputs are never truncated; shorten or split them.'
+const prefixAdvice = 'Texts are read as they are; write the model\'s prefix for queries or documents into them.'
+
+export const embeddingParameterPolicies = {
+  user: only(z.string(), 'It must be a string.'),
+  truncate_prompt_tokens: never(wholeAdvice),
+  truncate: only(z.literal(false), wholeAdvice),
+  input_type: never(prefixAdvice),
+  task: never(prefixAdvice),
+  prompt: never('Use "input".'),
+  normalized: only(z.literal(true), 'Vectors always have the length 1.'),
+  normalize: only(z.literal(true), 'Vectors always have the length 1.'),
+  embedding_type: only(z.literal('float'), 'Use "encoding_format".'),
+  lora: never('Embeddings are made without adapters.')
+} satisfies ParameterPolicies
+
+export const rerankParameterPolicies = {
+  user: only(z.string(), 'It must be a string.'),
+  truncate_prompt_tokens: never(wholeAdvice),
+  truncate: only(z.literal(false), wholeAdvice),
+  truncation: only(z.literal(false), wholeAdvice),
+  max_chunks_per_doc: never(wholeAdvice),
+  max_tokens_per_doc: never(wholeAdvice),
+  rank_fields: only(z.array(z.literal('text')).length(1), 'Documents are ranked by their "text".'),
+  top_k: never('Use "top_n".'),
+  lora: never('Documents are ranked without adapters.')
+} satisfies ParameterPolicies

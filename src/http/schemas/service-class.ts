@@ -5,7 +5,7 @@ import { ServerError } from '../../domain/errors.ts'
 import type { Millis } from '../../domain/ids.ts'
 import { rankOf, type Priority } from '../../domain/priority.ts'
 
-/** Members of a request that say how urgent it is; the same for both completion endpoints. */
+/** Members of a request that say how urgent it is; the same for all endpoints that run a model. */
 export const serviceClassMembers = {
   /** OpenAI's: `flex` is cheaper and later, `priority` is dearer and sooner. */
   service_tier: z.enum(['auto', 'default', 'flex', 'priority']).optional(),
@@ -13,7 +13,7 @@ export const serviceClassMembers = {
   priority: z.int().min(-2_147_483_648).max(2_147_483_647).optional()
 }
 
-type ServiceClassRequest = z.output<z.ZodObject<typeof serviceClassMembers>>
+export type ServiceClassRequest = z.output<z.ZodObject<typeof serviceClassMembers>>
 
 const ofTier = { auto: null, default: null, flex: 'batch', priority: 'interactive' } as const satisfies Record<string, Priority | null>
 const tierOf = { interactive: 'priority', normal: 'default', batch: 'flex' } as const satisfies Record<Priority, string>

@@ -15,6 +15,7 @@ const timeless = (engine: Engine): Engine => ({
   step: async (plan) => (await engine.step(plan)).map((outcome) => 'token' in outcome && outcome.drafted !== undefined
     ? { ...outcome, drafted: { ...outcome.drafted, durationMs: 0, readMs: 0 } }
     : outcome),
+  embed: async (lane, tokens) => await engine.embed(lane, tokens),
   checkGrammar: (grammar) => { engine.checkGrammar(grammar) },
   loadAdapter: async (...parameters) => { await engine.loadAdapter(...parameters) },
   unloadAdapter: async (key) => { await engine.unloadAdapter(key) },

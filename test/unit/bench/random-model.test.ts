@@ -74,6 +74,7 @@ describe('the file', () => {
       vocabularySize: 2000,
       embeddingLength: 64,
       feedForwardLength: 96,
+      pooling: null,
       kvBytesPerToken: 2 * 2 * 32 * 2
     })
     expect(parameterCount).toBe(64 * 2000 + 2 * (2 * 64 * 64 + 2 * 64 * 32 + 3 * 64 * 96 + 2 * 64) + 64)

@@ -110,4 +110,20 @@ describe('start screen', () => {
     expect(startScreen(screen)).not.toContain('\u001B')
     expect(startScreen({ ...screen, isColoured: true })).toContain('\u001B[1mDrawbridge 1.2.3')
   })
+
+  it('says what an embedding model does, and how to ask it', () => {
+    const embedding = { pooling: 'mean', size: 384, maxTokens: 512, laneCount: 2, frame: { before: [], between: [], after: [] } } as const
+    const show = (changes: Partial<EngineInfo>): string =>
+      startScreen({ ...screen, models: [{ id: 'some-model', info: { ...info, ...changes }, quantization: 'Q8_0' }] })
+    const embedder = show({ canGenerate: false, embedding })
+    expect(embedder).toContain('embeddings of 384 numbers, 2 inputs at a time, up to 512 tokens each; cpu, 2 threads')
+    expect(embedder).toContain('/v1/embeddings')
+    expect(embedder).not.toContain('chat/completions')
+    const reranker = show({ canGenerate: false, embedding: { ...embedding, pooling: 'rank', size: 1, laneCount: 1 } })
+    expect(reranker).toContain('ranks documents, one input at a time, up to 512 tokens each')
+    expect(reranker).toContain('/v1/rerank')
+    const both = show({ embedding })
+    expect(both).toContain('8 answers at a time, 2048 tokens each, and embeddings; cpu')
+    expect(both).toContain('chat/completions')
+  })
 })

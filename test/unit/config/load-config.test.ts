@@ -243,6 +243,19 @@ describe('models and aliases', () => {
     expect(load(['--draft-model', 'demo']).warnings).toEqual([])
   })
 
+  it('says whether models that write text make embeddings, for all of them or for one', () => {
+    const wanted = (flags: readonly string[], environment = {}): unknown => {
+      const { config } = load(flags, environment)
+      return [config.embeddings, ...config.models.map(({ embeddings }) => embeddings)]
+    }
+    expect(wanted([])).toEqual([false, undefined])
+    expect(wanted(['--embeddings'])).toEqual([true, undefined])
+    expect(wanted([], { DRAWBRIDGE_EMBEDDINGS: 'yes' })).toEqual([true, undefined])
+    const file = fileOf('embeddings.yaml', 'models: [{ ref: a.gguf, embeddings: true }, { ref: b.gguf, embeddings: false }, c.gguf]\n')
+    expect(wanted(['--config', file])).toEqual([false, true, false, undefined])
+    expect(refusal(['--config', fileOf('word.yaml', 'models: [{ ref: a.gguf, embeddings: mean }]\n')])).toContain('has an entry with the embeddings "mean", but it must be true or false')
+  })
+
   it('refuses more aliases than models, and unusable names', () => {
     expect(refusal(['--alias', 'a', '--alias', 'b'])).toBe('--alias names 2 aliases, but there is only 1 model')
     expect(refusal(['--alias', ' a'])).toContain('--alias has the alias " a"')

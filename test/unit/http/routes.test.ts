@@ -189,7 +189,7 @@ describe('what is not there', () => {
     ['POST', '/chat/completions', 'did you mean /v1/chat/completions'],
     ['POST', '/v1/v1/chat/completions', 'did you mean /v1/chat/completions'],
     ['GET', '/models', 'did you mean /v1/models'],
-    ['POST', '/v1/embeddings', 'the API is under /v1'],
+    ['POST', '/v1/images/generations', 'the API is under /v1'],
     ['GET', '/nothing?key=secret', 'There is no GET /nothing;']
   ] as const)('%s %s says where to look', async (method, url, message) => {
     const { app } = await setUp()

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { asToken } from '../../../src/domain/ids.ts'
-import { detokenizeRefusal, promptRefusal, tokenizeRefusal } from '../../../src/inference/call-limits.ts'
+import { detokenizeRefusal, embeddingRefusal, inputLengthRefusal, promptRefusal, tokenizeRefusal } from '../../../src/inference/call-limits.ts'
 import type { EngineInfo } from '../../../src/engine/engine.ts'
 import type { Prompt } from '../../../src/inference/inference.ts'
+import { embeddingRequest } from '../../support/generation.ts'
 import { createFakeEngine } from '../../../src/engine/fake/fake-engine.ts'
 
 const { info } = createFakeEngine()
@@ -19,6 +20,20 @@ describe('call limits', () => {
     expect(promptRefusal(text('x'.repeat(30), 'x'.repeat(7)), small)?.message).toContain('at least 10.')
     expect(promptRefusal({ tokens: tokens(9) }, small)).toBeNull()
     expect(promptRefusal({ tokens: tokens(10) }, small)).toMatchObject({ code: 'context_length_exceeded' })
+  })
+
+  it('refuse an input only when it cannot fit', () => {
+    const embedder = createFakeEngine({ embeddings: 'mean', canGenerate: false, contextSize: 10 }).info
+    const model = (longestTokenBytes: number): EngineInfo => ({ ...embedder, model: { ...embedder.model, longestTokenBytes } })
+    const refusal = (text: string, of: EngineInfo) => embeddingRefusal(embeddingRequest(['a', text]), of)
+    expect(refusal('x'.repeat(40), model(4))).toBeNull()
+    expect(refusal('x'.repeat(41), model(4))).toMatchObject({ code: 'context_length_exceeded', param: 'input[1]' })
+    // Any word may be one token that stands for all unknown ones.
+    expect(refusal('x'.repeat(1_048_576), model(Number.MAX_SAFE_INTEGER))).toBeNull()
+    expect(refusal('x'.repeat(1_048_577), model(Number.MAX_SAFE_INTEGER))).toMatchObject({ code: 'invalid_value', param: 'input[1]' })
+    expect(inputLengthRefusal(10, embedder, 'input[0]')).toBeNull()
+    expect(inputLengthRefusal(11, embedder, 'input[0]')?.message).toBe('This model\'s maximum input length is 10 tokens, and \'input[0]\' has 11')
+    expect(embeddingRefusal(embeddingRequest(['a']), info)).toMatchObject({ code: 'unsupported_value', param: 'model' })
   })
 
   it('count bytes, not characters', () => {

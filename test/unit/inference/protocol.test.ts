@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { GenerationEvent } from '../../../src/inference/inference.ts'
-import { decodeEvent, encodeEvent, wireCode, type WireEvent } from '../../../src/inference/protocol.ts'
+import type { EmbeddingEvent, GenerationEvent } from '../../../src/inference/inference.ts'
+import { decodeEmbeddingEvent, decodeEvent, encodeEmbeddingEvent, encodeEvent, wireCode, type WireEmbeddingEvent, type WireEvent } from '../../../src/inference/protocol.ts'
 
 const count = fc.nat()
 const text = fc.string({ unit: 'grapheme' })
@@ -41,6 +41,19 @@ describe('the protocol of engine processes', () => {
       if (!isEvent(wire)) throw new Error('An event became a failure')
       expect(JSON.stringify(decodeEvent(wire))).toBe(JSON.stringify(original))
       expect(infinities(decodeEvent(wire))).toEqual(infinities(original))
+    }))
+  })
+
+  it('gives every vector back bit by bit', () => {
+    const embedding: fc.Arbitrary<EmbeddingEvent> = fc.oneof(
+      fc.record({ type: fc.constant('accepted' as const), promptTokens: count }),
+      fc.record({ type: fc.constant('embedded' as const), input: count, vector: fc.float32Array() }),
+      fc.record({ type: fc.constant('finished' as const), promptTokens: count, queuedMs: count })
+    )
+    fc.assert(fc.property(count, embedding, (call, original) => {
+      const wire = JSON.parse(JSON.stringify(encodeEmbeddingEvent(call, original))) as WireEmbeddingEvent
+      expect(wire[0]).toBe(call)
+      expect(decodeEmbeddingEvent(wire)).toEqual(original)
     }))
   })
 

@@ -1,13 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { AdapterKey } from '../../../src/domain/adapter-set.ts'
 import { ServerError } from '../../../src/domain/errors.ts'
+import { encodeVector } from '../../../src/domain/vector-bytes.ts'
 import { asToken } from '../../../src/domain/ids.ts'
 import { createFakeEngine } from '../../../src/engine/fake/fake-engine.ts'
 import { LocalInference } from '../../../src/inference/local.ts'
 import type { ServerMessage, WireSnapshot } from '../../../src/inference/protocol.ts'
 import { wireCode } from '../../../src/inference/protocol.ts'
 import { RemoteInference } from '../../../src/inference/remote.ts'
-import { collectEvents, generationRequest, neverAborted, textOf } from '../../support/generation.ts'
+import { collectEvents, embeddingRequest, generationRequest, neverAborted, textOf } from '../../support/generation.ts'
 
 const engine = createFakeEngine({ slotsPerLane: 2 })
 const idle = new LocalInference(engine, { maxQueue: 1 }).snapshot()
@@ -134,6 +135,72 @@ describe('remote inference', () => {
     const events = await waiting
     expect(events.map(({ type }) => type)).toEqual(['accepted', 'text', 'finished'])
     expect(textOf(events)).toBe('b')
+  })
+
+  describe('vectors', () => {
+    const embedder = createFakeEngine({ embeddings: 'mean', canGenerate: false, contextSize: 8 })
+    const connectEmbedder = (): ServerMessage[] => {
+      const received: ServerMessage[] = []
+      remote.connect({ send: (message) => { received.push(message) } }, embedder.info, { now: 0, numbers: idle })
+      return received
+    }
+    const vectorOf = (...numbers: number[]): string => encodeVector(Float32Array.from(numbers))
+
+    it('come from the process, and those that one made before it died are not told twice', async () => {
+      const first = connectEmbedder()
+      const vectors = collectEvents(remote.embed(embeddingRequest(['a', 'b'], { queueTimeoutMs: 800, timeoutMs: 10_000 }), neverAborted))
+      expect(first).toMatchObject([{ type: 'embed', call: 1, request: { inputs: [{ text: 'a' }, { text: 'b' }], queueTimeoutMs: 800 } }])
+      expect(remote.snapshot()).toMatchObject({ requests: 1 })
+      remote.take({ type: 'events', events: [[1, wireCode.accepted, 6], [1, wireCode.embedded, 0, vectorOf(1, 2)]] })
+      pass(1000)
+      remote.interrupt(crash)
+      pass(300)
+      expect(connectEmbedder()).toMatchObject([{ type: 'embed', call: 1, request: { queueTimeoutMs: 500, timeoutMs: 8700 } }])
+      remote.take({
+        type: 'events',
+        events: [
+          [1, wireCode.accepted, 6], [1, wireCode.embedded, 0, vectorOf(9, 9)], [1, wireCode.embedded, 1, vectorOf(3, 4)],
+          [1, wireCode.allEmbedded, 6, 12]
+        ]
+      })
+      expect(await vectors).toEqual([
+        { type: 'accepted', promptTokens: 6 },
+        { type: 'embedded', input: 0, vector: Float32Array.of(1, 2) },
+        { type: 'embedded', input: 1, vector: Float32Array.of(3, 4) },
+        { type: 'finished', promptTokens: 6, queuedMs: 12 }
+      ])
+      expect(remote.pendingCalls).toBe(0)
+    })
+
+    it('end with the error of the process, with their time, and with the signal', async () => {
+      const received = connectEmbedder()
+      const failed = collectEvents(remote.embed(embeddingRequest(['a']), neverAborted))
+      remote.take({ type: 'events', events: [[1, wireCode.failed, { code: 'queue_full', message: 'full' }]] })
+      await expect(failed).rejects.toMatchObject({ code: 'queue_full' })
+      const late = collectEvents(remote.embed(embeddingRequest(['a'], { timeoutMs: 100 }), neverAborted))
+      pass(6000)
+      await expect(late).rejects.toMatchObject({ code: 'generation_timeout' })
+      const controller = new AbortController()
+      const aborted = collectEvents(remote.embed(embeddingRequest(['a']), controller.signal))
+      controller.abort()
+      await expect(aborted).rejects.toMatchObject({ code: 'request_aborted' })
+      expect(received.slice(-1)).toEqual([{ type: 'abort', call: 3 }])
+    })
+
+    it('wait for a process no longer than they may', async () => {
+      connectEmbedder()
+      remote.interrupt(crash)
+      const waiting = collectEvents(remote.embed(embeddingRequest(['a'], { queueTimeoutMs: 100 }), neverAborted))
+      pass(200)
+      await expect(waiting).rejects.toMatchObject({ code: 'queue_timeout' })
+    })
+
+    it('are not even asked for where the process would refuse', async () => {
+      const received = connectEmbedder()
+      await expect(collectEvents(remote.embed(embeddingRequest([], { inputs: [{ tokens: Array.from({ length: 9 }, () => asToken(1)) }] }), neverAborted)))
+        .rejects.toMatchObject({ code: 'context_length_exceeded', param: 'input[0]' })
+      expect(received).toEqual([])
+    })
   })
 
   it('gives no call to a third process', async () => {

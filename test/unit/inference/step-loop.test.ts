@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { baseAdapterSet } from '../../../src/domain/adapter-set.ts'
-import { asSequenceId, asTenantId, asToken } from '../../../src/domain/ids.ts'
+import { asRequestId, asSequenceId, asTenantId, asToken, type LaneId } from '../../../src/domain/ids.ts'
 import { greedySampling } from '../../../src/domain/sampling.ts'
 import type { Engine, EngineInfo } from '../../../src/engine/engine.ts'
-import { StepLoop } from '../../../src/inference/step-loop.ts'
+import { type EmbeddingTurns, StepLoop } from '../../../src/inference/step-loop.ts'
 import type { StepPlan, WorkOutcome } from '../../../src/scheduler/plan.ts'
 import type { NewSequence, SequenceEvent } from '../../../src/scheduler/scheduler-types.ts'
 import { Scheduler } from '../../../src/scheduler/scheduler.ts'
@@ -27,7 +27,11 @@ function createSteppedEngine (laneCount: number): { engine: Engine, nextStep: ()
       reject
     })
   })
-  const engine = { info: { laneCount } as EngineInfo, step } as unknown as Engine
+  const embed = async (lane: LaneId): Promise<Float32Array> => {
+    if (lane > 0) throw new Error(`lane ${lane} is broken`)
+    return new Float32Array(1)
+  }
+  const engine = { info: { laneCount } as EngineInfo, step, embed } as unknown as Engine
   return {
     engine,
     nextStep: async () => {
@@ -37,9 +41,31 @@ function createSteppedEngine (laneCount: number): { engine: Engine, nextStep: ()
   }
 }
 
+/** Inputs in a row, and what became of them. */
+function createTurns (names: string[], laneCount = 1): EmbeddingTurns & { readonly done: string[] } {
+  const done: string[] = []
+  return {
+    done,
+    laneCount,
+    next: () => {
+      const name = names.shift()
+      return name === undefined ? null : { id: asRequestId(name), index: 0, tokens: [asToken(1)], queuedMs: 0 }
+    },
+    commit: ({ id }, outcome) => { done.push(outcome instanceof Error ? `${id}: ${outcome.message}` : id) },
+    expire: () => {}
+  }
+}
+
 type OnEvents = (events: readonly SequenceEvent[], scheduler: Scheduler, loop: StepLoop) => void
 
-function createLoop ({ laneCount = 1, slotsPerLane = 2, gatherMs = 0 } = {}, onEvents: OnEvents = () => {}): {
+interface LoopOptions {
+  readonly laneCount?: number
+  readonly slotsPerLane?: number
+  readonly gatherMs?: number
+  readonly embeddings?: EmbeddingTurns
+}
+
+function createLoop ({ laneCount = 1, slotsPerLane = 2, gatherMs = 0, embeddings }: LoopOptions = {}, onEvents: OnEvents = () => {}): {
   scheduler: Scheduler,
   loop: StepLoop,
   events: SequenceEvent[],
@@ -56,6 +82,7 @@ function createLoop ({ laneCount = 1, slotsPerLane = 2, gatherMs = 0 } = {}, onE
   const clock = { now: 0 }
   const loop: StepLoop = new StepLoop({
     scheduler,
+    ...(embeddings === undefined ? {} : { embeddings }),
     engine,
     now: () => clock.now,
     onEvents: (batch) => {
@@ -119,6 +146,35 @@ describe('StepLoop', () => {
     await draw(9, 0.5)
     await vi.waitFor(() => expect(events.at(-1)).toMatchObject({ type: 'sequence-finished' }), patience)
     expect(tokensOf(events)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9])
+  })
+
+  it('embeds one input between two steps, and one after the other where there are none', async () => {
+    const names = ['a', 'b', 'c', 'd']
+    const embeddings = createTurns(names)
+    const { scheduler, loop, nextStep } = create({ embeddings })
+    await vi.waitFor(() => expect(embeddings.done).toEqual(['a', 'b', 'c', 'd']), patience)
+    scheduler.add(sequence('s'), 0)
+    names.push('e', 'f', 'g', 'h', 'i')
+    loop.wake()
+    for (const expected of ['e', 'f', 'g']) {
+      const step = await nextStep()
+      expect(embeddings.done.at(-1)).toBe(expected)
+      step.succeed(1)
+    }
+    await vi.waitFor(() => expect(embeddings.done.at(-1)).toBe('i'), patience)
+    expect(loop.stepSeconds).toBe(0)
+  })
+
+  it('embeds in the lanes that can, and tells of inputs that failed', async () => {
+    const names: string[] = []
+    const embeddings = createTurns(names, 2)
+    const { loop } = create({ laneCount: 3, embeddings })
+    names.push('a', 'b', 'c')
+    loop.wake()
+    await vi.waitFor(() => expect(embeddings.done).toHaveLength(3), patience)
+    expect(embeddings.done.toSorted()).toEqual(expect.arrayContaining(['a']))
+    expect(embeddings.done).toContain('b: lane 1 is broken')
+    expect(embeddings.done.join()).not.toContain('lane 2')
   })
 
   it('hands on the events of a step while the next one is under way', async () => {

@@ -21,6 +21,7 @@ const llama8B: ModelFile = {
   vocabularySize: 128_256,
   embeddingLength: 4096,
   feedForwardLength: 14_336,
+  pooling: null,
   kvBytesPerToken: 32 * 8 * 256 * 2
 }
 
@@ -255,5 +256,59 @@ describe('the fake engine', () => {
   it('gets what it is asked for', () => {
     expect(chooseFakeCapacity(automatic, machineWith(0.1))).toEqual({ laneCount: 1, slotsPerLane: 8, contextSize: 4096, stepTokens: 512, threads: 4, isOnGpu: false, estimate: null })
     expect(chooseFakeCapacity({ ...automatic, slots: 64, lanes: 2, contextSize: 100_000 }, machineWith(0.1))).toMatchObject({ laneCount: 2, slotsPerLane: 32, contextSize: 100_000 })
+  })
+})
+
+describe('embedding models', () => {
+  /** The shape of BGE base. */
+  const bert: ModelFile = {
+    ...llama8B,
+    path: '/m/bert.gguf',
+    sizeBytes: 0.2 * gibibyte,
+    architecture: 'bert',
+    trainContextSize: 512,
+    vocabularySize: 30_522,
+    embeddingLength: 768,
+    feedForwardLength: 3072,
+    pooling: 'cls',
+    kvBytesPerToken: 0
+  }
+  /** A reader of long texts with a large vocabulary: its logits take 8 GiB at 8192 tokens. */
+  const long: ModelFile = { ...bert, trainContextSize: 8192, vocabularySize: 250_002 }
+  const capacityOf = (model: ModelFile, request: Partial<CapacityRequest>, machine = machineWith(16)) => {
+    const { laneCount, slotsPerLane, contextSize, stepTokens, threads } = chooseCapacity(model, { ...automatic, ...request }, machine)
+    expect(slotsPerLane).toBe(1)
+    expect(stepTokens).toBe(contextSize)
+    return [laneCount, contextSize, threads]
+  }
+
+  it('have a lane with all threads, and as long an input as the model, up to 8192 tokens', () => {
+    expect(capacityOf(bert, {})).toEqual([1, 512, 4])
+    expect(capacityOf(bert, { threads: 2 })).toEqual([1, 512, 2])
+    expect(capacityOf({ ...bert, trainContextSize: 32_768 }, {})).toEqual([1, 8192, 4])
+    expect(capacityOf(bert, { lanes: 6 })).toEqual([6, 512, 6])
+  })
+
+  it('are not kept from loading by what is set for models that write text', () => {
+    expect(capacityOf(bert, { contextSize: 8192, slots: 8, stepTokens: 64 })).toEqual([1, 512, 4])
+    expect(capacityOf(bert, { contextSize: 128 })).toEqual([1, 128, 4])
+  })
+
+  it('give up length where memory is short', () => {
+    expect(capacityOf(long, {}, machineWith(16))).toEqual([1, 8192, 4])
+    expect(capacityOf(long, {}, machineWith(6))).toEqual([1, 4096, 4])
+    expect(capacityOf(long, { lanes: 2 }, machineWith(6))).toEqual([2, 2048, 4])
+    expect(refusal({}, machineWith(0.25), long)).toContain('use a smaller model')
+    expect(refusal({ contextSize: 8192 }, machineWith(6), long)).toContain('lower --context-size')
+  })
+
+  it('take room beside answers', () => {
+    const shape = { lanes: 1, slots: 1, contextSize: 8192, stepTokens: 512 }
+    const plain = estimateMemory(llama8B, shape)
+    const both = estimateMemory(llama8B, { ...shape, embeds: true })
+    const kvBytes = 512 * (llama8B.kvBytesPerToken ?? 0)
+    const logitBytes = 512 * llama8B.vocabularySize * 4
+    expect(both.totalBytes - plain.totalBytes).toBeGreaterThan(kvBytes + logitBytes)
+    expect(both.totalBytes).toBe(both.weightsBytes + both.cacheBytes + both.workBytes)
   })
 })

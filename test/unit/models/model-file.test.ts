@@ -49,6 +49,7 @@ describe('the demo model', () => {
       embeddingLength: 192,
       feedForwardLength: 448,
       // 4 layers of 3 KV heads of 32, keys and values, 2 bytes each.
+      pooling: null,
       kvBytesPerToken: 4 * 3 * 32 * 2 * 2
     })
   })
@@ -112,15 +113,35 @@ describe('files that are no model', () => {
     ['adapter of', tinyModel({ 'general.type': 'adapter', 'general.base_model.0.name': 'Chat' }), 'is a LoRA adapter for Chat, not a model; give the model it belongs to'],
     ['imatrix', tinyModel({ 'general.type': 'imatrix' }), 'holds "imatrix", not a model'],
     ['mmproj', tinyModel({ 'general.type': 'mmproj' }, 'clip'), "is an image projector (mmproj), not a language model; give the language model's own file"],
-    ['bert', tinyModel({}, 'bert'), 'is an embedding model (bert), which cannot generate text'],
-    ['pooling', tinyModel({ 'qwen3.pooling_type': 3 }, 'qwen3'), 'is an embedding model (qwen3), which cannot generate text'],
-    ['not causal', tinyModel({ 'llama.attention.causal': false }), 'is an embedding model (llama), which cannot generate text'],
     ['named like a member of all objects', writeGguf({ metadata: { 'general.architecture': '__proto__' } }), 'has no vocabulary, so it cannot read or write text'],
     ['t5', tinyModel({}, 't5'), 'is an encoder-decoder model (t5), which is not supported'],
+    ['t5 encoder', tinyModel({}, 't5encoder'), 'is the encoder of an encoder-decoder model (t5encoder), which is not supported'],
     ['no architecture', writeGguf({ metadata: { 'general.name': 'x' } }), 'does not name its architecture (general.architecture), so it is no model'],
     ['no vocabulary', writeGguf({ metadata: { 'general.architecture': 'llama' } }), 'has no vocabulary, so it cannot read or write text']
   ])('refuses other things that come as GGUF: %s', async (name, content, message) => {
     expect(await refusal(fileOf(`${name.replace(' ', '-')}.gguf`, content))).toBe(message)
+  })
+})
+
+describe('how a model makes vectors', () => {
+  it.each([
+    ['not at all', tinyModel(), null],
+    ['not at all, as the file says', tinyModel({ 'llama.pooling_type': 0 }), null],
+    ['as BERT, of which the file says nothing', tinyModel({}, 'bert'), 'mean'],
+    ['as an encoder without pooling', tinyModel({ 'nomic-bert.pooling_type': 0 }, 'nomic-bert'), 'mean'],
+    ['as the file says', tinyModel({ 'bert.pooling_type': 2 }, 'bert'), 'cls'],
+    ['as the file of a decoder says', tinyModel({ 'qwen3.pooling_type': 3 }, 'qwen3'), 'last'],
+    ['as a reranker', tinyModel({ 'bert.pooling_type': 4 }, 'bert'), 'rank'],
+    ['as a decoder that sees what comes after', tinyModel({ 'llama.attention.causal': false }), 'mean'],
+    ['by a number that nobody knows', tinyModel({ 'llama.pooling_type': 77 }), null]
+  ] as const)('%s', async (_, content, pooling) => {
+    expect((await readModelFile([fileOf('pooling.gguf', content)])).pooling).toBe(pooling)
+  })
+
+  it('needs no cache where the model is an encoder', async () => {
+    const cacheOf = async (content: Buffer) => (await readModelFile([fileOf('cache.gguf', content)])).kvBytesPerToken
+    expect(await cacheOf(tinyModel({ 'bert.attention.head_count': 4 }, 'bert'))).toBe(0)
+    expect(await cacheOf(tinyModel({ 'qwen3.pooling_type': 3, 'qwen3.attention.head_count': 4 }, 'qwen3'))).toBeGreaterThan(0)
   })
 })
 

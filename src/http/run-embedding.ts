@@ -1,0 +1,45 @@
+import { randomUUID } from 'node:crypto'
+import { asRequestId } from '../domain/ids.ts'
+import type { EmbeddingRequest } from '../inference/inference.ts'
+import { EmbeddingTrace } from './embedding-trace.ts'
+import type { OpenEmbedder } from './open-embedder.ts'
+import type { RequestContext } from './request-context.ts'
+import { queueTimeoutOf, serviceClassOf, type ServiceClassRequest } from './schemas/service-class.ts'
+import type { HttpServices } from './services.ts'
+
+export interface EmbeddingRun {
+  readonly id: string
+  /** In the order of the inputs. */
+  readonly vectors: readonly Float32Array[]
+  readonly promptTokens: number
+}
+
+/** What is asked of a model that makes vectors, beside how urgent it is. */
+export type EmbeddingWish = Pick<EmbeddingRequest, 'inputs' | 'query' | 'param'> & { readonly idPrefix: 'embd' | 'rerank' }
+
+/** Runs a request for vectors to its end. The context hears of it. */
+export async function runEmbedding (
+  { host, embedding }: OpenEmbedder, { idPrefix, ...wish }: EmbeddingWish, body: ServiceClassRequest, context: RequestContext, { config }: HttpServices
+): Promise<EmbeddingRun> {
+  const { caller } = context
+  const serviceClass = serviceClassOf(body, caller)
+  const id = `${idPrefix}-${randomUUID().replaceAll('-', '')}`
+  const trace = new EmbeddingTrace(id, host.id)
+  context.generation = trace
+  const vectors = new Array<Float32Array>(wish.inputs.length).fill(new Float32Array(embedding.size))
+  let promptTokens = 0
+  for await (const event of host.inference.embed({
+    id: asRequestId(id),
+    tenant: caller.tenant,
+    weight: caller.weight,
+    priority: serviceClass.priority,
+    ...wish,
+    queueTimeoutMs: queueTimeoutOf(serviceClass, config),
+    timeoutMs: config.requestTimeoutMs
+  }, context.cancellation.signal)) {
+    trace.take(event)
+    if (event.type === 'embedded') vectors[event.input] = event.vector
+    if (event.type === 'finished') promptTokens = event.promptTokens
+  }
+  return { id, vectors, promptTokens }
+}
