@@ -12,8 +12,10 @@ export const toUsage = ({ promptTokens, cachedTokens, completionTokens, reasonin
   prompt_tokens: promptTokens,
   completion_tokens: completionTokens,
   total_tokens: promptTokens + completionTokens,
-  prompt_tokens_details: { cached_tokens: cachedTokens },
-  ...(reasoningTokens === 0 ? {} : { completion_tokens_details: { reasoning_tokens: reasoningTokens } })
+  prompt_tokens_details: { cached_tokens: cachedTokens, audio_tokens: 0 },
+  completion_tokens_details: {
+    reasoning_tokens: reasoningTokens, audio_tokens: 0, accepted_prediction_tokens: 0, rejected_prediction_tokens: 0
+  }
 }) satisfies OpenAI.CompletionUsage
 
 /** Whether a stream tells its usage: never, in a chunk of its own at the end, or in every chunk as well. */

@@ -202,15 +202,15 @@ class CompletionAnswer implements GenerationSink {
       object: 'text_completion',
       created,
       model,
-      system_fingerprint: fingerprint,
       choices: this.#choices.map(({ text, logprobs, reason }, index) => ({
-        index,
         text,
+        index,
         logprobs: logprobs.length === 0 ? null : joinLegacyLogprobs(logprobs),
         finish_reason: reason
       })),
       usage: toUsage(this.#usage),
-      ...(serviceTier === undefined ? {} : { service_tier: serviceTier })
+      service_tier: serviceTier,
+      system_fingerprint: fingerprint
     } satisfies OpenAI.Completion & Pick<OpenAI.ChatCompletion, 'service_tier'>
   }
 }

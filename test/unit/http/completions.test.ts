@@ -40,7 +40,14 @@ describe('a completion', () => {
       model: 'test-model',
       system_fingerprint: expect.stringMatching(/^fp_/),
       choices: [{ index: 0, text: '[abc]', logprobs: null, finish_reason: 'stop' }],
-      usage: { prompt_tokens: 5, completion_tokens: 2, total_tokens: 7, prompt_tokens_details: { cached_tokens: 2 } }
+      usage: {
+        prompt_tokens: 5,
+        completion_tokens: 2,
+        total_tokens: 7,
+        prompt_tokens_details: { cached_tokens: 2, audio_tokens: 0 },
+        completion_tokens_details: { reasoning_tokens: 0, audio_tokens: 0, accepted_prediction_tokens: 0, rejected_prediction_tokens: 0 }
+      },
+      service_tier: 'default'
     })
     // OpenAI's default, unlike the chat endpoint's.
     expect(inference.requests[0]?.maxTokens).toBe(16)

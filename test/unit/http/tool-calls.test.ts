@@ -51,6 +51,7 @@ describe('an answer with calls', () => {
         role: 'assistant',
         content: null,
         refusal: null,
+        annotations: [],
         tool_calls: [
           { id, type: 'function', function: { name: 'get_weather', arguments: '{"city": "Rome"}' } },
           { id, type: 'function', function: { name: 'get_time', arguments: '{}' } }
@@ -194,7 +195,7 @@ describe('an answer with reasoning', () => {
   it('has it apart from the content, under both of its names', async () => {
     const { post, chunks } = await setUp(answerEvents(pieces(text)))
     const body = (await post({ ...hello, tools: undefined })).json<OpenAI.Chat.ChatCompletion>()
-    expect(body.choices[0]?.message).toEqual({ role: 'assistant', content: 'Hello!', refusal: null, reasoning_content: 'A greeting.', reasoning: 'A greeting.' })
+    expect(body.choices[0]?.message).toEqual({ role: 'assistant', content: 'Hello!', refusal: null, annotations: [], reasoning_content: 'A greeting.', reasoning: 'A greeting.' })
     const drawn = pieces(text).length
     expect(body.usage).toMatchObject({ completion_tokens: drawn, completion_tokens_details: { reasoning_tokens: expect.any(Number) } })
     const { reasoning_tokens: tokens } = body.usage?.completion_tokens_details ?? {}
@@ -212,7 +213,7 @@ describe('an answer with reasoning', () => {
 
   it('has it in the content where the client wants it there', async () => {
     const { choice } = await setUp(answerEvents(pieces(text)))
-    expect((await choice({ reasoning_format: 'none', tools: undefined }))?.message).toEqual({ role: 'assistant', content: text, refusal: null })
+    expect((await choice({ reasoning_format: 'none', tools: undefined }))?.message).toEqual({ role: 'assistant', content: text, refusal: null, annotations: [] })
   })
 
   it('has log-probabilities of its content alone', async () => {
