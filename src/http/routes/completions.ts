@@ -88,7 +88,7 @@ export const completionsRoute: Route = (app, services) => {
 }
 
 function readBody (raw: unknown): CompletionRequest {
-  const body = parseRequest(completionRequestSchema, raw, completionParameterPolicies)
+  const body = parseRequest(completionRequestSchema, withPrompt(raw), completionParameterPolicies)
   checkSamplingRequest(body, body.max_tokens)
   if (body.best_of !== undefined && body.best_of !== body.n) {
     throw new ServerError('unsupported_value', `Invalid value for 'best_of': ${body.best_of} answers of which ${body.n} are returned is not supported; it must equal 'n'`, { param: 'best_of' })
@@ -102,6 +102,10 @@ function readBody (raw: unknown): CompletionRequest {
   }
   return body
 }
+
+/** As OpenAI has it, no prompt is the beginning of a document; one that is left out is a mistake all the same. */
+const withPrompt = (raw: unknown): unknown =>
+  typeof raw === 'object' && raw !== null && 'prompt' in raw && raw.prompt === null ? { ...raw, prompt: '' } : raw
 
 /** Whoever calls this endpoint writes the template's part as well, so control texts in the prompt are control tokens. */
 const toPrompt = (prompt: PromptInput): Prompt => typeof prompt === 'string'

@@ -7,7 +7,12 @@ import { samplingMembers } from './sampling-options.ts'
 import { serviceClassMembers } from './service-class.ts'
 import { callIdSchema, toolCallsSchema, toolMembers } from './tools.ts'
 
-const textPartSchema = z.strictObject({ type: z.literal('text'), text: z.string() })
+const textPartSchema = z.strictObject({
+  type: z.literal('text'),
+  text: z.string(),
+  // Without effect: the prefix cache is always on.
+  prompt_cache_breakpoint: z.strictObject({ mode: z.literal('explicit') }).nullish()
+})
 const refusalPartSchema = z.strictObject({ type: z.literal('refusal'), refusal: z.string() })
 const anyPartSchema = z.discriminatedUnion('type', [textPartSchema, refusalPartSchema])
 
@@ -37,9 +42,11 @@ const messageSchema = z.preprocess(withoutNulls, z.discriminatedUnion('role', [
     role: z.literal('assistant'),
     content: contentOf(anyPartSchema).optional(),
     name: nameSchema,
-    // What clients send back of our own answers.
+    // What clients send back of answers. What is not the answer's text has no effect: citations of other servers' searches,
+    // and what OpenAI's client made of the text.
     refusal: z.string().optional(),
-    annotations: z.array(z.unknown()).max(0).optional(),
+    annotations: z.array(z.unknown()).optional(),
+    parsed: z.unknown().optional(),
     tool_calls: toolCallsSchema.optional(),
     // Two names of the same thing; this server writes both.
     reasoning_content: z.string().optional(),

@@ -63,7 +63,7 @@ export const chatParameterPolicies = {
   ...sharedPolicies,
   // Without effect on the answer.
   metadata: only(metadataSchema, metadataAdvice),
-  safety_identifier: only(z.string(), 'It must be a string.'),
+  safety_identifier: only(z.string().max(64), 'It must be a string of at most 64 characters.'),
   prompt_cache_key: only(z.string(), 'It must be a string.'),
   prompt_cache_retention: only(z.enum(['in_memory', 'in-memory', '24h']), 'It must be "in_memory" or "24h".'),
   prompt_cache_options: only(z.looseObject({}), 'It must be an object.'),

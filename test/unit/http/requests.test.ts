@@ -157,6 +157,61 @@ describe('a request body', () => {
     expect(response.statusCode).toBe(200)
   })
 
+  it('may hold null for every parameter but those that are required', async () => {
+    const names = [...Object.keys(chatCompletionRequestSchema.shape), ...Object.keys(chatParameterPolicies)].filter((name) => !Object.hasOwn(hello, name))
+    expect(names.length).toBeGreaterThan(80)
+    const nulls = (of: readonly string[]) => Object.fromEntries(of.map((name) => [name, null]))
+    expect((await post({ ...hello, ...nulls(names) })).statusCode).toBe(200)
+    const completionNames = [...Object.keys(completionRequestSchema.shape), ...Object.keys(completionParameterPolicies)].filter((name) => name !== 'model')
+    const response = await app.inject({ method: 'POST', url: '/v1/completions', payload: { model: 'test-model', ...nulls(completionNames) } })
+    expect(response.statusCode).toBe(200)
+    // No prompt is the beginning of a document.
+    expect(inference.requests.at(-1)?.prompt).toEqual({ segments: [{ text: '', origin: 'template' }] })
+  })
+
+  it('may hold null for every member of an object that OpenAI lets be null', async () => {
+    const response = await post({
+      ...hello,
+      messages: [
+        { role: 'system', content: [{ type: 'text', text: 'x', prompt_cache_breakpoint: null }], name: null },
+        { role: 'user', content: 'x', name: null },
+        { role: 'assistant', content: null, name: null, refusal: null, annotations: null, audio: null, function_call: null, parsed: null, reasoning: null, reasoning_content: null, tool_calls: [{ index: null, id: 'call_1', type: null, function: { name: 'f', arguments: '', parsed_arguments: null } }] },
+        { role: 'tool', tool_call_id: 'call_1', content: 'x', name: null },
+        { role: 'assistant', content: 'x', tool_calls: null },
+        ...hello.messages
+      ],
+      stream: true,
+      stream_options: { include_usage: null, include_obfuscation: null, continuous_usage_stats: null },
+      tools: [{ type: 'function', function: { name: 'f', description: null, parameters: null, strict: null } }],
+      tool_choice: 'none',
+      response_format: { type: 'json_schema', json_schema: { name: 'x', description: null, schema: null, strict: null } }
+    })
+    expect(response.statusCode).toBe(200)
+  })
+
+  it.each([
+    ['temperature', 0, 2], ['top_p', 0, 1], ['presence_penalty', -2, 2], ['frequency_penalty', -2, 2], ['n', 1, 32], ['seed', -(2 ** 63), 2 ** 63 - 1]
+  ])('may hold the least and the most of %s', async (name, least, most) => {
+    for (const value of [least, most]) expect((await post({ ...hello, [name]: value })).statusCode).toBe(200)
+  })
+
+  it('may hold as much as OpenAI takes', async () => {
+    const name = 'x'.repeat(64)
+    const response = await post({
+      ...hello,
+      stop: Array.from({ length: 16 }, (_, index) => `stop ${index}`),
+      logprobs: true,
+      top_logprobs: 20,
+      logit_bias: { 0: -100, 255: 100 },
+      metadata: Object.fromEntries(Array.from({ length: 16 }, (_, index) => [`${index}`.padStart(64, 'k'), 'v'.repeat(512)])),
+      safety_identifier: name,
+      tools: Array.from({ length: 128 }, (_, index) => ({ type: 'function', function: { name: `${index}`.padStart(64, 'f') } })),
+      tool_choice: 'none',
+      response_format: { type: 'json_schema', json_schema: { name, schema: { $schema: 'http://json-schema.org/draft-07/schema#', type: 'object' } } }
+    })
+    expect(response.statusCode).toBe(200)
+  })
+
   it.each([
     ['not JSON', '{"model": ', 'application/json', 400, 'invalid_json'],
     ['empty', '', 'application/json', 400, 'invalid_json'],
