@@ -14,6 +14,7 @@ const textPartSchema = z.strictObject({
   prompt_cache_breakpoint: z.strictObject({ mode: z.literal('explicit') }).nullish()
 })
 const refusalPartSchema = z.strictObject({ type: z.literal('refusal'), refusal: z.string() })
+const textPartsSchema = z.discriminatedUnion('type', [textPartSchema])
 const anyPartSchema = z.discriminatedUnion('type', [textPartSchema, refusalPartSchema])
 
 /** A string, or a list of text parts that become one string with line breaks between them. */
@@ -35,9 +36,9 @@ function withoutNulls (message: unknown): unknown {
 const maxMembersOfMessage = 64
 
 const messageSchema = z.preprocess(withoutNulls, z.discriminatedUnion('role', [
-  z.strictObject({ role: z.literal('system'), content: contentOf(textPartSchema), name: nameSchema }),
-  z.strictObject({ role: z.literal('developer'), content: contentOf(textPartSchema), name: nameSchema }),
-  z.strictObject({ role: z.literal('user'), content: contentOf(textPartSchema), name: nameSchema }),
+  z.strictObject({ role: z.literal('system'), content: contentOf(textPartsSchema), name: nameSchema }),
+  z.strictObject({ role: z.literal('developer'), content: contentOf(textPartsSchema), name: nameSchema }),
+  z.strictObject({ role: z.literal('user'), content: contentOf(textPartsSchema), name: nameSchema }),
   z.strictObject({
     role: z.literal('assistant'),
     content: contentOf(anyPartSchema).optional(),
@@ -52,7 +53,7 @@ const messageSchema = z.preprocess(withoutNulls, z.discriminatedUnion('role', [
     reasoning_content: z.string().optional(),
     reasoning: z.string().optional()
   }),
-  z.strictObject({ role: z.literal('tool'), content: contentOf(textPartSchema), tool_call_id: callIdSchema, name: nameSchema })
+  z.strictObject({ role: z.literal('tool'), content: contentOf(textPartsSchema), tool_call_id: callIdSchema, name: nameSchema })
 ])).transform((message): ChatMessage => {
   const { role, content = '', name } = message
   const reasoning = role === 'assistant' ? message.reasoning_content ?? message.reasoning : undefined
