@@ -1,4 +1,3 @@
-import { ServerError } from '../domain/errors.ts'
 import type { ModelInfo } from '../engine/engine.ts'
 import type { PromptSegment } from '../inference/inference.ts'
 import { adaptConversation } from './adapt-conversation.ts'
@@ -8,7 +7,7 @@ import type { AnswerFormat } from './dialects/answer-parser.ts'
 import type { Dialect } from './dialects/dialect.ts'
 import { openReasoning, reasoningControlTexts, reasoningTags } from './dialects/reasoning.ts'
 import { type ReasoningEffort, reasoningVariables } from './reasoning-options.ts'
-import type { ToolGrammar } from './tool-grammar.ts'
+import type { ToolGrammar, ToolGrammarOptions } from './tool-grammar.ts'
 import type { ToolGrammars } from './tool-grammars.ts'
 
 /** Which calls an answer may, or must, have. */
@@ -30,14 +29,14 @@ export interface ChatRequest {
   readonly splitsReasoning: boolean
   /** Words for the template, which win over `reasoningEffort`. */
   readonly templateVariables: Readonly<Record<string, TemplateVariable>>
+  /** GBNF that the content of an answer without calls follows; any content where nothing is said. */
+  readonly contentGrammar?: string | null
 }
 
 export interface ChatModel {
   readonly info: Pick<ModelInfo, 'controlTexts'>
   readonly template: ChatTemplate
   readonly dialect: Dialect
-  /** Whether its engine can hold an answer to a grammar. */
-  readonly hasGrammars: boolean
   readonly grammars: ToolGrammars
 }
 
@@ -46,8 +45,8 @@ export interface PreparedChat {
   readonly segments: readonly PromptSegment[]
   readonly format: AnswerFormat
   readonly shownControlTexts: readonly string[]
-  /** Null where the calls are left to the model. */
-  readonly toolGrammar: ToolGrammar | null
+  /** Null where the answer is left to the model. */
+  readonly answerGrammar: ToolGrammar | null
 }
 
 /** How much of the prompt's end may hold a marker that the template has begun. */
@@ -57,7 +56,7 @@ const promptEndLength = 256
  * Renders the prompt and works out what the answer may be.
  * @throws ServerError `chat_template_error`, `unsupported_value`, or `invalid_value` for schemas of strict tools
  */
-export function prepareChat (request: ChatRequest, { info, template, dialect, hasGrammars, grammars }: ChatModel): PreparedChat {
+export function prepareChat (request: ChatRequest, { info, template, dialect, grammars }: ChatModel): PreparedChat {
   const { toolChoice, isParallel } = request
   const tools = toolChoice.mode === 'none' ? [] : request.tools
   const conversation = adaptConversation({ messages: request.messages, tools }, template, dialect)
@@ -84,10 +83,19 @@ export function prepareChat (request: ChatRequest, { info, template, dialect, ha
     segments,
     format,
     shownControlTexts: [...dialect.controlTexts, ...reasoningControlTexts].filter((text) => hidden.has(text)),
-    toolGrammar: tools.length === 0 ? null : grammarOf()
+    answerGrammar: grammarOf()
+  }
+
+  /** Reasoning that stays in the content has to follow the content's format. */
+  function formatted (grammar: string, options: ToolGrammarOptions): ToolGrammar | null {
+    const reasoning = request.splitsReasoning ? options.reasoning : null
+    const isWholeAnswer = tools.length === 0 && reasoning === null && dialect.content === undefined
+    return isWholeAnswer ? { grammar, grammarTrigger: null } : grammars.formatted(grammar, { ...options, reasoning })
   }
 
   function grammarOf (): ToolGrammar | null {
+    const { contentGrammar = null } = request
+    if (tools.length === 0 && contentGrammar === null) return null
     const open = openReasoning(prompt)
     const tags = open ?? reasoningTags.find((each) => template.source.includes(each.open))
     const options = {
@@ -99,10 +107,9 @@ export function prepareChat (request: ChatRequest, { info, template, dialect, ha
       isParallel,
       reasoning: tags === undefined ? null : { tags, isOpen: open !== null }
     }
-    if (toolChoice.mode === 'required') return grammars.required(options)
-    if (hasGrammars) return grammars.optional(options)
-    const strict = tools.findIndex(({ isStrict }) => isStrict)
-    if (strict === -1) return null
-    throw new ServerError('unsupported_value', 'This model\'s engine has no grammars, which "strict" needs', { param: `tools[${strict}].function.strict` })
+    // What is required is calls: there is no content that could have a format.
+    if (tools.length > 0 && toolChoice.mode === 'required') return grammars.required(options)
+    if (contentGrammar !== null) return formatted(contentGrammar, options)
+    return grammars.optional(options)
   }
 }

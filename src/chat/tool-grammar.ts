@@ -5,9 +5,10 @@ import type { Dialect, GrammarContext } from './dialects/dialect.ts'
 import { literal } from './dialects/gbnf.ts'
 import type { ReasoningTags } from './dialects/reasoning.ts'
 import { textUntil } from './dialects/text-until.ts'
+import { prefixedGrammar } from './prefixed-grammar.ts'
 import { type JsonSchemaGrammar, jsonSchemaGrammar } from './structured/json-schema-grammar.ts'
 
-/** A grammar for calls, as sampling takes it. */
+/** A grammar for answers, as sampling takes it. */
 export interface ToolGrammar {
   readonly grammar: string
   readonly grammarTrigger: string | null
@@ -23,8 +24,10 @@ export interface ToolGrammarOptions extends Omit<GrammarContext, 'define'> {
   readonly reasoning: { readonly tags: ReasoningTags, readonly isOpen: boolean } | null
 }
 
-/** Of the 64 KiB that a grammar may have; the rest is for the format around the arguments. */
+/** So many more take long at every token; what is not strict then is not held. */
 const maxSchemaCharacters = 48_000
+/** What the engine takes. */
+const maxGrammarCharacters = 262_144
 const noArguments = { type: 'object', properties: {}, additionalProperties: false }
 
 /**
@@ -33,12 +36,31 @@ const noArguments = { type: 'object', properties: {}, additionalProperties: fals
  */
 export function requiredCallGrammar (options: ToolGrammarOptions): ToolGrammar {
   return writeGrammar(options, (tools, context) => {
-    const calls = options.dialect.calls(tools, context)
-    if (options.reasoning === null || options.dialect.framesAnswers === true) return { root: calls, trigger: null }
-    const { tags, isOpen } = options.reasoning
-    const thinking = [textUntil(tags.close, 'thinking', context.define), '("\\n" "\\n"?)?'].join(' ')
-    return { root: `${isOpen ? thinking : `(${literal(tags.open)} ${thinking})?`} ${calls}`, trigger: null }
+    return { root: afterReasoning(options.dialect.calls(tools, context), options, context), trigger: null }
   })
+}
+
+/**
+ * A grammar for answers that follow a format or, where there are tools, are calls; with reasoning before that where the model reasons.
+ * @param format GBNF of the answer
+ * @throws ServerError `unsupported_value` or `invalid_value` for the schemas of strict tools, `invalid_grammar` for the format
+ */
+export function formattedAnswerGrammar (format: string, options: ToolGrammarOptions): ToolGrammar {
+  checkGbnf(format)
+  const prefix = 'format-'
+  return writeGrammar(options, (tools, context) => {
+    const content = options.dialect.content?.(`${prefix}root`, context) ?? `${prefix}root`
+    const answer = tools.length === 0 ? content : `(${options.dialect.calls(tools, context)} | ${content})`
+    return { root: afterReasoning(answer, options, context), trigger: null, more: prefixedGrammar(format, prefix) }
+  })
+}
+
+/** An answer behind what the model thinks first, where it does and the format does not say so itself. */
+function afterReasoning (answer: string, { reasoning, dialect }: ToolGrammarOptions, { define }: GrammarContext): string {
+  if (reasoning === null || dialect.framesAnswers === true) return answer
+  const { tags, isOpen } = reasoning
+  const thinking = [textUntil(tags.close, 'thinking', define), '("\\n" "\\n"?)?'].join(' ')
+  return `${isOpen ? thinking : `(${literal(tags.open)} ${thinking})?`} ${answer}`
 }
 
 /**
@@ -61,7 +83,14 @@ export function optionalCallGrammar (options: ToolGrammarOptions): ToolGrammar |
   })
 }
 
-type Write = (tools: readonly { readonly name: string, readonly rule: string }[], context: GrammarContext) => { readonly root: string, readonly trigger: string | null }
+interface Written {
+  readonly root: string
+  readonly trigger: string | null
+  /** Rules beside those that are defined on the way. */
+  readonly more?: string
+}
+
+type Write = (tools: readonly { readonly name: string, readonly rule: string }[], context: GrammarContext) => Written
 
 /**
  * Tools that are not strict may take any object where their schema asks for more than grammars can hold, or where all of
@@ -85,8 +114,9 @@ function writeGrammar (options: ToolGrammarOptions, write: Write): ToolGrammar {
       rules.set(name, body)
       return name
     }
-    const { root, trigger } = write(written.map(({ tool, schema }) => ({ name: tool.name, rule: schema.rootRule })), { ...options, define })
-    const grammar = [`root ::= ${root}`, ...[...rules].map(([name, body]) => `${name} ::= ${body}`)].join('\n')
+    const { root, trigger, more } = write(written.map(({ tool, schema }) => ({ name: tool.name, rule: schema.rootRule })), { ...options, define })
+    const grammar = [`root ::= ${root}`, ...[...rules].map(([name, body]) => `${name} ::= ${body}`), ...(more === undefined ? [] : [more])].join('\n')
+    if (grammar.length > maxGrammarCharacters) throw new ServerError('unsupported_value', `It would have ${grammar.length} characters; the limit is ${maxGrammarCharacters}`)
     checkGbnf(grammar)
     return { grammar, grammarTrigger: trigger }
   }
@@ -99,7 +129,7 @@ function writeGrammar (options: ToolGrammarOptions, write: Write): ToolGrammar {
   try {
     return put()
   } catch (error) {
-    throw new ServerError('unsupported_value', `The schemas of the strict tools are too much for a grammar. ${error instanceof Error ? error.message : ''}`, { param: 'tools', cause: error })
+    throw new ServerError('unsupported_value', `The format of the answer and the schemas of the strict tools are too much for a grammar. ${error instanceof Error ? error.message : ''}`, { param: 'tools', cause: error })
   }
 }
 

@@ -5,14 +5,13 @@ import type { HttpServices } from './services.ts'
 
 /** How to talk to a model: its template or its adapter's, and the dialect that it was given or that the template shows. */
 export function chatModelOf (
-  { host: { toolDialect = 'auto' }, info: { model, backend }, chatTemplate }: OpenModel, { chatTemplates, toolGrammars }: Pick<HttpServices, 'chatTemplates' | 'toolGrammars'>
+  { host: { toolDialect = 'auto' }, info: { model }, chatTemplate }: OpenModel, { chatTemplates, toolGrammars }: Pick<HttpServices, 'chatTemplates' | 'toolGrammars'>
 ): ChatModel {
   const template = chatTemplates.of(model, chatTemplate)
   return {
     info: model,
     template,
     dialect: toolDialect === 'auto' ? dialectOf(template.isFallback ? null : template.source) : dialectNamed(toolDialect),
-    hasGrammars: backend !== 'fake',
     grammars: toolGrammars
   }
 }

@@ -3,7 +3,6 @@ import type { ChatRequest, ToolChoice } from '../chat/prepare-chat.ts'
 import { ServerError } from '../domain/errors.ts'
 import { type ChatCompletionRequest, chatCompletionRequestSchema, refuseUnsupportedMessages } from './schemas/chat-completion-request.ts'
 import { checkSamplingRequest } from './schemas/check-sampling-request.ts'
-import { outputFormatOf } from './schemas/output-format.ts'
 import { chatParameterPolicies } from './schemas/parameter-policy.ts'
 import { parseRequest } from './schemas/parse-request.ts'
 
@@ -62,10 +61,6 @@ function checkTools (request: ChatCompletionRequest): void {
   if (repeated !== -1) {
     throw new ServerError('invalid_value', `Invalid value for 'tools[${repeated}].function.name': there is another tool called "${names[repeated]}"`, { param: `tools[${repeated}].function.name` })
   }
-  const format = tools.length > 0 && choice !== 'none' ? formatMemberOf(request) : null
-  if (format !== null) {
-    throw new ServerError('unsupported_value', `"${format}" cannot be used together with "tools"; set "tool_choice" to "none", or leave one of them out`, { param: format })
-  }
   if (choice === undefined || choice === 'none' || choice === 'auto') return
   if (tools.length === 0) {
     throw new ServerError('invalid_value', 'Invalid value for \'tool_choice\': it needs \'tools\'', { param: 'tool_choice' })
@@ -76,13 +71,6 @@ function checkTools (request: ChatCompletionRequest): void {
   if (unknown !== undefined) {
     throw new ServerError('invalid_value', `Invalid value for 'tool_choice': "${unknown}" is none of the tools`, { param: 'tool_choice' })
   }
-}
-
-/** By which of its members a request says what the answer has to look like. */
-function formatMemberOf (request: ChatCompletionRequest): string | null {
-  if (outputFormatOf(request).kind === 'text') return null
-  if (request.grammar !== null) return 'grammar'
-  return request.structured_outputs === undefined ? 'response_format' : 'structured_outputs'
 }
 
 /** A result must belong to a call, or templates would show it out of place. */

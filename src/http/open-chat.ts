@@ -36,11 +36,11 @@ export interface OpenChat {
 export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefix, context: RequestContext, services: HttpServices): Promise<OpenChat> {
   const { config, now, outputGrammars, randomSeed } = services
   const { caller } = context
-  const grammar = outputGrammars.of(outputFormatOf(body))
+  const contentGrammar = outputGrammars.of(outputFormatOf(body))
   const model = openModel(services.adapters, body.model, body.lora)
   const { host, info, picks } = model
   checkLogitBias(body.logit_bias, info)
-  const chat = prepareChat(toChatRequest(body, withSystemPrompt(body.messages, model.systemPrompt)), chatModelOf(model, services))
+  const chat = prepareChat({ ...toChatRequest(body, withSystemPrompt(body.messages, model.systemPrompt)), contentGrammar }, chatModelOf(model, services))
 
   const serviceClass = serviceClassOf(body, caller)
   const identity = createAnswerIdentity(prefix, body.model, info, serviceClass.tier)
@@ -74,7 +74,7 @@ export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefi
         maxTokens: body.max_completion_tokens ?? body.max_tokens ?? null,
         stop: body.stop,
         shownControlTexts: chat.shownControlTexts,
-        sampling: { ...toSampling(body, grammar, body.logprobs ? body.top_logprobs ?? 0 : null, randomSeed), ...chat.toolGrammar },
+        sampling: { ...toSampling(body, null, body.logprobs ? body.top_logprobs ?? 0 : null, randomSeed), ...chat.answerGrammar },
         queueTimeoutMs: held.queueTimeoutMs,
         timeoutMs: config.requestTimeoutMs
       }]

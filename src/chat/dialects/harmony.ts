@@ -1,6 +1,6 @@
 import type { AnswerReader, Reading } from './answer-reader.ts'
 import type { AnswerWriter } from './answer-writer.ts'
-import type { Dialect } from './dialect.ts'
+import type { Dialect, GrammarContext } from './dialect.ts'
 import { anyOf, literal, otherThan } from './gbnf.ts'
 
 const start = '<|start|>'
@@ -36,12 +36,12 @@ export const harmony: Dialect = {
 
   // The template has one call in each message of the assistant, after which it is the tool's turn.
   calls: (tools, context) => {
-    const text = context.define('text', `${otherThan('<')}*`)
-    const analysis = `${literal(`${channelMarker}analysis${message}`)} ${text} ${literal(`${end}${start}assistant`)}`
     const call = anyOf(tools, context, ({ name, rule }) =>
       `${literal(`${channelMarker}commentary to=functions.${name} ${constrain}json${message}`)} ${rule}`)
-    return `(${analysis})? ${call}`
+    return `(${analysis(context)})? ${call}`
   },
+
+  content: (rule, context) => `(${analysis(context)})? ${literal(`${channelMarker}final${message}`)} ${rule}`,
 
   // The recipient stands before the channel or after it.
   optionalCalls: (tools, context) => {
@@ -51,6 +51,12 @@ export const harmony: Dialect = {
       calls: anyOf(tools, context, ({ name, rule }) => `${literal(`${recipientStart}${name}`)} ${head} ${rule}`)
     }
   }
+}
+
+/** GBNF for the message before an answer's last one. */
+function analysis ({ define }: GrammarContext): string {
+  const text = define('text', `${otherThan('<')}*`)
+  return `${literal(`${channelMarker}analysis${message}`)} ${text} ${literal(`${end}${start}assistant`)}`
 }
 
 function * readMessage (reader: AnswerReader, writer: AnswerWriter): Reading<void> {

@@ -219,9 +219,10 @@ class HashEngine implements FakeEngine {
     for (let length = cache.length - guesses.length; length <= cache.length; length++) {
       const tokens = guesses.length === 0 ? cache.tokens : cache.tokens.slice(0, length)
       const plain = this.#model.predict(cache.hashAt(length), tokens)
-      const token = sampling.grammar === null
+      const allowed = this.#grammars.restrict(plain, sampling, work.sequence, tokens.slice(tokens.length - index), cache.hashAt(length))
+      const token = allowed === null
         ? drawToken(plain, sampling, index + drawn.length, endTokens)
-        : drawByGrammar(this.#grammars.restrict(plain, sampling.grammar, work.sequence, tokens.slice(tokens.length - index), cache.hashAt(length)), sampling, index, endTokens)
+        : drawByGrammar(allowed, sampling, index, endTokens)
       const guess = guesses[drawn.length]
       drawn.push(sampling.logprobs === null
         ? { token }

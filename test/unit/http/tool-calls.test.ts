@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { OpenAI } from 'openai'
 import type { ModelInfo } from '../../../src/engine/engine.ts'
 import type { ModelHost } from '../../../src/models/model-host.ts'
+import { GbnfMatcher } from '../../support/gbnf-matcher.ts'
 import { answerEvents, createScriptedInference, type ScriptStep } from '../../support/scripted-inference.ts'
 import { readSse } from '../../support/sse.ts'
 import { buildTestApp } from '../../support/test-app.ts'
@@ -153,6 +154,22 @@ describe('a request with tools', () => {
     expect(named?.grammar).not.toMatch(/get_weather/)
     expect(allowed?.grammar).toMatch(/get_weather/)
     expect(allowed?.grammar).not.toMatch(/get_time/)
+  })
+
+  it('may ask for a format of the answers that are no calls', async () => {
+    const { choice, inference } = await setUp(answerEvents(['{"city":"Rome"}']))
+    const format = { response_format: { type: 'json_schema', json_schema: { name: 'place', schema: { type: 'object', properties: { city: { type: 'string' } } } } } }
+    expect(await choice(format)).toMatchObject({ message: { content: '{"city":"Rome"}' }, finish_reason: 'stop' })
+    await choice({ ...format, tool_choice: 'required' })
+    await choice({ ...format, tool_choice: 'none' })
+    const [auto, required, none] = inference.requests.map(({ sampling }) => sampling)
+    const call = '<tool_call>\n{"name": "get_time", "arguments": {}}\n</tool_call>'
+    const verdicts = [auto, required, none].map((sampling) => {
+      expect(sampling?.grammarTrigger).toBe(null)
+      const matcher = new GbnfMatcher(`${sampling?.grammar ?? ''}\n`)
+      return ['{"city":"Rome"}', call, 'Rome'].map((text) => matcher.accepts(text))
+    })
+    expect(verdicts).toEqual([[true, true, false], [false, true, false], [true, false, false]])
   })
 
   it('has calls and results of earlier turns in its prompt, as clients send them back', async () => {
