@@ -112,6 +112,22 @@ export const options: readonly Option[] = [
     summary: 'Format in which models call tools; in the file, an entry of `models` may have its own `toolDialect`',
     defaultNote: 'what the chat template shows'
   }),
+  define({
+    flag: 'max-tokens-default',
+    kind: 'integer',
+    group: 'Models',
+    placeholder: 'N',
+    summary: 'Most tokens of a chat answer whose request does not say; in the file, an entry of `models` may have its own `maxTokensDefault`',
+    defaultNote: 'as many as the context holds'
+  }),
+  define({
+    flag: 'max-tokens-limit',
+    kind: 'integer',
+    group: 'Models',
+    placeholder: 'N',
+    summary: 'Most tokens of an answer, whatever its request says; it ends with `length` there. In the file, an entry of `models` may have its own `maxTokensLimit`',
+    defaultNote: 'as many as the context holds'
+  }),
 
   define({
     flag: 'adapter',

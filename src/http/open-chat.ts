@@ -1,5 +1,6 @@
 import type { AnswerFormat } from '../chat/dialects/answer-parser.ts'
 import { prepareChat } from '../chat/prepare-chat.ts'
+import { maxTokensOf } from '../domain/answer-length.ts'
 import { asRequestId } from '../domain/ids.ts'
 import { type AnswerIdentity, type AnswerPrefix, createAnswerIdentity } from './answer-identity.ts'
 import { chatModelOf } from './chat-model.ts'
@@ -71,7 +72,7 @@ export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefi
         prompt: { segments: chat.segments },
         adapters: held.adapters,
         choices: body.n,
-        maxTokens: body.max_completion_tokens ?? body.max_tokens ?? null,
+        maxTokens: maxTokensOf(body.max_completion_tokens ?? body.max_tokens ?? null, host.answerLength),
         stop: body.stop,
         shownControlTexts: chat.shownControlTexts,
         sampling: { ...toSampling(body, null, body.logprobs ? body.top_logprobs ?? 0 : null, randomSeed), ...chat.answerGrammar },

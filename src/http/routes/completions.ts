@@ -1,4 +1,5 @@
 import type { OpenAI } from 'openai'
+import { maxTokensOf } from '../../domain/answer-length.ts'
 import { asRequestId, asToken } from '../../domain/ids.ts'
 import { ServerError } from '../../domain/errors.ts'
 import type { FinishReason } from '../../domain/finish-reason.ts'
@@ -60,7 +61,7 @@ export const completionsRoute: Route = (app, services) => {
           prompt: toPrompt(prompt),
           adapters: held.adapters,
           choices: body.n,
-          maxTokens: body.max_tokens,
+          maxTokens: maxTokensOf(body.max_tokens, host.answerLength),
           stop: body.stop,
           sampling,
           queueTimeoutMs: held.queueTimeoutMs,

@@ -51,6 +51,19 @@ describe('a request body', () => {
     expect(response.statusCode).toBe(200)
   })
 
+  it('is answered with as many tokens as it asks for and the model may write', async () => {
+    const own = createScriptedInference(() => answerEvents(['x']))
+    const { app: limited } = await buildTestApp([Object.assign(createTestHost(own), { answerLength: { byDefault: 100, atMost: 200 } })])
+    for (const changes of [{}, { max_tokens: 50 }, { max_tokens: 500 }, { max_tokens: 500, max_completion_tokens: 150 }]) {
+      expect((await limited.inject({ method: 'POST', url: '/v1/chat/completions', payload: { ...hello, ...changes } })).statusCode).toBe(200)
+    }
+    for (const changes of [{}, { max_tokens: 500 }]) {
+      expect((await limited.inject({ method: 'POST', url: '/v1/completions', payload: { model: 'test-model', prompt: 'x', ...changes } })).statusCode).toBe(200)
+    }
+    expect(own.requests.map(({ maxTokens }) => maxTokens)).toEqual([100, 50, 200, 150, 16, 200])
+    await limited.close()
+  })
+
   it('may hold null for every parameter but those that are required', async () => {
     const names = [...Object.keys(chatCompletionRequestSchema.shape), ...Object.keys(chatParameterPolicies)].filter((name) => !Object.hasOwn(hello, name))
     expect(names.length).toBeGreaterThan(80)
