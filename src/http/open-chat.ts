@@ -74,6 +74,7 @@ export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefi
         choices: body.n,
         maxTokens: maxTokensOf(body.max_completion_tokens ?? body.max_tokens ?? null, host.answerLength),
         stop: body.stop,
+        ...(body.prediction === undefined ? {} : { prediction: body.prediction.content }),
         shownControlTexts: chat.shownControlTexts,
         sampling: { ...toSampling(body, null, body.logprobs ? body.top_logprobs ?? 0 : null, randomSeed), ...chat.answerGrammar },
         queueTimeoutMs: held.queueTimeoutMs,

@@ -2,7 +2,7 @@ import type { AdapterKey } from '../domain/adapter-set.ts'
 import { ServerError } from '../domain/errors.ts'
 import type { Millis, Token } from '../domain/ids.ts'
 import type { AdapterFile, EngineInfo } from '../engine/engine.ts'
-import { detokenizeRefusal, promptRefusal, tokenizeRefusal } from './call-limits.ts'
+import { detokenizeRefusal, predictionRefusal, promptRefusal, tokenizeRefusal } from './call-limits.ts'
 import { EventQueue } from './event-queue.ts'
 import type { GenerationEvent, GenerationRequest, Inference, InferenceSnapshot, Prompt } from './inference.ts'
 import type { EngineMessage, LoadedAdapter, ReplyValue, ServerMessage, WireSnapshot } from './protocol.ts'
@@ -216,7 +216,7 @@ export class RemoteInference implements Inference {
     }
     const events = new EventQueue<GenerationEvent>(() => this.#drop(call), mergeTexts)
     const call = new GenerationCall(++this.#lastCall, request, events, this.#now())
-    const refusal = signal.aborted ? abortedError() : this.#refusalFor(call) ?? promptRefusal(request.prompt, this.info)
+    const refusal = signal.aborted ? abortedError() : this.#refusalFor(call) ?? promptRefusal(request.prompt, this.info) ?? predictionRefusal(request.prediction, this.info)
     if (refusal === null) {
       signal.addEventListener('abort', abort, { once: true })
       call.onEnd = () => { signal.removeEventListener('abort', abort) }

@@ -82,6 +82,7 @@ export const chatCompletionRequestSchema = z.strictObject({
   messages: z.array(messageSchema).min(1).max(maxMessages),
   max_tokens: z.int().min(1).optional(),
   max_completion_tokens: z.int().min(1).optional(),
+  prediction: z.strictObject({ type: z.literal('content'), content: contentOf(textPartsSchema) }).optional(),
   logprobs: z.boolean().default(false),
   top_logprobs: z.int().min(0).max(20).optional()
 })

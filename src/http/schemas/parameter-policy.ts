@@ -79,7 +79,6 @@ export const chatParameterPolicies = {
   best_of: only(z.literal(1), 'Use "n".'),
   // Not here.
   audio: never('Audio output is not supported.'),
-  prediction: never('Predicted outputs are not supported.'),
   web_search_options: never('This server has no web search.'),
   moderation: never('This server has no moderation.'),
   reasoning_budget: only(z.literal(-1), budgetAdvice),

@@ -64,6 +64,15 @@ describe('a request body', () => {
     await limited.close()
   })
 
+  it('may hold a prediction of the answer, as a text or as parts', async () => {
+    for (const content of ['first\nsecond', [{ type: 'text', text: 'first' }, { type: 'text', text: 'second' }]]) {
+      expect((await post({ ...hello, prediction: { type: 'content', content } })).statusCode).toBe(200)
+      expect(inference.requests.at(-1)?.prediction).toBe('first\nsecond')
+    }
+    await post(hello)
+    expect(inference.requests.at(-1)).not.toHaveProperty('prediction')
+  })
+
   it('may hold null for every parameter but those that are required', async () => {
     const names = [...Object.keys(chatCompletionRequestSchema.shape), ...Object.keys(chatParameterPolicies)].filter((name) => !Object.hasOwn(hello, name))
     expect(names.length).toBeGreaterThan(80)
