@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { FastifyInstance } from 'fastify'
@@ -182,6 +183,17 @@ describe('OpenAI\'s parameters', () => {
     const missing: [Exclude<ChatNames, ChatKnown>, Exclude<CompletionNames, CompletionKnown>][] = []
     const nothing: [never, never][] = missing
     expect(nothing).toEqual([])
+  })
+
+  it('are all on the page that says what is compatible, and so is whatever else is read or has a policy', () => {
+    const page = readFileSync(new URL('../../../docs/compatibility.md', import.meta.url), 'utf8')
+    const sectionOf = (name: string): string => page.split('\n## ').find((section) => section.startsWith(name)) ?? ''
+    const chat = sectionOf('OpenAI: chat completions')
+    const completions = sectionOf('OpenAI: completions')
+    const missingIn = (text: string, names: readonly string[]) => names.filter((name) => !text.includes(`\`${name}\``))
+    const completionNames = [...Object.keys(completionRequestSchema.shape), ...Object.keys(completionParameterPolicies)]
+    expect(missingIn(chat, [...Object.keys(chatCompletionRequestSchema.shape), ...Object.keys(chatParameterPolicies)])).toEqual([])
+    expect(missingIn(chat + completions, completionNames)).toEqual([])
   })
 
   it('are either read or have a policy, never both', () => {
