@@ -1,3 +1,5 @@
+import { ServerError } from '../domain/errors.ts'
+import type { ReasoningLimit } from '../domain/sampling.ts'
 import type { ModelInfo } from '../engine/engine.ts'
 import type { PromptSegment } from '../inference/inference.ts'
 import { adaptConversation } from './adapt-conversation.ts'
@@ -25,6 +27,8 @@ export interface ChatRequest {
   /** Whether an answer may have several calls. */
   readonly isParallel: boolean
   readonly reasoningEffort: ReasoningEffort | null
+  /** Most tokens of reasoning; as many as the model likes where nothing is said. */
+  readonly reasoningBudget?: number | null
   /** Whether reasoning is told apart from content. */
   readonly splitsReasoning: boolean
   /** Words for the template, which win over `reasoningEffort`. */
@@ -47,6 +51,8 @@ export interface PreparedChat {
   readonly shownControlTexts: readonly string[]
   /** Null where the answer is left to the model. */
   readonly answerGrammar: ToolGrammar | null
+  /** Null where reasoning is left to the model, or there is none. */
+  readonly reasoningLimit: ReasoningLimit | null
 }
 
 /** How much of the prompt's end may hold a marker that the template has begun. */
@@ -79,11 +85,26 @@ export function prepareChat (request: ChatRequest, { info, template, dialect, gr
     mostCalls: isParallel ? Infinity : 1
   }
   const hidden = new Set(info.controlTexts)
+  const open = openReasoning(prompt)
+  const tags = open ?? reasoningTags.find((each) => template.source.includes(each.open))
+  const reasoning = tags === undefined ? null : { tags, isOpen: open !== null }
   return {
     segments,
     format,
     shownControlTexts: [...dialect.controlTexts, ...reasoningControlTexts].filter((text) => hidden.has(text)),
-    answerGrammar: grammarOf()
+    answerGrammar: grammarOf(),
+    reasoningLimit: limitOf(request.reasoningBudget ?? null)
+  }
+
+  function limitOf (tokens: number | null): ReasoningLimit | null {
+    if (tokens === null) return null
+    if (dialect.framesAnswers === true) {
+      throw new ServerError('unsupported_value', `In this model's format ("${dialect.name}") reasoning has no budget; use "reasoning_effort"`, { param: 'reasoning_budget' })
+    }
+    if (request.contentGrammar != null && !request.splitsReasoning) {
+      throw new ServerError('unsupported_value', 'With "reasoning_format": "none" a format holds for all of the answer, so that reasoning can have no budget', { param: 'reasoning_budget' })
+    }
+    return reasoning === null ? null : { tokens, open: reasoning.isOpen ? null : reasoning.tags.open, close: reasoning.tags.close }
   }
 
   /** Reasoning that stays in the content has to follow the content's format. */
@@ -96,8 +117,6 @@ export function prepareChat (request: ChatRequest, { info, template, dialect, gr
   function grammarOf (): ToolGrammar | null {
     const { contentGrammar = null } = request
     if (tools.length === 0 && contentGrammar === null) return null
-    const open = openReasoning(prompt)
-    const tags = open ?? reasoningTags.find((each) => template.source.includes(each.open))
     const options = {
       dialect,
       tools,
@@ -105,7 +124,7 @@ export function prepareChat (request: ChatRequest, { info, template, dialect, gr
       template: template.source,
       prompt,
       isParallel,
-      reasoning: tags === undefined ? null : { tags, isOpen: open !== null }
+      reasoning
     }
     // What is required is calls: there is no content that could have a format.
     if (tools.length > 0 && toolChoice.mode === 'required') return grammars.required(options)

@@ -19,6 +19,7 @@ export function readChatBody (body: unknown): ChatCompletionRequest {
   checkSamplingRequest(parsed, parsed.max_completion_tokens ?? parsed.max_tokens ?? null)
   checkTools(parsed)
   checkResults(parsed)
+  budgetOf(parsed)
   return parsed
 }
 
@@ -32,10 +33,20 @@ export function toChatRequest (body: ChatCompletionRequest, messages: readonly C
     tools: body.tools,
     toolChoice: toToolChoice(body),
     isParallel: body.parallel_tool_calls,
+    reasoningBudget: budgetOf(body),
     reasoningEffort: body.reasoning_effort ?? null,
     splitsReasoning: body.reasoning_format !== 'none',
     templateVariables: body.chat_template_kwargs
   }
+}
+
+/** @throws ServerError `invalid_value` where two of its names say different things */
+function budgetOf ({ reasoning_budget: own, reasoning_budget_tokens: tokens, thinking_token_budget: thinking }: ChatCompletionRequest): number | null {
+  const [first, ...others] = [own, tokens, thinking].filter((budget) => budget !== undefined)
+  if (others.some((budget) => budget !== first)) {
+    throw new ServerError('invalid_value', '\'reasoning_budget\', \'reasoning_budget_tokens\' and \'thinking_token_budget\' mean the same; send one of them', { param: 'reasoning_budget' })
+  }
+  return first === undefined || first === -1 ? null : first
 }
 
 function toToolChoice ({ tool_choice: choice = 'auto' }: ChatCompletionRequest): ToolChoice {

@@ -76,7 +76,7 @@ export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefi
         stop: body.stop,
         ...(body.prediction === undefined ? {} : { prediction: body.prediction.content }),
         shownControlTexts: chat.shownControlTexts,
-        sampling: { ...toSampling(body, null, body.logprobs ? body.top_logprobs ?? 0 : null, randomSeed), ...chat.answerGrammar },
+        sampling: { ...toSampling(body, null, body.logprobs ? body.top_logprobs ?? 0 : null, randomSeed), ...chat.answerGrammar, reasoningLimit: chat.reasoningLimit },
         queueTimeoutMs: held.queueTimeoutMs,
         timeoutMs: config.requestTimeoutMs
       }]

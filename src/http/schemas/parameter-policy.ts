@@ -57,7 +57,6 @@ const metadataSchema = boundedRecord(z.string().max(512), 16, 'pairs')
   .refine((metadata) => Object.keys(metadata).every((key) => key.length <= 64))
 const metadataAdvice = 'It must be an object of at most 16 strings.'
 const toolAdvice = 'Use "tools" and "tool_choice".'
-const budgetAdvice = 'Reasoning has no budget of tokens here; "reasoning_effort" is supported where the model knows it, and "max_tokens".'
 
 export const chatParameterPolicies = {
   ...sharedPolicies,
@@ -81,9 +80,6 @@ export const chatParameterPolicies = {
   audio: never('Audio output is not supported.'),
   web_search_options: never('This server has no web search.'),
   moderation: never('This server has no moderation.'),
-  reasoning_budget: only(z.literal(-1), budgetAdvice),
-  reasoning_budget_tokens: only(z.literal(-1), budgetAdvice),
-  thinking_token_budget: never(budgetAdvice),
   chat_template: never('The model\'s own chat template is always used.'),
   documents: never(notYet('"documents"')),
   prompt: never('Use "messages", or /v1/completions.')

@@ -102,6 +102,7 @@ export function toSampling (
     minTokens: request.min_tokens,
     ignoreEos: request.ignore_eos,
     grammar,
-    grammarTrigger: null
+    grammarTrigger: null,
+    reasoningLimit: null
   }
 }

@@ -200,6 +200,18 @@ describe('what an answer may be', () => {
     expect(none.answerGrammar?.grammar).toBe(json)
   })
 
+  it('may reason for so many tokens, where it reasons', () => {
+    expect(prepareChat(requestOf({ reasoningBudget: 7 }), modelOf(knowing)).reasoningLimit).toEqual({ tokens: 7, open: '<think>', close: '</think>' })
+    const opened = '{{ messages[0].content }}<think>'
+    expect(prepareChat(requestOf({ reasoningBudget: 0 }), modelOf(opened)).reasoningLimit).toEqual({ tokens: 0, open: null, close: '</think>' })
+    expect(prepareChat(requestOf({ reasoningBudget: 7 }), modelOf(plain)).reasoningLimit).toBe(null)
+    expect(prepareChat(requestOf(), modelOf(knowing)).reasoningLimit).toBe(null)
+    expect(() => prepareChat(requestOf({ reasoningBudget: 7, splitsReasoning: false, contentGrammar: json }), modelOf(knowing)))
+      .toThrow(expect.objectContaining({ code: 'unsupported_value', param: 'reasoning_budget' }))
+    const harmony = '<|channel|><|message|>{{ messages[0].content }}'
+    expect(() => prepareChat(requestOf({ reasoningBudget: 7 }), modelOf(harmony))).toThrow(expect.objectContaining({ code: 'unsupported_value', param: 'reasoning_budget' }))
+  })
+
   it('shows those control tokens that the format needs', () => {
     expect(prepareChat(requestOf(), modelOf('{{ "[TOOL_CALLS]" }}{{ messages[0].content }}')).shownControlTexts).toEqual(['[TOOL_CALLS]'])
     expect(prepareChat(requestOf(), modelOf(knowing)).shownControlTexts).toEqual([])

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { textUntil } from '../../../src/chat/dialects/text-until.ts'
 import { gbnfLiteral } from '../../../src/chat/structured/gbnf-text.ts'
 import { baseAdapterSet } from '../../../src/domain/adapter-set.ts'
 import { asLaneId, asSequenceId, asSlotId, type Token } from '../../../src/domain/ids.ts'
@@ -85,6 +86,23 @@ describe('fake engine', () => {
       const never = await answer(createFakeEngine(), 'x', { ...defaultSampling(seed), grammar: 'root ::= "7"', grammarTrigger: '\u0001' })
       expect(never).toBe(free)
     }
+  })
+
+  it('ends reasoning that has had its tokens', async () => {
+    const reasoningLimit = { tokens: 5, open: null, close: '</think>' }
+    const free = await answer(createFakeEngine(), 'x', defaultSampling(2))
+    const limited = await answer(createFakeEngine(), 'x', { ...defaultSampling(2), reasoningLimit })
+    const [before, after] = limited.split('\n</think>\n\n')
+    expect(free.startsWith(before!)).toBe(true)
+    expect(before!.length).toBeGreaterThan(0)
+    expect(after).not.toBe('')
+    const rules: string[] = []
+    const reasoning = textUntil('</think>', 'reasoning', (name, body) => {
+      rules.push(`${name} ::= ${body}`)
+      return name
+    })
+    const grammar = [`root ::= ${reasoning} "\\n"* [0-9]{3}`, ...rules].join('\n')
+    expect(await answer(createFakeEngine(), 'x', { ...defaultSampling(2), reasoningLimit, grammar })).toMatch(/^[^]+\n<\/think>\n{2,}\d{3}$/)
   })
 
   it('goes on freely when a grammar does not have what came with its trigger', async () => {

@@ -239,6 +239,17 @@ describe('an answer with reasoning', () => {
     expect((await choice({ logprobs: true, tools: undefined }))?.logprobs?.content?.map(({ token }) => token)).not.toContain('Hm')
   })
 
+  it('may have a budget of tokens, under each of its names', async () => {
+    const { choice, inference } = await setUp(answerEvents(['x']), { model: { chatTemplate: '{{ messages[0].content }}<think>' } })
+    await choice({ tools: undefined, reasoning_budget: 5 })
+    await choice({ tools: undefined, reasoning_budget_tokens: 6, reasoning_budget: 6 })
+    await choice({ tools: undefined, thinking_token_budget: 0 })
+    await choice({ tools: undefined, reasoning_budget: -1 })
+    expect(inference.requests.map(({ sampling }) => sampling.reasoningLimit)).toEqual([
+      ...[5, 6, 0].map((tokens) => ({ tokens, open: null, close: '</think>' })), null
+    ])
+  })
+
   it('has nothing else where it is nothing else', async () => {
     const { choice } = await setUp(answerEvents(['<think>', 'Hm'], { reason: 'length' }))
     expect(await choice({ tools: undefined })).toMatchObject({ message: { content: '', reasoning_content: 'Hm' }, finish_reason: 'length' })
