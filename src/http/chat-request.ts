@@ -1,7 +1,7 @@
 import type { ChatMessage } from '../chat/chat-message.ts'
 import type { ChatRequest, ToolChoice } from '../chat/prepare-chat.ts'
 import { ServerError } from '../domain/errors.ts'
-import { type ChatCompletionRequest, chatCompletionRequestSchema, refuseUnsupportedMessages } from './schemas/chat-completion-request.ts'
+import { type ChatCompletionRequest, chatCompletionRequestSchema, maxParts, refuseUnsupportedMessages } from './schemas/chat-completion-request.ts'
 import { checkSamplingRequest } from './schemas/check-sampling-request.ts'
 import { chatParameterPolicies } from './schemas/parameter-policy.ts'
 import { parseRequest } from './schemas/parse-request.ts'
@@ -59,6 +59,10 @@ function toToolChoice ({ tool_choice: choice = 'auto' }: ChatCompletionRequest):
 /** Names what OpenAI knows and this server does not, before the schema would only say that it is unknown. */
 function refuseUnsupported (body: object): void {
   if ('messages' in body) refuseUnsupportedMessages(body.messages)
+  const parts = 'prediction' in body ? (body.prediction as { readonly content?: unknown } | null)?.content : undefined
+  if (Array.isArray(parts) && parts.length > maxParts) {
+    throw new ServerError('invalid_value', `The prediction has ${parts.length} parts of content; the limit is ${maxParts}`, { param: 'prediction.content' })
+  }
   if (!('tools' in body) || !Array.isArray(body.tools)) return
   const index = body.tools.findIndex((tool: { type?: unknown } | null) => typeof tool?.type === 'string' && tool.type !== 'function')
   if (index === -1) return

@@ -70,7 +70,7 @@ const messageSchema = z.preprocess(withoutNulls, z.discriminatedUnion('role', [
 
 const maxMessages = 4096
 /** Over all messages. The schema notes each part that is wrong, so without a bound one request could fill the memory. */
-const maxParts = 16_384
+export const maxParts = 16_384
 
 export const chatCompletionRequestSchema = z.strictObject({
   ...samplingMembers,

@@ -94,6 +94,8 @@ const chat: readonly BadRequest[] = [
   ['a prediction of another type', { ...hello, prediction: { type: 'draft', content: secret } }, 'invalid_value', 'prediction.type', '"content"'],
   ['a prediction of a number', { ...hello, prediction: { type: 'content', content: 5 } }, 'invalid_value', 'prediction.content', 'expected a string'],
   ['a prediction of an image', { ...hello, prediction: { type: 'content', content: [{ type: 'image_url', image_url: { url: secret } }] } }, 'invalid_value', 'prediction.content[0].type', ''],
+  ['a prediction of too many parts', { ...hello, prediction: { type: 'content', content: Array.from({ length: 16_385 }, () => 0) } }, 'invalid_value', 'prediction.content', 'the limit is 16384'],
+  ['null for a prediction\'s content', { ...hello, prediction: { type: 'content', content: null } }, 'invalid_value', 'prediction.content', 'but got null'],
   ['an empty prediction', { ...hello, prediction: {} }, 'missing_required_parameter', 'prediction.type', ''],
   ['web search', { ...hello, web_search_options: {} }, 'unsupported_parameter', 'web_search_options', ''],
   ['an unknown service tier', { ...hello, service_tier: 'gold' }, 'invalid_value', 'service_tier', '"flex"'],
