@@ -5,7 +5,7 @@ import type { Dialect, GrammarContext } from './dialects/dialect.ts'
 import { literal } from './dialects/gbnf.ts'
 import type { ReasoningTags } from './dialects/reasoning.ts'
 import { textUntil } from './dialects/text-until.ts'
-import { prefixedGrammar } from './prefixed-grammar.ts'
+import { embeddedGrammar, embeddedRoot } from './embedded-grammar.ts'
 import { type JsonSchemaGrammar, jsonSchemaGrammar } from './structured/json-schema-grammar.ts'
 
 /** A grammar for answers, as sampling takes it. */
@@ -47,11 +47,10 @@ export function requiredCallGrammar (options: ToolGrammarOptions): ToolGrammar {
  */
 export function formattedAnswerGrammar (format: string, options: ToolGrammarOptions): ToolGrammar {
   checkGbnf(format)
-  const prefix = 'format-'
   return writeGrammar(options, (tools, context) => {
-    const content = options.dialect.content?.(`${prefix}root`, context) ?? `${prefix}root`
+    const content = options.dialect.content?.(embeddedRoot, context) ?? embeddedRoot
     const answer = tools.length === 0 ? content : `(${options.dialect.calls(tools, context)} | ${content})`
-    return { root: afterReasoning(answer, options, context), trigger: null, more: prefixedGrammar(format, prefix) }
+    return { root: afterReasoning(answer, options, context), trigger: null, embedded: format }
   })
 }
 
@@ -86,8 +85,8 @@ export function optionalCallGrammar (options: ToolGrammarOptions): ToolGrammar |
 interface Written {
   readonly root: string
   readonly trigger: string | null
-  /** Rules beside those that are defined on the way. */
-  readonly more?: string
+  /** A grammar whose root the others refer to. */
+  readonly embedded?: string
 }
 
 type Write = (tools: readonly { readonly name: string, readonly rule: string }[], context: GrammarContext) => Written
@@ -114,8 +113,8 @@ function writeGrammar (options: ToolGrammarOptions, write: Write): ToolGrammar {
       rules.set(name, body)
       return name
     }
-    const { root, trigger, more } = write(written.map(({ tool, schema }) => ({ name: tool.name, rule: schema.rootRule })), { ...options, define })
-    const grammar = [`root ::= ${root}`, ...[...rules].map(([name, body]) => `${name} ::= ${body}`), ...(more === undefined ? [] : [more])].join('\n')
+    const { root, trigger, embedded } = write(written.map(({ tool, schema }) => ({ name: tool.name, rule: schema.rootRule })), { ...options, define })
+    const grammar = [`root ::= ${root}`, ...[...rules].map(([name, body]) => `${name} ::= ${body}`), ...(embedded === undefined ? [] : [embeddedGrammar(embedded, rules)])].join('\n')
     if (grammar.length > maxGrammarCharacters) throw new ServerError('unsupported_value', `It would have ${grammar.length} characters; the limit is ${maxGrammarCharacters}`)
     checkGbnf(grammar)
     return { grammar, grammarTrigger: trigger }
