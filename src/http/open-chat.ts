@@ -42,15 +42,19 @@ export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefi
   checkLogitBias(body.logit_bias, info)
   const chat = prepareChat(toChatRequest(body, withSystemPrompt(body.messages, model.systemPrompt)), chatModelOf(model, services))
 
+  const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? null
   const serviceClass = serviceClassOf(body, caller)
   const identity = createAnswerIdentity(prefix, body.model, info, serviceClass.tier)
   const trace = new GenerationTrace({
     id: identity.id,
+    operation: 'chat',
+    requestedModel: body.model,
     model: host.id,
     adapters: picks.map(({ name }) => name),
     isStream: body.stream,
     arrivedAt: context.arrivedAt,
     choicesPerPrompt: body.n,
+    maxTokens,
     now
   })
   context.generation = trace
@@ -71,7 +75,7 @@ export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefi
         prompt: { segments: chat.segments },
         adapters: held.adapters,
         choices: body.n,
-        maxTokens: body.max_completion_tokens ?? body.max_tokens ?? null,
+        maxTokens,
         stop: body.stop,
         shownControlTexts: chat.shownControlTexts,
         sampling: { ...toSampling(body, grammar, body.logprobs ? body.top_logprobs ?? 0 : null, randomSeed), ...chat.toolGrammar },
