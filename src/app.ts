@@ -45,6 +45,7 @@ import type { ModelCatalogue } from './models/catalogue.ts'
 import { createRequestLog } from './telemetry/logging.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import { createFanOut } from './telemetry/observer.ts'
+import { noTracing, type Tracing } from './telemetry/tracing.ts'
 
 /** What the server is made of. The caller creates the models and closes them; the app only asks them. */
 export interface AppParts {
@@ -54,6 +55,8 @@ export interface AppParts {
   readonly adapters?: AdapterLibrary
   readonly logger: FastifyBaseLogger
   readonly metrics?: Metrics
+  /** Without it, no traces are recorded. The caller closes it after the app. */
+  readonly tracing?: Tracing
   /** Monotonic clock in milliseconds. */
   readonly now?: () => Millis
   /** Unsigned 32-bit, for requests without a seed. */
@@ -92,6 +95,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     }),
     backgroundRuns: new BackgroundRuns(),
     observer: createFanOut([createRequestLog(logger), metrics]),
+    tracing: parts.tracing ?? noTracing,
     now,
     randomSeed: parts.randomSeed ?? (() => randomInt(2 ** 32)),
     maxStreamBufferBytes: parts.maxStreamBufferBytes ?? mebibyte

@@ -451,6 +451,13 @@ export const options: readonly Option[] = [
     summary: 'Form of the log',
     defaultNote: 'pretty on a terminal, else json'
   }),
+  define({
+    flag: 'otlp-endpoint',
+    group: 'Logs',
+    placeholder: 'URL',
+    summary: 'OpenTelemetry collector that traces are sent to, as JSON over HTTP; `/v1/traces` is added',
+    defaultNote: 'what `OTEL_EXPORTER_OTLP_ENDPOINT` says, if anything'
+  }),
 
   define({
     flag: 'config',

@@ -3,6 +3,7 @@ import type { Millis } from '../domain/ids.ts'
 import { asTenantId } from '../domain/ids.ts'
 import type { ServerError } from '../domain/errors.ts'
 import type { GenerationRecord, RequestRecord } from '../telemetry/observer.ts'
+import type { RequestTrace } from '../telemetry/tracing.ts'
 
 /** What belongs to one HTTP exchange beside Fastify's request and reply. */
 export class RequestContext {
@@ -15,6 +16,8 @@ export class RequestContext {
   error: ServerError | null = null
   /** Whether the client, and not the server, ended the exchange early. */
   isAborted = false
+  /** The trace that it belongs to. */
+  trace: RequestTrace | null = null
   /** What watches the run of a model. */
   generation: { readonly record: () => GenerationRecord } | null = null
   /**

@@ -6,6 +6,8 @@ import type { GapCounts } from './gap-counts.ts'
 /** What one HTTP request was about, told once it is over. Never holds a prompt, an answer or a key. */
 export interface RequestRecord {
   readonly requestId: string
+  /** 32 hexadecimal digits; null for a request of no trace. */
+  readonly traceId: string | null
   readonly method: string
   /** The route's pattern, not the path a client sent; `unknown` where there is none. */
   readonly route: string
