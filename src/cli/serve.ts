@@ -20,9 +20,8 @@ import { type PreparedModel, prepareModels } from '../models/prepare-models.ts'
 import { createProcessHost, type ProcessHost } from '../models/process-host.ts'
 import { createLogger } from '../telemetry/logging.ts'
 import { LogOutput } from '../telemetry/log-output.ts'
-import { noTracing, type Tracing } from '../telemetry/tracing.ts'
-import { resolveOtlpSettings } from '../telemetry/otlp-settings.ts'
 import { describeListenError } from './listen-error.ts'
+import { openTelemetry } from './open-telemetry.ts'
 import { reachableOrigins } from './reachable-origins.ts'
 import { drain, waitForSignal } from './shutdown.ts'
 import { startScreen } from './start-screen.ts'
@@ -50,7 +49,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
   const logger = createLogger({ level: config.logLevel, format: config.logFormat, isTerminal, isColoured }, output)
   for (const warning of warnings) logger.warn({}, warning)
 
-  const tracing = await openTracing(config, sourceOf, logger)
+  const telemetry = await openTelemetry(config, sourceOf, logger)
   const machine = await inspectMachine({ withGpu: config.gpu === 'auto' || config.gpu === 'cuda' })
   const models = await prepareModels(config, machine, sourceOf)
   const takenBytes = models.reduce((sum, { capacity }) => sum + (capacity.estimate?.totalBytes ?? 0), 0)
@@ -84,7 +83,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
     })
     checkChatTemplates(config, sourceOf)
     const { configured } = await adapters.start()
-    app = await buildApp({ config, catalogue, adapters: adapters.library, logger, tracing })
+    app = await buildApp({ config, catalogue, adapters: adapters.library, logger, ...telemetry.parts })
     await listen(app, config, sourceOf)
     const urls = reachableOrigins(config.host, (app.server.address() as AddressInfo).port)
 
@@ -103,29 +102,10 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
     throw error
   } finally {
     await adapters?.close()
-    await tracing.close()
+    await telemetry.close()
     await parking.dispose()
     signals.dispose()
   }
-}
-
-/** OpenTelemetry is loaded only where somebody wants traces. */
-async function openTracing ({ otlpEndpoint }: LoadedConfig['config'], sourceOf: (flag: string) => string, logger: Logger): Promise<Tracing> {
-  const settings = resolveOtlpSettings(otlpEndpoint, sourceOf('otlp-endpoint'), process.env)
-  if (settings === null) return noTracing
-  for (const warning of settings.warnings) logger.warn({}, warning)
-  const { createOtlpTracing } = await import('../telemetry/otlp-tracing.ts')
-  // A query may hold a key.
-  const { origin, pathname } = new URL(settings.url)
-  logger.info({ url: `${origin}${pathname}` }, 'sending traces')
-  return createOtlpTracing({
-    url: settings.url,
-    version: readVersion(),
-    logger: {
-      info: (details, message) => logger.info(details, message),
-      warn: (details, message) => logger.warn(details, message)
-    }
-  })
 }
 
 function createHost (

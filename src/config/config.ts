@@ -141,6 +141,8 @@ export const configSchema = z.strictObject({
   logFormat: z.enum(['auto', 'json', 'pretty']).default('auto'),
   /** `off` leaves it to OpenTelemetry's variables. */
   otlpEndpoint: z.string().min(1).default('off'),
+  auditLog: z.string().min(1).default('off'),
+  logPrompts: z.string().min(1).default('off'),
 
   fake: fakeConfigSchema.prefault({})
 })

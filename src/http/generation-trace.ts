@@ -16,6 +16,8 @@ export interface GenerationTraceOptions {
   readonly arrivedAt: Millis
   readonly choicesPerPrompt: number
   readonly maxTokens: number | null
+  /** Whether the answers are kept, for the prompt log. */
+  readonly keepsAnswers: boolean
   readonly now: () => Millis
 }
 
@@ -27,6 +29,7 @@ export class GenerationTrace {
   /** By choice: when it last had text. */
   readonly #lastTextAt: (Millis | undefined)[] = []
   readonly #drawnTokens: number[] = []
+  readonly #answers: string[] = []
   /** By prompt. */
   readonly #promptTokens: number[] = []
   readonly #cachedTokens: number[] = []
@@ -46,6 +49,7 @@ export class GenerationTrace {
         const choice = prompt * this.#options.choicesPerPrompt + event.choice
         this.#drawnTokens[choice] = event.drawnTokens
         if (event.text === '') return
+        if (this.#options.keepsAnswers) this.#answers[choice] = (this.#answers[choice] ?? '') + event.text
         const now = this.#options.now()
         const lastTextAt = this.#lastTextAt[choice]
         this.#lastTextAt[choice] = now
@@ -71,6 +75,11 @@ export class GenerationTrace {
         this.#cachedTokens[prompt] = event.cachedTokens
         this.#endedMs = this.#sinceArrival()
     }
+  }
+
+  /** By choice; empty unless they are kept. */
+  answers (): readonly string[] {
+    return Array.from(this.#answers, (answer) => answer ?? '')
   }
 
   #sinceArrival (): Millis {

@@ -55,6 +55,7 @@ export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefi
     arrivedAt: context.arrivedAt,
     choicesPerPrompt: body.n,
     maxTokens,
+    keepsAnswers: services.promptLog !== null,
     now
   })
   context.generation = trace

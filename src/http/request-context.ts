@@ -2,8 +2,14 @@ import type { Caller } from '../access/caller.ts'
 import type { Millis } from '../domain/ids.ts'
 import { asTenantId } from '../domain/ids.ts'
 import type { ServerError } from '../domain/errors.ts'
-import type { GenerationRecord, RequestRecord } from '../telemetry/observer.ts'
+import type { AdminAction, GenerationRecord, RequestRecord } from '../telemetry/observer.ts'
 import type { RequestTrace } from '../telemetry/tracing.ts'
+
+interface RunTrace {
+  readonly record: () => GenerationRecord
+  /** The answers so far, by choice, where they are kept for the prompt log. */
+  readonly answers?: () => readonly string[]
+}
 
 /** What belongs to one HTTP exchange beside Fastify's request and reply. */
 export class RequestContext {
@@ -18,8 +24,10 @@ export class RequestContext {
   isAborted = false
   /** The trace that it belongs to. */
   trace: RequestTrace | null = null
+  /** What it is to change, if it is an admin's. */
+  action: AdminAction | null = null
   /** What watches the run of a model. */
-  generation: { readonly record: () => GenerationRecord } | null = null
+  generation: RunTrace | null = null
   /**
    * Work that goes on without the client: its leaving ends nothing any more, and the exchange is told of when this settles. It
    * never rejects.

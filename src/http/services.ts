@@ -6,6 +6,7 @@ import type { Config } from '../config/config.ts'
 import type { Millis } from '../domain/ids.ts'
 import type { AdapterLibrary } from '../adapters/adapter-library.ts'
 import type { ModelCatalogue } from '../models/catalogue.ts'
+import type { LineSink } from '../telemetry/line-file.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Observer } from '../telemetry/observer.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
@@ -32,6 +33,8 @@ export interface HttpServices {
   readonly metrics: Metrics
   readonly observer: Observer
   readonly tracing: Tracing
+  /** Takes prompts and answers; null unless the operator wants them written. */
+  readonly promptLog: LineSink | null
   readonly logger: FastifyBaseLogger
   /** Monotonic clock in milliseconds. */
   readonly now: () => Millis

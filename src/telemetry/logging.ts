@@ -67,13 +67,13 @@ function describeGeneration (generation: GenerationRecord): Record<string, unkno
     ...(generation.adapters.length === 0 ? {} : { adapters: generation.adapters }),
     promptTokens: generation.promptTokens,
     queuedMs: generation.queuedMs === null ? null : round(generation.queuedMs),
-    // Vectors and ranks have no tokens that are drawn, cached or awaited.
+    completionTokens: generation.completionTokens,
+    // Vectors and ranks have no tokens that are cached or awaited.
     ...(inputs !== undefined
       ? { inputs }
       : {
           stream: generation.isStream,
           cachedTokens: generation.cachedTokens,
-          completionTokens: generation.completionTokens,
           finishReasons: generation.finishReasons,
           ttftMs: generation.ttftMs === null ? null : round(generation.ttftMs)
         })

@@ -18,8 +18,22 @@ export interface RequestRecord {
   readonly outcome: 'ok' | 'error' | 'aborted'
   readonly errorCode: ErrorCode | null
   readonly tenant: string | null
+  /** The client's network address. */
+  readonly address: string
+  /** What an admin's request was to change; null for all others. */
+  readonly action: AdminAction | null
   /** Null for requests that ran no model. */
   readonly generation: GenerationRecord | null
+}
+
+export type ActionName = 'adapter.load' | 'adapter.unload' | 'adapter.set-scales'
+
+/** What is changed, as far as it is known. Never a key. */
+export type ActionSubject = Readonly<Record<string, string | number | boolean | null>>
+
+export interface AdminAction {
+  readonly name: ActionName
+  readonly subject: ActionSubject
 }
 
 /** What a model is asked for, in the words of OpenTelemetry's conventions where they have one. */

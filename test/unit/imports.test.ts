@@ -99,8 +99,8 @@ describe('imports under src', () => {
   it('load the exporter of traces only when it is asked for', () => {
     const importers = readdirSync(sourceRoot, { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.ts') && readFileSync(join(sourceRoot, file), 'utf8').includes('/otlp-tracing.ts\''))
-    expect(importers.map((file) => file.split(sep).join('/'))).toEqual(['cli/serve.ts'])
-    expect(readFileSync(join(sourceRoot, 'cli/serve.ts'), 'utf8')).toContain('await import(\'../telemetry/otlp-tracing.ts\')')
+    expect(importers.map((file) => file.split(sep).join('/'))).toEqual(['cli/open-telemetry.ts'])
+    expect(readFileSync(join(sourceRoot, 'cli/open-telemetry.ts'), 'utf8')).toContain('await import(\'../telemetry/otlp-tracing.ts\')')
   })
 
   it('name files by their extension', () => {

@@ -13,7 +13,7 @@ const single = (header: string | string[] | undefined): string | undefined => Ar
  *
  * The signal comes from the response: `request.signal` of a POST fires as soon as its body was read.
  */
-export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, observer, tracing }) => {
+export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, observer, promptLog, tracing }) => {
   app.decorateRequest('requestContext')
 
   function finish (request: FastifyRequest, reply: FastifyReply, isComplete: boolean): void {
@@ -31,10 +31,13 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
         outcome,
         errorCode: context.error?.code ?? null,
         tenant: context.caller.tenant === '' ? null : context.caller.tenant,
+        address: request.ip,
+        action: context.action,
         generation: context.generation?.record() ?? null
       }
       observer.requestFinished(record)
       context.trace?.end(record)
+      if (promptLog !== null && context.generation !== null) promptLog.append(toPromptEntry(request, record))
     }
     if (background !== null) {
       background.then(tell, tell)
@@ -66,3 +69,20 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
     reply.header('cache-control', 'no-store')
   })
 }, { name: 'exchange' })
+
+/** What was asked and answered: the one place where both are told, and only where the operator wants it. */
+function toPromptEntry ({ body, requestContext: { generation } }: FastifyRequest, record: RequestRecord): object {
+  return {
+    time: new Date().toISOString(),
+    requestId: record.requestId,
+    traceId: record.traceId,
+    completionId: record.generation?.id ?? null,
+    tenant: record.tenant,
+    route: record.route,
+    model: record.generation?.model ?? null,
+    adapters: record.generation?.adapters ?? [],
+    outcome: record.outcome,
+    request: body,
+    answers: generation?.answers?.() ?? []
+  }
+}

@@ -46,6 +46,7 @@ export const completionsRoute: Route = (app, services) => {
       arrivedAt: context.arrivedAt,
       choicesPerPrompt: body.n,
       maxTokens: body.max_tokens,
+      keepsAnswers: services.promptLog !== null,
       now
     })
     context.generation = trace

@@ -209,8 +209,8 @@ describe('a request', () => {
     expect(childrenOf(spans, root).map(([name]) => name)).toEqual(['queue', 'embed'])
     expect(collector.text()).not.toContain('marker')
     const line = log().find(({ msg }) => msg === 'request finished')
-    expect(line).toMatchObject({ operation: 'embeddings', model: 'base', inputs: 2, queuedMs: expect.any(Number), promptTokens: expect.any(Number), traceId: root?.traceId })
-    for (const field of ['ttftMs', 'finishReasons', 'completionTokens', 'stream']) expect(line).not.toHaveProperty(field)
+    expect(line).toMatchObject({ operation: 'embeddings', model: 'base', inputs: 2, queuedMs: expect.any(Number), promptTokens: expect.any(Number), completionTokens: 0, traceId: root?.traceId })
+    for (const field of ['ttftMs', 'finishReasons', 'cachedTokens', 'stream']) expect(line).not.toHaveProperty(field)
   })
 })
 
