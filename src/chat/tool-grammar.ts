@@ -4,12 +4,13 @@ import type { ToolDefinition } from './chat-message.ts'
 import type { Dialect, GrammarContext } from './dialects/dialect.ts'
 import type { ReasoningTags } from './dialects/reasoning.ts'
 import { textUntil } from './dialects/text-until.ts'
+import { embeddedGrammar, embeddedRoot } from './embedded-grammar.ts'
 import { gbnfLiteral } from './structured/gbnf-text.ts'
 import { formatGrammar } from './structured/grammar-rules.ts'
 import { type JsonSchemaGrammar, type JsonSchemaGrammarOptions, jsonSchemaGrammar } from './structured/json-schema-grammar.ts'
 import { type ParameterForm, parameterGrammar } from './structured/parameter-grammar.ts'
 
-/** A grammar for calls, as sampling takes it. */
+/** A grammar for answers, as sampling takes it. */
 export interface ToolGrammar {
   readonly grammar: string
   readonly grammarTrigger: string | null
@@ -25,11 +26,18 @@ export interface ToolGrammarOptions extends Omit<GrammarContext, 'define'> {
   readonly reasoning: { readonly tags: ReasoningTags, readonly isOpen: boolean } | null
 }
 
+export interface FormattedAnswerOptions extends ToolGrammarOptions {
+  /** Whether the answer begins within content that the prompt has begun. */
+  readonly continuesContent: boolean
+}
+
 /**
  * Of the 262,144 that a grammar may have ({@link Sampling.grammar}); the rest is for the format around the arguments, of 128
  * tools with the longest names.
  */
 export const maxSchemaCharacters = 190_000
+/** What the engine takes. */
+const maxGrammarCharacters = 262_144
 /** The engine also limits what a grammar comes to with its repetitions written out; it is tried with fewer characters, down to these. */
 const leastSchemaCharacters = 20_000
 const noArguments = { type: 'object', properties: {}, additionalProperties: false }
@@ -40,12 +48,30 @@ const noArguments = { type: 'object', properties: {}, additionalProperties: fals
  */
 export function requiredCallGrammar (options: ToolGrammarOptions): ToolGrammar {
   return writeGrammar(options, (tools, context) => {
-    const calls = options.dialect.calls(tools, context)
-    if (options.reasoning === null || options.dialect.readsReasoning === true) return { root: calls, trigger: null }
-    const { tags, isOpen } = options.reasoning
-    const thinking = [textUntil(tags.close, 'thinking', context.define), '("\\n" "\\n"?)?'].join(' ')
-    return { root: `${isOpen ? thinking : `(${gbnfLiteral(tags.open)} ${thinking})?`} ${calls}`, trigger: null }
+    return { root: afterReasoning(options.dialect.calls(tools, context), options, context), trigger: null }
   })
+}
+
+/**
+ * A grammar for answers that follow a format or, where there are tools, are calls; with reasoning before that where the model reasons.
+ * @param format GBNF of the answer
+ * @throws ServerError `unsupported_value` or `invalid_value` for the schemas of strict tools, `invalid_grammar` for the format
+ */
+export function formattedAnswerGrammar (format: string, options: FormattedAnswerOptions): ToolGrammar {
+  checkGbnf(format)
+  return writeGrammar(options, (tools, context) => {
+    const content = options.continuesContent ? embeddedRoot : options.dialect.content?.(embeddedRoot, context) ?? embeddedRoot
+    const answer = tools.length === 0 ? content : `(${options.dialect.calls(tools, context)} | ${content})`
+    return { root: afterReasoning(answer, options, context), trigger: null, embedded: format }
+  })
+}
+
+/** An answer behind what the model thinks first, where it does and the format does not say so itself. */
+function afterReasoning (answer: string, { reasoning, dialect }: ToolGrammarOptions, { define }: GrammarContext): string {
+  if (reasoning === null || dialect.readsReasoning === true) return answer
+  const { tags, isOpen } = reasoning
+  const thinking = [textUntil(tags.close, 'thinking', define), '("\\n" "\\n"?)?'].join(' ')
+  return `${isOpen ? thinking : `(${gbnfLiteral(tags.open)} ${thinking})?`} ${answer}`
 }
 
 /**
@@ -68,7 +94,14 @@ export function optionalCallGrammar (options: ToolGrammarOptions): ToolGrammar |
   })
 }
 
-type Write = (tools: readonly { readonly name: string, readonly rule: string }[], context: GrammarContext) => { readonly root: string, readonly trigger: string | null }
+interface Written {
+  readonly root: string
+  readonly trigger: string | null
+  /** A grammar whose root the others refer to. */
+  readonly embedded?: string
+}
+
+type Write = (tools: readonly { readonly name: string, readonly rule: string }[], context: GrammarContext) => Written
 
 /**
  * Tools that are not strict may take any object where their schema asks for more than grammars can hold, or where all of
@@ -91,7 +124,7 @@ function writeGrammar (options: ToolGrammarOptions, write: Write): ToolGrammar {
 }
 
 const tooLarge = (cause?: ServerError): ServerError =>
-  new ServerError('unsupported_value', `The schemas of the strict tools are too much for a grammar. ${cause?.message ?? ''}`.trim(), { param: 'tools', cause })
+  new ServerError('unsupported_value', `The format of the answer and the schemas of the strict tools are too much for a grammar. ${cause?.message ?? ''}`.trim(), { param: 'tools', cause })
 
 interface CompiledTool {
   readonly tool: ToolDefinition
@@ -118,8 +151,9 @@ function put (options: ToolGrammarOptions, write: Write, tools: readonly Compile
     rules.set(name, body)
     return name
   }
-  const { root, trigger } = write(tools.map(({ tool, schema }) => ({ name: tool.name, rule: schema.rootRule })), { ...options, define })
-  const grammar = formatGrammar([['root', root], ...rules])
+  const { root, trigger, embedded } = write(tools.map(({ tool, schema }) => ({ name: tool.name, rule: schema.rootRule })), { ...options, define })
+  const grammar = formatGrammar([['root', root], ...rules]) + (embedded === undefined ? '' : embeddedGrammar(embedded, rules))
+  if (grammar.length > maxGrammarCharacters) throw new ServerError('unsupported_value', `It would have ${grammar.length} characters; the limit is ${maxGrammarCharacters}`)
   checkGbnf(grammar)
   return { grammar, grammarTrigger: trigger }
 }

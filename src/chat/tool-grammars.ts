@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { RecentlyUsed } from '../domain/recently-used.ts'
-import { type ToolGrammar, type ToolGrammarOptions, optionalCallGrammar, requiredCallGrammar } from './tool-grammar.ts'
+import { type FormattedAnswerOptions, type ToolGrammar, type ToolGrammarOptions, formattedAnswerGrammar, optionalCallGrammar, requiredCallGrammar } from './tool-grammar.ts'
 
 /** Up to 256 KiB each, a few KiB as a rule; a client sends the same tools with every turn of a conversation. */
 const maxKept = 64
@@ -17,6 +17,11 @@ export class ToolGrammars {
   /** @throws ServerError what {@link optionalCallGrammar} throws */
   optional (options: ToolGrammarOptions): ToolGrammar | null {
     return this.#kept.get(keyOf('optional', options), () => ({ grammar: optionalCallGrammar(options) })).grammar
+  }
+
+  /** @throws ServerError what {@link formattedAnswerGrammar} throws */
+  formatted (format: string, options: FormattedAnswerOptions): ToolGrammar | null {
+    return this.#kept.get(keyOf(`${options.continuesContent} ${format}`, options), () => ({ grammar: formattedAnswerGrammar(format, options) })).grammar
   }
 }
 

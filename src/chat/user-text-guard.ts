@@ -71,6 +71,7 @@ export function createUserTextGuard (controlTexts: readonly string[], templateSo
 
   const anyLiteral = literals.map(escapePattern).join('|')
   const literalPattern = new RegExp(anyLiteral, 'gu')
+  const anyLiteralPattern = new RegExp(anyLiteral, 'u')
   const edgeCharacters = [...new Set(literals.flatMap((text) => [[...text].at(0) ?? '', [...text].at(-1) ?? '']))]
   const anyEdge = edgeCharacters.map(escapePattern).join('|')
   const edgePattern = new RegExp(anyEdge, 'u')
@@ -94,12 +95,14 @@ export function createUserTextGuard (controlTexts: readonly string[], templateSo
       else segments.push({ text, origin })
     }
     // A mark without its partner is what a template left of a pair; what it enclosed is then read as template text, and
-    // comparing the renderings tells whether that matters.
+    // comparing the renderings tells whether that matters. So are two marks of different pairs, between which a template wrote
+    // a control text: a pair holds one and nothing else.
     const marked = new RegExp(`${open}([^${open}${close}]*)${close}|[${open}${close}]`, 'gu')
     let position = 0
     for (const match of rendered.matchAll(marked)) {
       push(rendered.slice(position, match.index), 'template')
-      push(match[1] ?? '', 'user')
+      const text = match[1] ?? ''
+      push(text, text.match(literalPattern)?.[0].length === text.length || !anyLiteralPattern.test(text) ? 'user' : 'template')
       position = match.index + match[0].length
     }
     push(rendered.slice(position), 'template')

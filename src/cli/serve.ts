@@ -109,12 +109,13 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
 }
 
 function createHost (
-  { id, root, draft, engine, capacity, toolDialect }: PreparedModel, config: LoadedConfig['config'], logger: Logger, parkBytes: number, parkDirectory: string | null
+  { id, root, draft, engine, capacity, toolDialect, answerLength }: PreparedModel, config: LoadedConfig['config'], logger: Logger, parkBytes: number, parkDirectory: string | null
 ): ProcessHost {
   return createProcessHost({
     id,
     root,
     toolDialect,
+    answerLength,
     createdAt: Math.floor(Date.now() / 1000),
     spec: engine.backend === 'llama-cpp' && parkDirectory !== null
       ? { ...engine, options: { ...engine.options, parkDirectory } }

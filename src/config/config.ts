@@ -5,6 +5,9 @@ import { toolDialects } from '../domain/tool-dialect.ts'
 /** `auto` or a number. */
 const autoOr = <Schema extends z.ZodType>(schema: Schema) => z.union([z.literal('auto'), schema])
 
+/** Tokens of an answer. */
+const answerTokens = z.union([z.literal('off'), z.int().min(1).max(16_777_216)])
+
 const milliseconds = z.int().min(1).max(24 * 60 * 60 * 1000)
 
 /** One model to serve, after all defaults are filled in. */
@@ -18,7 +21,10 @@ export const modelConfigSchema = z.strictObject({
   /** The format of its tool calls; what is set for all models where it is absent. */
   toolDialect: autoOr(z.enum(toolDialects)).optional(),
   /** Whether it makes embeddings although it writes text; what is set for all models where it is absent. */
-  embeddings: z.boolean().optional()
+  embeddings: z.boolean().optional(),
+  /** Tokens of its answers; what is set for all models where they are absent. */
+  maxTokensDefault: answerTokens.optional(),
+  maxTokensLimit: answerTokens.optional()
 })
 
 /** A LoRA adapter to load at the start. */
@@ -98,6 +104,8 @@ export const configSchema = z.strictObject({
 
   /** `auto` is what a model's chat template shows. */
   toolDialect: z.enum(['auto', ...toolDialects]).default('auto'),
+  maxTokensDefault: answerTokens.default('off'),
+  maxTokensLimit: answerTokens.default('off'),
 
   embeddings: z.boolean().default(false),
 

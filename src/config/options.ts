@@ -119,6 +119,22 @@ export const options: readonly Option[] = [
     placeholder: '',
     summary: 'Make embeddings with models that write text too, as the mean over their tokens; embedding models make them anyway. In the file, an entry of `models` may have its own `embeddings`'
   }),
+  define({
+    flag: 'max-tokens-default',
+    kind: 'integer',
+    group: 'Models',
+    placeholder: 'N',
+    summary: 'Most tokens of a chat answer whose request does not say; in the file, an entry of `models` may have its own `maxTokensDefault`',
+    defaultNote: 'as many as the context holds'
+  }),
+  define({
+    flag: 'max-tokens-limit',
+    kind: 'integer',
+    group: 'Models',
+    placeholder: 'N',
+    summary: 'Most tokens of an answer, whatever its request says; it ends with `length` there. In the file, an entry of `models` may have its own `maxTokensLimit`',
+    defaultNote: 'as many as the context holds'
+  }),
 
   define({
     flag: 'adapter',

@@ -47,22 +47,30 @@ function readEntry (value: unknown, setting: Pick<Setting, 'source' | 'directory
   const { source, directory } = setting
   if (typeof value === 'string') return { ref: resolveRef(value, directory), alias: null, draftModel: null }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new StartupError(`${source} has the entry ${JSON.stringify(value)}, but must list paths, or entries with "ref", "alias", "draftModel", "toolDialect" and "embeddings"`)
+    throw new StartupError(`${source} has the entry ${JSON.stringify(value)}, but must list paths, or entries with ${entryKeys.map((key) => `"${key}"`).join(', ')}`)
   }
   for (const key of Object.keys(value)) {
     if (!entryKeys.includes(key)) {
       throw new StartupError(`${source} has an entry with the unknown key "${key}"${didYouMean(key, entryKeys)}`)
     }
   }
-  const { ref, alias, draftModel, toolDialect, embeddings } = value as { readonly [Key in keyof ModelConfig]?: unknown }
+  const { ref, alias, draftModel, toolDialect, maxTokensDefault, maxTokensLimit, embeddings } = value as { readonly [Key in keyof ModelConfig]?: unknown }
   if (typeof ref !== 'string' || ref === '') throw new StartupError(`${source} has an entry without "ref", the model's path`)
   return {
     ref: resolveRef(ref, directory),
     alias: alias === undefined || alias === null ? null : checkAlias(alias, source),
     draftModel: draftModel === undefined || draftModel === null ? null : checkDraftModel(draftModel, setting),
     ...(toolDialect === undefined || toolDialect === null ? {} : { toolDialect: checkDialect(toolDialect, source) }),
+    ...(maxTokensDefault === undefined || maxTokensDefault === null ? {} : { maxTokensDefault: checkTokens(maxTokensDefault, 'maxTokensDefault', source) }),
+    ...(maxTokensLimit === undefined || maxTokensLimit === null ? {} : { maxTokensLimit: checkTokens(maxTokensLimit, 'maxTokensLimit', source) }),
     ...(embeddings === undefined || embeddings === null ? {} : { embeddings: checkSwitch(embeddings, source) })
   }
+}
+
+function checkTokens (value: unknown, key: 'maxTokensDefault' | 'maxTokensLimit', source: string): number | 'off' {
+  const { success, data } = modelConfigSchema.shape[key].safeParse(value)
+  if (success && data !== undefined) return data
+  throw new StartupError(`${source} has an entry with the ${key} ${JSON.stringify(value)}, but it must be a number of tokens from 1 to 16777216, or off`)
 }
 
 function checkSwitch (value: unknown, source: string): boolean {

@@ -1,5 +1,13 @@
 import { z } from 'zod'
 
+const reasoningLimitSchema = z.strictObject({
+  /** 0 closes it at once. */
+  tokens: z.int().min(0),
+  /** With what an answer begins that reasons; null where the prompt has opened the reasoning. */
+  open: z.string().min(1).max(64).nullable(),
+  close: z.string().min(1).max(64)
+})
+
 /**
  * How tokens are drawn from a model's distribution. The schema is the type; every member has a value, so that the engine
  * never guesses a default. Ranges are those of OpenAI's API reference where it has the option, else of llama.cpp.
@@ -47,9 +55,13 @@ export const samplingSchema = z.strictObject({
   ignoreEos: z.boolean().default(false),
   /** GBNF grammar that the answer follows; null is none. Those that schemas become are longer than what people write. */
   grammar: z.string().min(1).max(262_144).nullable().default(null),
+  /** When reasoning has had so many tokens, what closes it comes next; null leaves that to the model. */
+  reasoningLimit: reasoningLimitSchema.nullable().default(null),
   /** The grammar counts from the first place on where the answer holds this text; null is from its beginning. */
   grammarTrigger: z.string().min(1).max(256).nullable().default(null)
 })
+
+export type ReasoningLimit = Readonly<z.infer<typeof reasoningLimitSchema>>
 
 export type Sampling = Readonly<z.infer<typeof samplingSchema>>
 

@@ -11,7 +11,7 @@ export class AnswerChunks {
   readonly #usage: StreamUsage
 
   constructor (object: string, { id, created, model, fingerprint, serviceTier }: AnswerIdentity, usage: StreamUsage) {
-    const envelope = JSON.stringify({ id, object, created, model, system_fingerprint: fingerprint, service_tier: serviceTier })
+    const envelope = JSON.stringify({ id, object, created, model, service_tier: serviceTier, system_fingerprint: fingerprint })
     this.#head = `${envelope.slice(0, -1)},"choices":[`
     this.#usage = usage
   }
@@ -21,9 +21,9 @@ export class AnswerChunks {
     return this.#usage === 'none' ? '' : toSseEvent(`${this.#head}],"usage":${JSON.stringify(toUsage(counts))}}`)
   }
 
-  /** @param json members of the choice, without its index and its braces */
-  protected chunk (choice: number, json: string, counts: TokenCounts): string {
+  /** @param json members of the choice, without its braces */
+  protected chunk (json: string, counts: TokenCounts): string {
     const tail = this.#usage === 'none' ? '}' : `,"usage":${this.#usage === 'final' ? 'null' : JSON.stringify(toUsage(counts))}}`
-    return toSseEvent(`${this.#head}{"index":${choice},${json}}]${tail}`)
+    return toSseEvent(`${this.#head}{${json}}]${tail}`)
   }
 }

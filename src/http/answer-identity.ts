@@ -10,8 +10,8 @@ export interface AnswerIdentity {
   readonly model: string
   /** Changes when the same seed may give another text: with engine, build, model, placement or attention. */
   readonly fingerprint: string
-  /** The class it is served in; undefined where the request did not ask. */
-  readonly serviceTier: 'default' | 'flex' | 'priority' | undefined
+  /** The class it is served in, whether or not the request asked for one. */
+  readonly serviceTier: 'default' | 'flex' | 'priority'
 }
 
 /** What the ids of an API's answers begin with. */

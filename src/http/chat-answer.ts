@@ -54,6 +54,7 @@ class ChatChoice {
         role: 'assistant' as const,
         content: this.#content === '' && this.#calls.length > 0 ? null : this.#content,
         refusal: null,
+        annotations: [],
         // Clients know either name.
         ...(this.#reasoning === '' ? {} : { reasoning_content: this.#reasoning, reasoning: this.#reasoning }),
         ...(this.#calls.length === 0 ? {} : { tool_calls: this.#calls.map(({ id, name, arguments: text }) => ({ id, type: 'function' as const, function: { name, arguments: text } })) })
@@ -98,10 +99,10 @@ export class ChatAnswer implements GenerationSink {
       object: 'chat.completion',
       created,
       model,
-      system_fingerprint: fingerprint,
       choices: this.#choices.map((choice, index) => choice.toJson(index)),
       usage: toUsage(this.#usage),
-      ...(serviceTier === undefined ? {} : { service_tier: serviceTier })
+      service_tier: serviceTier,
+      system_fingerprint: fingerprint
     } satisfies OpenAI.Chat.ChatCompletion
   }
 }

@@ -41,7 +41,7 @@ export class ChatChunks extends AnswerChunks {
   }
 
   #delta (choice: number, delta: string, logprobs: string, finishReason: string, counts: TokenCounts): string {
-    return this.chunk(choice, `"delta":${delta},"logprobs":${logprobs},"finish_reason":${finishReason}`, counts)
+    return this.chunk(`"index":${choice},"delta":${delta},"logprobs":${logprobs},"finish_reason":${finishReason}`, counts)
   }
 }
 

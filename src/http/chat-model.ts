@@ -5,13 +5,12 @@ import type { HttpServices } from './services.ts'
 
 /** How to talk to a model: its template or its adapter's, and the dialect that it was given or that the template shows. */
 export function chatModelOf (
-  { host: { toolDialect = 'auto' }, info: { model, backend }, chatTemplate }: OpenModel, { chatTemplates, toolGrammars }: Pick<HttpServices, 'chatTemplates' | 'toolGrammars'>
+  { host: { toolDialect = 'auto' }, info: { model }, chatTemplate }: OpenModel, { chatTemplates, toolGrammars }: Pick<HttpServices, 'chatTemplates' | 'toolGrammars'>
 ): ChatModel {
   const template = chatTemplates.of(model, chatTemplate)
   return {
     template,
     dialect: toolDialect === 'auto' ? template.dialect : dialectNamed(toolDialect),
-    hasGrammars: backend !== 'fake',
     grammars: toolGrammars
   }
 }

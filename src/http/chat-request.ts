@@ -1,9 +1,8 @@
 import type { ChatMessage } from '../chat/chat-message.ts'
 import type { ChatRequest, ToolChoice } from '../chat/prepare-chat.ts'
 import { ServerError } from '../domain/errors.ts'
-import { type ChatCompletionRequest, chatCompletionRequestSchema, refuseUnsupportedMessages } from './schemas/chat-completion-request.ts'
+import { type ChatCompletionRequest, chatCompletionRequestSchema, maxParts, refuseUnsupportedMessages } from './schemas/chat-completion-request.ts'
 import { checkSamplingRequest } from './schemas/check-sampling-request.ts'
-import { outputFormatOf } from './schemas/output-format.ts'
 import { chatParameterPolicies } from './schemas/parameter-policy.ts'
 import { parseRequest } from './schemas/parse-request.ts'
 
@@ -32,6 +31,7 @@ export function checkChatRequest (request: ChatCompletionRequest): void {
   checkSamplingRequest(request, request.max_completion_tokens ?? request.max_tokens ?? null)
   checkTools(request)
   checkResults(request)
+  budgetOf(request)
 }
 
 /**
@@ -44,11 +44,21 @@ export function toChatRequest (body: ChatCompletionRequest, messages: readonly C
     tools: body.tools,
     toolChoice: toToolChoice(body),
     isParallel: body.parallel_tool_calls,
+    reasoningBudget: budgetOf(body),
     reasoningEffort: body.reasoning_effort ?? null,
     splitsReasoning: body.reasoning_format !== 'none',
     templateVariables: body.chat_template_kwargs,
     continuesLastMessage: body.continue_final_message
   }
+}
+
+/** @throws ServerError `invalid_value` where two of its names say different things */
+function budgetOf ({ reasoning_budget: own, reasoning_budget_tokens: tokens, thinking_token_budget: thinking }: ChatCompletionRequest): number | null {
+  const [first, ...others] = [own, tokens, thinking].filter((budget) => budget !== undefined)
+  if (others.some((budget) => budget !== first)) {
+    throw new ServerError('invalid_value', '\'reasoning_budget\', \'reasoning_budget_tokens\' and \'thinking_token_budget\' mean the same; send one of them', { param: 'reasoning_budget' })
+  }
+  return first === undefined || first === -1 ? null : first
 }
 
 function toToolChoice ({ tool_choice: choice = 'auto' }: ChatCompletionRequest): ToolChoice {
@@ -61,6 +71,10 @@ function toToolChoice ({ tool_choice: choice = 'auto' }: ChatCompletionRequest):
 /** Names what OpenAI knows and this server does not, before the schema would only say that it is unknown. */
 function refuseUnsupported (body: object): void {
   if ('messages' in body) refuseUnsupportedMessages(body.messages)
+  const parts = 'prediction' in body ? (body.prediction as { readonly content?: unknown } | null)?.content : undefined
+  if (Array.isArray(parts) && parts.length > maxParts) {
+    throw new ServerError('invalid_value', `The prediction has ${parts.length} parts of content; the limit is ${maxParts}`, { param: 'prediction.content' })
+  }
   if (!('tools' in body) || !Array.isArray(body.tools)) return
   const index = body.tools.findIndex((tool: { type?: unknown } | null) => typeof tool?.type === 'string' && tool.type !== 'function')
   if (index === -1) return
@@ -78,10 +92,6 @@ export function checkTools (request: ChatCompletionRequest): void {
   if (repeated !== -1) {
     throw new ServerError('invalid_value', `Invalid value for 'tools[${repeated}].function.name': there is another tool called "${names[repeated]}"`, { param: `tools[${repeated}].function.name` })
   }
-  const format = tools.length > 0 && choice !== 'none' ? formatMemberOf(request) : null
-  if (format !== null) {
-    throw new ServerError('unsupported_value', `"${format}" cannot be used together with "tools"; set "tool_choice" to "none", or leave one of them out`, { param: format })
-  }
   if (choice === undefined || choice === 'none' || choice === 'auto') return
   if (tools.length === 0) {
     throw new ServerError('invalid_value', 'Invalid value for \'tool_choice\': it needs \'tools\'', { param: 'tool_choice' })
@@ -92,13 +102,6 @@ export function checkTools (request: ChatCompletionRequest): void {
   if (unknown !== undefined) {
     throw new ServerError('invalid_value', `Invalid value for 'tool_choice': "${unknown}" is none of the tools`, { param: 'tool_choice' })
   }
-}
-
-/** By which of its members a request says what the answer has to look like. */
-function formatMemberOf (request: ChatCompletionRequest): string | null {
-  if (outputFormatOf(request).kind === 'text') return null
-  if (request.grammar !== null) return 'grammar'
-  return request.structured_outputs === undefined ? 'response_format' : 'structured_outputs'
 }
 
 /** A result must belong to a call, or templates would show it out of place. */

@@ -12,10 +12,10 @@ export class CompletionChunks extends AnswerChunks {
 
   text (choice: number, text: string, logprobs: LegacyLogprobs | null, counts: TokenCounts): string {
     const logprobsJson = logprobs === null ? 'null' : JSON.stringify(logprobs)
-    return this.chunk(choice, `"text":${JSON.stringify(text)},"logprobs":${logprobsJson},"finish_reason":null`, counts)
+    return this.chunk(`"text":${JSON.stringify(text)},"index":${choice},"logprobs":${logprobsJson},"finish_reason":null`, counts)
   }
 
   finish (choice: number, reason: FinishReason, counts: TokenCounts): string {
-    return this.chunk(choice, `"text":"","logprobs":null,"finish_reason":"${reason}"`, counts)
+    return this.chunk(`"text":"","index":${choice},"logprobs":null,"finish_reason":"${reason}"`, counts)
   }
 }

@@ -1,5 +1,6 @@
 import type { AnswerFormat } from '../chat/dialects/answer-parser.ts'
 import { prepareChat } from '../chat/prepare-chat.ts'
+import { maxTokensOf } from '../domain/answer-length.ts'
 import { asRequestId } from '../domain/ids.ts'
 import { type AnswerIdentity, type AnswerPrefix, createAnswerIdentity } from './answer-identity.ts'
 import { chatModelOf } from './chat-model.ts'
@@ -36,11 +37,11 @@ export interface OpenChat {
 export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefix, context: RequestContext, services: HttpServices): Promise<OpenChat> {
   const { config, now, outputGrammars, randomSeed } = services
   const { caller } = context
-  const grammar = outputGrammars.of(outputFormatOf(body))
+  const contentGrammar = outputGrammars.of(outputFormatOf(body))
   const model = openGenerativeModel(services.adapters, body.model, body.lora)
   const { host, info, picks } = model
   checkLogitBias(body.logit_bias, info)
-  const chat = prepareChat(toChatRequest(body, withSystemPrompt(body.messages, model.systemPrompt)), chatModelOf(model, services))
+  const chat = prepareChat({ ...toChatRequest(body, withSystemPrompt(body.messages, model.systemPrompt)), contentGrammar }, chatModelOf(model, services))
 
   const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? null
   const serviceClass = serviceClassOf(body, caller)
@@ -76,10 +77,11 @@ export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefi
         prompt: { segments: chat.segments },
         adapters: held.adapters,
         choices: body.n,
-        maxTokens,
+        maxTokens: maxTokensOf(maxTokens, host.answerLength),
         stop: body.stop,
+        ...(body.prediction === undefined ? {} : { prediction: body.prediction.content }),
         shownControlTexts: chat.shownControlTexts,
-        sampling: { ...toSampling(body, grammar, body.logprobs ? body.top_logprobs ?? 0 : null, randomSeed), ...chat.toolGrammar },
+        sampling: { ...toSampling(body, null, body.logprobs ? body.top_logprobs ?? 0 : null, randomSeed), ...chat.answerGrammar, reasoningLimit: chat.reasoningLimit },
         queueTimeoutMs: held.queueTimeoutMs,
         timeoutMs: config.requestTimeoutMs
       }]

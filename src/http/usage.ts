@@ -12,8 +12,10 @@ export const toUsage = ({ promptTokens, cachedTokens, completionTokens, reasonin
   prompt_tokens: promptTokens,
   completion_tokens: completionTokens,
   total_tokens: promptTokens + completionTokens,
-  prompt_tokens_details: { cached_tokens: cachedTokens },
-  ...(reasoningTokens === 0 ? {} : { completion_tokens_details: { reasoning_tokens: reasoningTokens } })
+  prompt_tokens_details: { cached_tokens: cachedTokens, audio_tokens: 0 },
+  completion_tokens_details: {
+    reasoning_tokens: reasoningTokens, audio_tokens: 0, accepted_prediction_tokens: 0, rejected_prediction_tokens: 0
+  }
 }) satisfies OpenAI.CompletionUsage
 
 /** Of what has no answer in tokens: embeddings and ranks. */

@@ -23,6 +23,14 @@ export function promptRefusal (prompt: Prompt, info: EngineInfo): ServerError | 
   return leastTokens < info.contextSize ? null : tooLong(`at least ${leastTokens}`, info)
 }
 
+/** Why a prediction is not read: no answer is that long. */
+export function predictionRefusal (text: string | undefined, { contextSize, model }: EngineInfo): ServerError | null {
+  const leastTokens = Math.ceil(Buffer.byteLength(text ?? '') / model.longestTokenBytes)
+  if (leastTokens <= contextSize) return null
+  return new ServerError('invalid_value',
+    `Invalid value for 'prediction': it has at least ${leastTokens} tokens, and this model's answers at most ${contextSize}`, { param: 'prediction' })
+}
+
 /** Why a prompt of so many tokens cannot be answered. */
 export function lengthRefusal (tokens: number, info: EngineInfo): ServerError | null {
   return tokens < info.contextSize ? null : tooLong(String(tokens), info)

@@ -32,6 +32,8 @@ export interface GenerationRequest {
   readonly maxTokens: number | null
   /** The answer ends before any of these texts; they are never emitted. */
   readonly stop: readonly string[]
+  /** What the answer may be like. It changes how long the answer takes, where guesses are made, and nothing else. */
+  readonly prediction?: string
   /** Control tokens with these literals are part of the text; none are where nothing is said. */
   readonly shownControlTexts?: readonly string[]
   /** The seed of choice i is derived from this one's seed and i; choice 0 has the seed itself. */
@@ -145,7 +147,7 @@ export interface Inference extends AsyncDisposable {
    * Runs one request. The iterable is used once; ending it early, or the signal, frees its slots before the next step.
    * A slow reader never slows a step.
    *
-   * @throws ServerError `context_length_exceeded`, `invalid_grammar`, `queue_full` before the first event;
+   * @throws ServerError `context_length_exceeded`, `invalid_value`, `invalid_grammar`, `queue_full` before the first event;
    * `queue_timeout`, `generation_timeout`, `engine_crashed`, `engine_error`, `server_draining` at any time;
    * `request_aborted` when the signal fired.
    */

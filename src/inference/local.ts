@@ -5,7 +5,7 @@ import type { Engine, EngineInfo } from '../engine/engine.ts'
 import type { StepPlan } from '../scheduler/plan.ts'
 import { Scheduler } from '../scheduler/scheduler.ts'
 import type { NewSequence, SchedulingOptions, SequenceEvent } from '../scheduler/scheduler-types.ts'
-import { detokenizeRefusal, lengthRefusal, promptRefusal, tokenizeRefusal } from './call-limits.ts'
+import { detokenizeRefusal, lengthRefusal, predictionRefusal, promptRefusal, tokenizeRefusal } from './call-limits.ts'
 import { Choice } from './choice.ts'
 import { TokenTexts } from './detokenizer.ts'
 import { Embeddings, type EmbeddingSink } from './embeddings.ts'
@@ -51,6 +51,7 @@ export class LocalInference implements Inference {
   readonly #loop: StepLoop
   readonly #embeddings: Embeddings
   readonly #texts: TokenTexts
+  readonly #makesGuesses: boolean
   readonly #requests = new Map<RequestId, RunningRequest>()
   readonly #owners = new Map<SequenceId, { readonly request: RunningRequest, readonly choice: Choice }>()
   #isDraining = false
@@ -62,6 +63,7 @@ export class LocalInference implements Inference {
     this.#engine = engine
     const { now = () => performance.now(), onStepLost = () => {}, ...scheduling } = options
     this.#now = now
+    this.#makesGuesses = (scheduling.mostGuesses ?? 0) > 0
     this.#texts = new TokenTexts(engine.tokenizer)
     this.#scheduler = new Scheduler({
       turnSteps: DEFAULT_TURN_STEPS,
@@ -112,6 +114,7 @@ export class LocalInference implements Inference {
     if (info.canGenerate === false) throw new ServerError('unsupported_value', 'The model makes vectors of texts and writes none', { param: 'model' })
     const { sampling } = request
     throwIf(promptRefusal(request.prompt, info))
+    throwIf(predictionRefusal(request.prediction, info))
     if (sampling.grammar !== null) this.#engine.checkGrammar(sampling.grammar)
     const prompt = this.#tokens(request.prompt, true)
     if (prompt.length === 0) throw new ServerError('invalid_value', 'The prompt is empty', { param: 'prompt' })
@@ -123,6 +126,7 @@ export class LocalInference implements Inference {
         { param: 'prompt' })
     }
 
+    const prediction = this.#makesGuesses && request.prediction !== undefined ? this.#engine.tokenizer.tokenize(request.prediction, { special: false }) : []
     const now = this.#now()
     const shown = this.#shownControls(request.shownControlTexts ?? [])
     const choices = Array.from({ length: request.choices }, (_, index) => new Choice(
@@ -140,6 +144,7 @@ export class LocalInference implements Inference {
       prompt,
       maxTokens: request.maxTokens,
       sampling: index === 0 ? sampling : { ...sampling, seed: mixSeed(sampling.seed, index) },
+      ...(prediction.length === 0 ? {} : { prediction }),
       ...(index === 0 || leader === undefined ? {} : { sharesPromptWith: leader }),
       queueDeadline: now + request.queueTimeoutMs,
       deadline: now + request.timeoutMs

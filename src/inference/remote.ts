@@ -2,7 +2,7 @@ import type { AdapterKey } from '../domain/adapter-set.ts'
 import { ServerError } from '../domain/errors.ts'
 import type { Millis, Token } from '../domain/ids.ts'
 import type { AdapterFile, EngineInfo } from '../engine/engine.ts'
-import { detokenizeRefusal, embeddingRefusal, promptRefusal, tokenizeRefusal } from './call-limits.ts'
+import { detokenizeRefusal, embeddingRefusal, predictionRefusal, promptRefusal, tokenizeRefusal } from './call-limits.ts'
 import { EmbeddingCall } from './embedding-call.ts'
 import { EventQueue } from './event-queue.ts'
 import type { EmbeddingEvent, EmbeddingRequest, GenerationEvent, GenerationRequest, Inference, InferenceSnapshot, Prompt } from './inference.ts'
@@ -153,7 +153,7 @@ export class RemoteInference implements Inference {
 
   generate (request: GenerationRequest, signal: AbortSignal): AsyncIterable<GenerationEvent> {
     const create = (call: number, events: EventQueue<GenerationEvent>) => new GenerationCall(call, request, events, this.#now())
-    const refusal = () => promptRefusal(request.prompt, this.info)
+    const refusal = () => promptRefusal(request.prompt, this.info) ?? predictionRefusal(request.prediction, this.info)
     return { [Symbol.asyncIterator]: () => this.#begin(create, refusal, signal, mergeTexts) }
   }
 

@@ -1,3 +1,4 @@
+import type { AnswerLength } from '../domain/answer-length.ts'
 import type { ToolDialect } from '../domain/tool-dialect.ts'
 import type { EngineInfo } from '../engine/engine.ts'
 import type { Inference } from '../inference/inference.ts'
@@ -22,6 +23,8 @@ export interface ModelHost extends AsyncDisposable {
   readonly createdAt: number
   /** The format of its tool calls; `auto`, or absent, is what its chat template shows. */
   readonly toolDialect?: ToolDialect | 'auto'
+  /** How long its answers may be; absent, as long as the context holds. */
+  readonly answerLength?: AnswerLength
   readonly state: ModelState
   /** Why it is `failed` or `restarting`; null otherwise. */
   readonly failure: Error | null

@@ -1,5 +1,6 @@
 import { homedir } from 'node:os'
 import type { Config } from '../config/config.ts'
+import type { AnswerLength } from '../domain/answer-length.ts'
 import type { Capacity, CapacityOptions } from './capacity.ts'
 import type { Machine } from './machine.ts'
 import type { ModelFile } from './model-file.ts'
@@ -26,6 +27,7 @@ export interface PreparedModel {
   readonly capacity: Capacity
   readonly engine: EngineSpec
   readonly toolDialect: Config['toolDialect']
+  readonly answerLength: AnswerLength
 }
 
 /**
@@ -48,7 +50,8 @@ export async function prepareModels (
     }
   }
   let takenBytes = 0
-  for (const { ref, alias, draftModel, toolDialect = config.toolDialect, embeddings = config.embeddings } of config.models) {
+  for (const { ref, alias, draftModel, toolDialect = config.toolDialect, maxTokensDefault, maxTokensLimit, embeddings = config.embeddings } of config.models) {
+    const answerLength = { byDefault: maxTokensDefault ?? config.maxTokensDefault, atMost: maxTokensLimit ?? config.maxTokensLimit }
     const source = namingPlace(() => findModel(ref))
     const id = alias ?? source.id
     const other = prepared.find((model) => model.id === id)
@@ -58,7 +61,7 @@ export async function prepareModels (
     const draft = draftModel === null || config.speculate === 'off' ? null : await prepareDraft(draftModel, source, draftPlace)
     if (source.type === 'fake') {
       const capacity = chooseFakeCapacity(config, machine)
-      prepared.push({ id, root: source.root, file: null, paths: [], draft, capacity, engine: fakeEngine(config, capacity, draft !== null, embeddings), toolDialect })
+      prepared.push({ id, root: source.root, file: null, paths: [], draft, capacity, engine: fakeEngine(config, capacity, draft !== null, embeddings), toolDialect, answerLength })
       continue
     }
     const file = await readModelFile(source.paths).catch((error: unknown) => namingPlace(() => { throw error }))
@@ -67,7 +70,7 @@ export async function prepareModels (
     }
     const capacity = chooseCapacity(file, { ...config, embeddings }, machine, { takenBytes, sourceOf, draft: draft?.file ?? null })
     takenBytes += capacity.estimate?.totalBytes ?? 0
-    prepared.push({ id, root: source.root, file, paths: source.paths, draft, capacity, engine: llamaCppEngine(config, file, draft, capacity, machine, embeddings), toolDialect })
+    prepared.push({ id, root: source.root, file, paths: source.paths, draft, capacity, engine: llamaCppEngine(config, file, draft, capacity, machine, embeddings), toolDialect, answerLength })
   }
   return prepared
 }

@@ -1,3 +1,4 @@
+import { type AnswerLength, anyLength } from '../domain/answer-length.ts'
 import { ServerError } from '../domain/errors.ts'
 import type { Millis } from '../domain/ids.ts'
 import type { EngineInfo } from '../engine/engine.ts'
@@ -16,6 +17,7 @@ export interface ProcessHostOptions {
   /** In seconds since 1970. */
   readonly createdAt: number
   readonly toolDialect?: ModelHost['toolDialect']
+  readonly answerLength?: AnswerLength
   readonly spec: EngineSpec
   /** Its `maxQueue` is also the most that wait for a process while there is none. */
   readonly scheduling: EngineLoad['scheduling']
@@ -61,6 +63,7 @@ class EngineProcessHost implements ProcessHost {
   readonly root: string
   readonly createdAt: number
   readonly toolDialect: NonNullable<ModelHost['toolDialect']>
+  readonly answerLength: AnswerLength
   readonly inference: RemoteInference
   readonly #options: ProcessHostOptions
   readonly #now: () => Millis
@@ -86,6 +89,7 @@ class EngineProcessHost implements ProcessHost {
     this.root = options.root
     this.createdAt = options.createdAt
     this.toolDialect = options.toolDialect ?? 'auto'
+    this.answerLength = options.answerLength ?? anyLength
     this.#options = options
     this.#now = options.now ?? (() => performance.now())
     this.#schedule = new RestartSchedule(options.restart ?? {})

@@ -8,6 +8,8 @@ export interface CachedText {
   readonly tokens: readonly Token[]
   readonly length: number
   readonly adaptersKey: AdapterSetKey
+  /** Whoever it was computed for lost its slot and will come back for it. */
+  readonly isWanted?: boolean
 }
 
 /** A cache that was saved when its slot was given to somebody else. */
@@ -35,6 +37,8 @@ export interface ParkedSnapshot {
 
 /** A cache is worth saving, and restoring, for the sake of at least this many tokens that are in no other one. */
 export const MIN_PARKED_TOKENS = 128
+/** The same where it is certain that it will be restored: for a sequence that lost its slot. */
+export const MIN_WANTED_TOKENS = 32
 
 /** How much of a measure is the latest one's. */
 const newest = 0.25
@@ -74,7 +78,7 @@ export class ParkedCaches {
   /** The one that holds most of a sequence, without its last token; null when none holds enough to be worth it. */
   find (sequence: Sequence): { readonly cache: ParkedCache, readonly keep: number } | null {
     let best: ParkedCache | null = null
-    let keep = MIN_PARKED_TOKENS - 1
+    let keep = (sequence.preemptions > 0 ? MIN_WANTED_TOKENS : MIN_PARKED_TOKENS) - 1
     for (const cache of this.#caches.values()) {
       if (!cache.isReady || cache.adaptersKey !== sequence.request.adapters.key || cache.tokens[keep] !== sequence.tokens[keep]) continue
       const length = commonPrefix(cache.tokens, sequence.tokens, Math.min(cache.length, sequence.tokens.length - 1))
@@ -98,14 +102,15 @@ export class ParkedCaches {
    * @returns null when it is not worth it
    */
   park (text: CachedText, elsewhere: () => number, longestMs: Millis): ParkedCache | null {
-    const { tokens, length, adaptersKey } = text
-    if (this.#budgetBytes === 0 || length < MIN_PARKED_TOKENS) return null
+    const { tokens, length, adaptersKey, isWanted = false } = text
+    const least = isWanted ? MIN_WANTED_TOKENS : MIN_PARKED_TOKENS
+    if (this.#budgetBytes === 0 || length < least) return null
     if (length * this.#bytesPerToken > this.#budgetBytes || this.saveMs(length) > longestMs) return null
-    const enough = length - MIN_PARKED_TOKENS + 1
+    const enough = length - least + 1
     for (const cache of this.#caches.values()) {
       if (cache.adaptersKey === adaptersKey && cache.length >= enough && beginAlike(cache.tokens, tokens, enough)) return null
     }
-    if (length - elsewhere() < MIN_PARKED_TOKENS) return null
+    if (length - elsewhere() < least) return null
     const cache = {
       id: asParkId(++this.#ids),
       tokens: tokens.slice(0, length),

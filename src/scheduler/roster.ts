@@ -137,6 +137,7 @@ export class Roster {
     this.#running.delete(sequence.id)
     admission.release(sequence)
     table.release(slot)
+    slot.isWanted = true
     parking.forgo(sequence)
     if (sequence.isPlanned) laneOf(lanes, slot.lane).notePreempted(sequence.id)
     sequence.loseSlot()

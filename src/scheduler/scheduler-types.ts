@@ -63,6 +63,8 @@ export interface NewSequence {
   /** Most tokens to draw, at least 1; null is as many as the slot holds. */
   readonly maxTokens: number | null
   readonly sampling: Sampling
+  /** What the answer may be like: guesses are taken from it too. */
+  readonly prediction?: readonly Token[]
   /** Another sequence with the same prompt that is prefilled first, so that this one can copy its cache. */
   readonly sharesPromptWith?: SequenceId
   /** It ends with `queue_timeout` when neither it nor the one that it shares its prompt with has had a slot by then. */

@@ -8,6 +8,7 @@ import { Lane, laneOf } from './lane.ts'
 import { planSize, plannedTokens, type ComputedOutcome, type DrawnToken, type SlotWork, type StepPlan, type WorkOutcome } from './plan.ts'
 import { admissionPolicies, type AdmissionPolicy } from './policies/admission.ts'
 import type { Guess } from './policies/speculation.ts'
+import { isBatchWork, passengers, readingOrder } from './policies/reading-order.ts'
 import { threadShare } from './policies/thread-shares.ts'
 import { Roster } from './roster.ts'
 import type { NewSequence, SchedulerConfig, SchedulerSnapshot, SequenceEvent } from './scheduler-types.ts'
@@ -20,8 +21,8 @@ import { WaitingLine } from './waiting-line.ts'
 /** A prompt is read to its end when it is not longer than its piece by more than this. */
 const nearlyAll = 1.25
 
-/** Of so many steps of a lane, one reads prompts in order of admission. */
-const arrivalEvery = 4
+/** So long after the last request that is no batch work the next one is expected at any moment. */
+const urgentForMs: Millis = 10_000
 
 const noGuess: Guess = { tokens: [], draft: 0 }
 const noneAtAll: ReadonlyMap<Sequence, Guess> = new Map()
@@ -48,6 +49,8 @@ export class Scheduler {
   readonly #counters = new Counters()
   #planCount = 0
   #lastStepAt: Millis | null = null
+  /** When a request came that is no batch work. */
+  #urgentAt: Millis = -Infinity
 
   /** @throws RangeError when the numbers of the config contradict each other. */
   constructor (config: SchedulerConfig) {
@@ -102,6 +105,7 @@ export class Scheduler {
       const { sharesPromptWith: leaderId } = sequence.request
       if (leaderId !== undefined) sequence.leader = this.#roster.find(leaderId) ?? null
       this.#line.join(sequence, now)
+      if (sequence.priority !== 'batch') this.#urgentAt = now
       this.#deadlines.watch(sequence)
       this.#counters.added++
     }
@@ -141,8 +145,8 @@ export class Scheduler {
     // Before anything is asked about what is pending: it changes that.
     for (const sequence of turn) mendBrokenPromises(sequence, this.#table)
 
-    const areStreamsFlowing = sequences.some(({ isFlowing }) => isFlowing)
-    const { work, spareMs } = this.#workFor(lane, turn, areStreamsFlowing, now)
+    const flowing = sequences.filter(({ isFlowing }) => isFlowing)
+    const { work, spareMs } = this.#workFor(lane, passengers(turn, lane.planCount), flowing, now)
     const dropped = this.#parking.takeDropped()
     const plan: StepPlan = {
       id: ++this.#planCount,
@@ -208,21 +212,22 @@ export class Scheduler {
 
   /**
    * Decode first: streams that flow keep flowing. Then prompts, as far as the budget goes; and no further than streams, those of other
-   * adapter sets too, can wait for their next token.
-   * @param turn the lane's sequences whose turn it is, in order of admission
+   * adapter sets too, can wait for their next token. Batch work can wait for others' prompts; its own are read in shorter pieces while
+   * others may come at any moment, who would have to wait for the end of the step.
+   * @param chosen those of the lane that the step is for, in order of admission
+   * @param flowing the lane's streams
    * @returns the work, and how much longer streams can wait for what else is done in the step.
    */
-  #workFor (lane: Lane, turn: readonly Sequence[], areStreamsFlowing: boolean, now: Millis): { readonly work: readonly SlotWork[], readonly spareMs: Millis } {
+  #workFor (lane: Lane, chosen: readonly Sequence[], flowing: readonly Sequence[], now: Millis): { readonly work: readonly SlotWork[], readonly spareMs: Millis } {
     // Not beside prompts: guesses would take their room in the step, and passes of their own.
-    const mayGuess = !lane.threadCount.isTrying && turn.every(({ isFlowing }) => isFlowing)
-    const guesses = mayGuess ? lane.speculation?.guess(turn) ?? noneAtAll : noneAtAll
+    const mayGuess = !lane.threadCount.isTrying && chosen.every(({ isFlowing }) => isFlowing)
+    const guesses = mayGuess ? lane.speculation?.guess(chosen) ?? noneAtAll : noneAtAll
     const work: SlotWork[] = []
     let budget = this.#config.stepTokens
-    /** Of the budget, for prompts. */
-    let room = Infinity
-    let spareMs = areStreamsFlowing ? lane.rhythm.spareMs : Infinity
+    let spareMs = flowing.length > 0 ? lane.rhythm.spareMs : Infinity
     let isRestoring = false
-    const include = (sequence: Sequence): void => {
+    /** @param room of the budget, for it */
+    const include = (sequence: Sequence, room: number): void => {
       const restoreMs = this.#parking.restoreMs(sequence)
       // A cache cannot be restored in pieces: the first one is, however long it takes.
       if (budget === 0 || room <= 0 || (isRestoring && restoreMs > spareMs)) return
@@ -234,21 +239,20 @@ export class Scheduler {
       const item = slotWork(sequence, Math.min(budget, isNearlyAll ? Infinity : room), guesses.get(sequence) ?? noGuess)
       sequence.isPlanned = true
       budget -= plannedTokens(item)
-      room -= plannedTokens(item)
       work.push(item)
     }
-    const isReading = ({ isDecoding, restore }: Sequence): boolean => !isDecoding || restore !== null
-    for (const sequence of turn) if (!isReading(sequence)) include(sequence)
-    room = areStreamsFlowing ? lane.rhythm.promptBudget : Infinity
-    const readers = new Set(this.#inOrder(lane, turn.filter(isReading)).map(readerFor))
-    for (const reader of readers) if (isReading(reader)) include(reader)
+    for (const sequence of chosen) if (!isReading(sequence)) include(sequence, Infinity)
+    const afterDecodes = budget
+    const limit = flowing.some((sequence) => !isBatchWork(sequence)) ? lane.rhythm.promptBudget : Infinity
+    const batchLimit = now - this.#urgentAt < urgentForMs ? lane.rhythm.shortBudget : flowing.length > 0 ? lane.rhythm.promptBudget : Infinity
+    const readers = new Set<Sequence>()
+    for (const sequence of readingOrder(chosen.filter(isReading), lane.planCount, this.#admission)) {
+      const reader = readerFor(sequence)
+      if (readers.has(reader) || !isReading(reader)) continue
+      readers.add(reader)
+      include(reader, (isBatchWork(sequence) ? batchLimit : limit) - (afterDecodes - budget))
+    }
     return { work, spareMs }
-  }
-
-  /** Prompts in the order in which they are read; but now and then the one that came first goes first, so that each comes to its end. */
-  #inOrder ({ planCount }: Lane, prompts: Sequence[]): readonly Sequence[] {
-    if (prompts.length < 2 || planCount % arrivalEvery === 0) return prompts
-    return prompts.sort((a, b) => this.#admission.comparePrompts(a, b))
   }
 
   /** How many threads its next step may have; 0 while the steps of other lanes have all of them. */
@@ -354,6 +358,9 @@ export class Scheduler {
     return { type: 'sequence-failed', id: sequence.id, error }
   }
 }
+
+/** Beside its next token there is more to compute, or a cache to restore. */
+const isReading = ({ isDecoding, restore }: Sequence): boolean => !isDecoding || restore !== null
 
 function adapterSetsOf (sequences: readonly Sequence[]): Map<AdapterSetKey, AdapterSet> {
   const sets = new Map<AdapterSetKey, AdapterSet>()

@@ -13,6 +13,8 @@ export interface Slot {
   residentLength: number
   /** The adapter set that computed the cache. */
   adaptersKey: AdapterSetKey
+  /** Who held it last lost it, and will come back for its cache. */
+  isWanted: boolean
   /** What the cache holds as long as no plan for the slot's new holder was carried out; null when that is no more than `resident`. */
   overwritten: CachedText | null
   /** Counts up with every release; the smallest is the least recently used. */
@@ -34,6 +36,7 @@ export class SlotTable {
       resident: [],
       residentLength: 0,
       adaptersKey: '' as AdapterSetKey,
+      isWanted: false,
       overwritten: null,
       lastUsed: 0
     }))
@@ -61,8 +64,9 @@ export class SlotTable {
    * a copied cache is nobody's source before the plan that copies it is committed.
    */
   take (slot: Slot, sequence: Sequence, keep: number, copyFrom: Slot | null, restore: ParkedCache | null = null): void {
-    const { resident, residentLength, adaptersKey } = slot
-    slot.overwritten ??= { tokens: resident, length: residentLength, adaptersKey }
+    const { resident, residentLength, adaptersKey, isWanted } = slot
+    slot.overwritten ??= { tokens: resident, length: residentLength, adaptersKey, isWanted }
+    slot.isWanted = false
     slot.holder = sequence
     slot.resident = sequence.tokens
     slot.residentLength = copyFrom === null && restore === null ? keep : 0

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import OpenAI from 'openai'
-import { zodResponseFormat } from 'openai/helpers/zod'
+import { zodFunction, zodResponseFormat } from 'openai/helpers/zod'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { strictSchemas } from '../support/random-schemas.ts'
@@ -71,6 +71,23 @@ describe.each([
     const stream = client.chat.completions.stream({ model, messages, seed: 2, max_tokens: 700, response_format: zodResponseFormat(person, 'person') })
     const completion = await stream.finalChatCompletion()
     expect(person.safeParse(completion.choices[0]!.message.parsed).success).toBe(true)
+  })
+
+  it('is the form of answers that are no calls, beside tools', async () => {
+    const place = z.object({ city: z.enum(['Rome', 'Paris']) })
+    const tools = [zodFunction({ name: 'look_up', parameters: place })]
+    const kinds: string[] = []
+    for (let seed = 0; seed < 8; seed++) {
+      const { choices: [choice] } = await client.chat.completions.parse({
+        model, messages, tools, seed, temperature: 1.5, max_tokens: 200, response_format: zodResponseFormat(place, 'place')
+      })
+      const calls = choice!.message.tool_calls ?? []
+      for (const call of calls) expect(place.safeParse(call.function.parsed_arguments).success).toBe(true)
+      if (calls.length === 0) expect(place.safeParse(choice!.message.parsed).success).toBe(true)
+      else expect(choice!.message.content).toBe(null)
+      kinds.push(calls.length === 0 ? 'content' : 'calls')
+    }
+    expect(kinds).toContain('content')
   })
 
   it('is a JSON object in JSON mode, and cut off by max_tokens', async () => {

@@ -159,6 +159,23 @@ describe('the demo model with tools, through the openai client', () => {
     expect(choice?.message.tool_calls?.[0]).toMatchObject({ function: { name: 'get_weather', arguments: expect.stringMatching(/^\{/) } })
   })
 
+  it('reasons no longer than its budget, and answers in a format behind it', async () => {
+    const ask = async (more: object) => {
+      const messages: Message[] = [{ role: 'system', content: '/think' }, user('What is the capital of France?')]
+      const { choices: [choice], usage } = await client.chat.completions.create({ model: 'drawbridge-demo', temperature: 0, messages, ...more })
+      const { content, reasoning_content: reasoning = '' } = choice!.message as OpenAI.Chat.ChatCompletionMessage & { reasoning_content?: string }
+      return { content, reasoning, tokens: usage?.completion_tokens_details?.reasoning_tokens ?? 0 }
+    }
+    const free = await ask({})
+    const limited = await ask({ reasoning_budget: 2 })
+    expect(limited.tokens).toBeLessThan(free.tokens)
+    expect(free.reasoning.startsWith(limited.reasoning)).toBe(true)
+    expect(limited.content).not.toBe('')
+    expect(await ask({ reasoning_budget: 0 })).toMatchObject({ reasoning: '', content: expect.stringMatching(/./) })
+    const formatted = await ask({ reasoning_budget: 2, structured_outputs: { choice: ['Paris', 'Rome'] } })
+    expect(formatted).toMatchObject({ reasoning: limited.reasoning, content: expect.stringMatching(/^(?:Paris|Rome)$/) })
+  })
+
   it('reasons apart from its answer', async () => {
     const messages: Message[] = [{ role: 'system', content: '/think' }, user('What is the capital of France?')]
     const body = { model: 'drawbridge-demo', temperature: 0, messages } as const

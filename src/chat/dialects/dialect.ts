@@ -59,6 +59,8 @@ export interface Dialect {
   calls (tools: readonly ToolRule[], context: GrammarContext): string
   /** How a grammar can shape the calls of an answer that may also have none; null where it cannot. */
   optionalCalls (tools: readonly ToolRule[], context: GrammarContext): OptionalCalls | null
+  /** GBNF for an answer that is this content and no call; without it, the content alone. */
+  content? (rule: string, context: GrammarContext): string
   /** How a call is written, for models whose template says nothing of tools. */
   write (name: string, argumentText: string, template: string): string
 }

@@ -41,6 +41,8 @@ export const functionary: Dialect = {
     ? null
     : { trigger: functionTag, calls: functionary.calls(tools, context) },
 
+  content: (rule, { template, prompt }) => isByTurns(template) && prompt.trimEnd().endsWith(turn) ? `${gbnfLiteral('all\n')} ${rule}` : rule,
+
   calls: (tools, context) => {
     if (!isByTurns(context.template)) {
       return oneOrMore(anyOf(tools, context, ({ name, rule }) => `${gbnfLiteral(`${functionTag}${name}>`)} ${rule} ${gbnfLiteral(functionEnd)}`), '', context)

@@ -1,7 +1,7 @@
 import { gbnfLiteral } from '../structured/gbnf-text.ts'
 import type { AnswerReader, Reading } from './answer-reader.ts'
 import type { AnswerWriter } from './answer-writer.ts'
-import type { Dialect } from './dialect.ts'
+import type { Dialect, GrammarContext } from './dialect.ts'
 import { anyOf, otherThan } from './gbnf.ts'
 
 const start = '<|start|>'
@@ -39,12 +39,12 @@ export const harmony: Dialect = {
 
   // The template has one call in each message of the assistant, after which it is the tool's turn.
   calls: (tools, context) => {
-    const text = context.define('text', `${otherThan('<')}*`)
-    const analysis = `${gbnfLiteral(`${channelMarker}analysis${message}`)} ${text} ${gbnfLiteral(`${end}${start}assistant`)}`
     const call = anyOf(tools, context, ({ name, rule }) =>
       `${gbnfLiteral(`${channelMarker}commentary to=functions.${name} ${constrain}json${message}`)} ${rule}`)
-    return `(${analysis})? ${call}`
+    return `(${analysis(context)})? ${call}`
   },
+
+  content: (rule, context) => `(${analysis(context)})? ${gbnfLiteral(`${channelMarker}final${message}`)} ${rule}`,
 
   // The recipient stands before the channel or after it.
   optionalCalls: (tools, context) => {
@@ -54,6 +54,12 @@ export const harmony: Dialect = {
       calls: anyOf(tools, context, ({ name, rule }) => `${gbnfLiteral(`${recipientStart}${name}`)} ${head} ${rule}`)
     }
   }
+}
+
+/** GBNF for the message before an answer's last one. */
+function analysis ({ define }: GrammarContext): string {
+  const text = define('text', `${otherThan('<')}*`)
+  return `${gbnfLiteral(`${channelMarker}analysis${message}`)} ${text} ${gbnfLiteral(`${end}${start}assistant`)}`
 }
 
 function * readMessage (reader: AnswerReader, writer: AnswerWriter): Reading<void> {

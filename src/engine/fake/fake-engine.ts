@@ -4,9 +4,11 @@ import { adapterKey, type AdapterKey } from '../../domain/adapter-set.ts'
 import { ServerError } from '../../domain/errors.ts'
 import { asToken, type LaneId, type Token } from '../../domain/ids.ts'
 import type { Pooling } from '../../domain/pooling.ts'
+import type { Sampling } from '../../domain/sampling.ts'
 import { mixSeed } from '../../domain/seed.ts'
 import { guessesOf, type DrawnToken, type SampleWork, type SlotWork, type StepPlan, type WorkOutcome } from '../../scheduler/plan.ts'
 import type { AdapterFile, Engine, EngineInfo, Tokenizer } from '../engine.ts'
+import { ReasoningBudget } from '../reasoning-budget.ts'
 import { FakeEmbedder } from './fake-embedder.ts'
 import { createFakeModelInfo } from './fake-model.ts'
 import { createFakeTokenizer } from './fake-tokenizer.ts'
@@ -245,9 +247,14 @@ class HashEngine implements FakeEngine {
     for (let length = cache.length - guesses.length; length <= cache.length; length++) {
       const tokens = guesses.length === 0 ? cache.tokens : cache.tokens.slice(0, length)
       const plain = this.#model.predict(cache.hashAt(length), tokens)
-      const token = sampling.grammar === null
+      const answer = tokens.slice(tokens.length - index - drawn.length)
+      const allowed = this.#grammars.restrict(plain, sampling, work.sequence, answer, cache.hashAt(length))
+      const forced = this.#forcedAfter(answer, sampling)
+      const isForced = forced !== null && (allowed === null || allowed.some((candidate) => candidate.token === forced))
+      const free = (): Token => allowed === null
         ? drawToken(plain, sampling, index + drawn.length, endTokens)
-        : drawByGrammar(this.#grammars.restrict(plain, sampling.grammar, work.sequence, tokens.slice(tokens.length - index), cache.hashAt(length)), sampling, index, endTokens)
+        : drawByGrammar(allowed, sampling, index, endTokens)
+      const token = isForced ? forced : free()
       const guess = guesses[drawn.length]
       drawn.push(sampling.logprobs === null
         ? { token }
@@ -256,6 +263,14 @@ class HashEngine implements FakeEngine {
     }
     this.#checker.drawn(work, ...drawn.map(({ token }) => token))
     return drawn
+  }
+
+  /** The token that a limit of reasoning demands. */
+  #forcedAfter (answer: readonly Token[], { reasoningLimit }: Sampling): Token | null {
+    if (reasoningLimit === null) return null
+    const budget = new ReasoningBudget(reasoningLimit, this.tokenizer)
+    for (const token of answer) budget.push(token)
+    return budget.next
   }
 
   /** Lets the time of the step pass, and what the fault does to the step as a whole. */

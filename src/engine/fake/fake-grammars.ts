@@ -43,13 +43,18 @@ export class FakeGrammars {
   }
 
   /**
+   * The distribution cut down to what the grammar allows; null where none counts, or not yet.
    * @param answer the tokens that were drawn so far
    * @param hash of all tokens so far
    * @throws ServerError `invalid_grammar` when no token continues the answer
    */
-  restrict (distribution: Distribution, grammar: string, sequence: SequenceId, answer: readonly Token[], hash: number): Distribution {
+  restrict (
+    distribution: Distribution, { grammar, grammarTrigger }: Sampling, sequence: SequenceId, answer: readonly Token[], hash: number
+  ): Distribution | null {
+    if (grammar === null) return null
     const walk = this.#walkOf(grammar)
-    const place = this.#placeOf(walk, grammar, sequence, answer)
+    const place = this.#placeOf(walk, grammar, grammarTrigger, sequence, answer)
+    if (place === null) return null
     const logits = new Map<number, number>(distribution.map(({ token, logit }) => [token, logit]))
     const allowed: { token: Token, logit: number }[] = []
     for (const [index, { bytes, kind }] of this.#vocabulary.entries.entries()) {
@@ -70,17 +75,36 @@ export class FakeGrammars {
     })
   }
 
-  #placeOf (walk: GrammarWalk, grammar: string, sequence: SequenceId, answer: readonly Token[]): GrammarPlace {
+  #placeOf (walk: GrammarWalk, grammar: string, trigger: string | null, sequence: SequenceId, answer: readonly Token[]): GrammarPlace | null {
     const known = this.#positions.get(sequence)
     const goesOn = known !== undefined && known.grammar === grammar && known.answerLength <= answer.length
-    let place = goesOn ? known.place : walk.start
-    for (const token of answer.slice(goesOn ? known.answerLength : 0)) {
+    const from = goesOn ? known : trigger === null ? { answerLength: 0, place: walk.start } : this.#startOf(walk, trigger, answer)
+    if (from === null || from.place === null) return null
+    let { place } = from
+    for (const token of answer.slice(from.answerLength)) {
       const after = walk.after(place, this.#vocabulary.entries[token]!.bytes)
       if (after === null) throw new ServerError('invalid_grammar', 'The answer has left its grammar', { param: 'grammar' })
       place = after
     }
     this.#positions.set(sequence, { grammar, answerLength: answer.length, place })
     return place
+  }
+
+  /**
+   * Where a grammar is once the answer holds its trigger, which may begin within a token; null before that. Where it does not have what
+   * came with the trigger it has no place, and does not count.
+   */
+  #startOf (walk: GrammarWalk, trigger: string, answer: readonly Token[]): { readonly answerLength: number, readonly place: GrammarPlace | null } | null {
+    // One character for each byte.
+    const marker = Buffer.from(trigger).toString('latin1')
+    let text = ''
+    for (const [index, token] of answer.entries()) {
+      const from = Math.max(0, text.length - marker.length + 1)
+      text += Buffer.from(this.#vocabulary.entries[token]!.bytes).toString('latin1')
+      const at = text.indexOf(marker, from)
+      if (at !== -1) return { answerLength: index + 1, place: walk.after(walk.start, Buffer.from(text.slice(at), 'latin1')) }
+    }
+    return null
   }
 }
 

@@ -1,5 +1,7 @@
+import type { Token } from '../../domain/ids.ts'
 import type { SampleWork } from '../../scheduler/plan.ts'
 import type { Tokenizer } from '../engine.ts'
+import { ReasoningBudget } from '../reasoning-budget.ts'
 import type { BreakerTails } from './dry-penalty.ts'
 import type { Grammars } from './grammars.ts'
 import { type GrammarStart, GrammarTrigger } from './grammar-trigger.ts'
@@ -21,6 +23,7 @@ export class AnswerState {
   #isUnderGrammar = false
   #trigger: GrammarTrigger | null = null
   #start: GrammarStart | 'never' | null = null
+  #budget: ReasoningBudget | null = null
 
   /** How often each token occurs in the answer so far. Cheap when called for every draw. */
   countsOf ({ history, promptLength }: SampleWork): ReadonlyMap<number, number> {
@@ -38,6 +41,15 @@ export class AnswerState {
 
   breakersOf ({ sampling }: SampleWork, sequenceBreakers: SequenceBreakers): BreakerTails {
     return (this.#breakers ??= sequenceBreakers.tailsOf(sampling.drySequenceBreakers))
+  }
+
+  /** The token that comes next because reasoning has had its tokens; null where the draw is free. */
+  forcedOf ({ sampling, history, promptLength }: SampleWork, tokenizer: Tokenizer): Token | null {
+    if (sampling.reasoningLimit === null) return null
+    const answerLength = history.length - promptLength
+    if (this.#budget === null || answerLength < this.#budget.seen) this.#budget = new ReasoningBudget(sampling.reasoningLimit, tokenizer)
+    while (this.#budget.seen < answerLength) this.#budget.push(history[promptLength + this.#budget.seen] as number)
+    return this.#budget.next
   }
 
   /** Whether the grammar counted at the draw that was prepared last. */

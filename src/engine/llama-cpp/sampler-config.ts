@@ -124,7 +124,9 @@ const samplerFields: {
   grammar: (draft, _text, { grammar }) => {
     if (grammar !== null) draft.config.grammarEvaluationState = grammar
   },
-  grammarTrigger: readWith('grammar')
+  grammarTrigger: readWith('grammar'),
+  // A token that it demands is not drawn at all.
+  reasoningLimit: () => {}
 }
 
 const members = Object.keys(samplerFields) as (keyof Sampling)[]

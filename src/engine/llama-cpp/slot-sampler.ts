@@ -57,8 +57,16 @@ export class SlotSampler {
     if (outside !== undefined) {
       throw new ServerError('invalid_value', `logit_bias names token ${outside[0]}; the vocabulary has ${vocabularySize} tokens`, { param: 'logit_bias' })
     }
-    const usesCounts = sampling.presencePenalty !== 0 || sampling.frequencyPenalty !== 0
     const grammar = answer.grammarOf(work, grammars, tokenizer)
+    const forced = answer.forcedOf(work, tokenizer)
+    if (forced !== null && (grammar === null || grammars.allows(grammar, forced))) {
+      if (grammar !== null) {
+        grammars.accept(grammar, forced)
+        answer.keepGrammar(grammar)
+      }
+      return async (index) => sampling.logprobs === null ? { token: forced } : { token: forced, logprobs: await this.#logprobs(index, forced, sampling.logprobs) }
+    }
+    const usesCounts = sampling.presencePenalty !== 0 || sampling.frequencyPenalty !== 0
     const config = samplerConfig({
       sampling,
       index: work.index,

@@ -18,6 +18,6 @@ export const toMessageUsage = (counts: TokenCounts, tier: AnswerIdentity['servic
   ...toDeltaUsage(counts),
   cache_creation: { ephemeral_5m_input_tokens: 0, ephemeral_1h_input_tokens: 0 },
   inference_geo: null,
-  service_tier: tiers[tier ?? 'default'],
+  service_tier: tiers[tier],
   speed: 'standard'
 }) satisfies Anthropic.Usage

@@ -41,7 +41,7 @@ export function createResponseBody (request: ResponseRequest, identity: AnswerId
     prompt_cache_retention: request.prompt_cache_retention === 'in-memory' ? 'in_memory' : request.prompt_cache_retention ?? null,
     reasoning: { effort: reasoning.effort ?? null, summary: reasoning.summary ?? reasoning.generate_summary ?? null },
     safety_identifier: request.safety_identifier ?? null,
-    service_tier: identity.serviceTier ?? 'default',
+    service_tier: identity.serviceTier,
     store: isStored,
     temperature: request.temperature,
     top_p: request.top_p,

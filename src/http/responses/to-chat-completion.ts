@@ -27,15 +27,13 @@ export function toChatCompletion (request: ResponseRequest, messages: ChatMessag
     service_tier: tier,
     ...others
   } = request
-  const hasPriority = request.priority !== undefined && request.priority !== 0
   const hasLogprobs = include.includes('message.output_text.logprobs') || (topLogprobs ?? 0) > 0
   return {
     ...others,
     messages,
     n: 1,
     continue_final_message: false,
-    // A response always says in which class it was served.
-    service_tier: tier ?? (hasPriority ? undefined : 'auto'),
+    service_tier: tier,
     tools: tools.map(toDefinition),
     tool_choice: toToolChoice(choice, tools.length),
     response_format: toResponseFormat(text.format),

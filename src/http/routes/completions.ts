@@ -1,4 +1,5 @@
 import type { OpenAI } from 'openai'
+import { maxTokensOf } from '../../domain/answer-length.ts'
 import { asRequestId, asToken } from '../../domain/ids.ts'
 import { ServerError } from '../../domain/errors.ts'
 import type { FinishReason } from '../../domain/finish-reason.ts'
@@ -65,7 +66,7 @@ export const completionsRoute: Route = (app, services) => {
           prompt: toPrompt(prompt),
           adapters: held.adapters,
           choices: body.n,
-          maxTokens: body.max_tokens,
+          maxTokens: maxTokensOf(body.max_tokens, host.answerLength),
           stop: body.stop,
           sampling,
           queueTimeoutMs: held.queueTimeoutMs,
@@ -93,7 +94,7 @@ export const completionsRoute: Route = (app, services) => {
 }
 
 function readBody (raw: unknown): CompletionRequest {
-  const body = parseRequest(completionRequestSchema, raw, completionParameterPolicies)
+  const body = parseRequest(completionRequestSchema, withPrompt(raw), completionParameterPolicies)
   checkSamplingRequest(body, body.max_tokens)
   if (body.best_of !== undefined && body.best_of !== body.n) {
     throw new ServerError('unsupported_value', `Invalid value for 'best_of': ${body.best_of} answers of which ${body.n} are returned is not supported; it must equal 'n'`, { param: 'best_of' })
@@ -107,6 +108,10 @@ function readBody (raw: unknown): CompletionRequest {
   }
   return body
 }
+
+/** As OpenAI has it, no prompt is the beginning of a document; one that is left out is a mistake all the same. */
+const withPrompt = (raw: unknown): unknown =>
+  typeof raw === 'object' && raw !== null && 'prompt' in raw && raw.prompt === null ? { ...raw, prompt: '' } : raw
 
 /** Whoever calls this endpoint writes the template's part as well, so control texts in the prompt are control tokens. */
 const toPrompt = (prompt: PromptInput): Prompt => typeof prompt === 'string'
@@ -207,15 +212,15 @@ class CompletionAnswer implements GenerationSink {
       object: 'text_completion',
       created,
       model,
-      system_fingerprint: fingerprint,
       choices: this.#choices.map(({ text, logprobs, reason }, index) => ({
-        index,
         text,
+        index,
         logprobs: logprobs.length === 0 ? null : joinLegacyLogprobs(logprobs),
         finish_reason: reason
       })),
       usage: toUsage(this.#usage),
-      ...(serviceTier === undefined ? {} : { service_tier: serviceTier })
+      service_tier: serviceTier,
+      system_fingerprint: fingerprint
     } satisfies OpenAI.Completion & Pick<OpenAI.ChatCompletion, 'service_tier'>
   }
 }

@@ -7,8 +7,14 @@ import { samplingMembers } from './sampling-options.ts'
 import { serviceClassMembers } from './service-class.ts'
 import { callIdSchema, toolCallsSchema, toolMembers } from './tools.ts'
 
-const textPartSchema = z.strictObject({ type: z.literal('text'), text: z.string() })
+const textPartSchema = z.strictObject({
+  type: z.literal('text'),
+  text: z.string(),
+  // Without effect: the prefix cache is always on.
+  prompt_cache_breakpoint: z.strictObject({ mode: z.literal('explicit') }).nullish()
+})
 const refusalPartSchema = z.strictObject({ type: z.literal('refusal'), refusal: z.string() })
+const textPartsSchema = z.discriminatedUnion('type', [textPartSchema])
 const anyPartSchema = z.discriminatedUnion('type', [textPartSchema, refusalPartSchema])
 
 /** A string, or a list of text parts that become one string with line breaks between them. */
@@ -30,22 +36,24 @@ function withoutNulls (message: unknown): unknown {
 const maxMembersOfMessage = 64
 
 const messageSchema = z.preprocess(withoutNulls, z.discriminatedUnion('role', [
-  z.strictObject({ role: z.literal('system'), content: contentOf(textPartSchema), name: nameSchema }),
-  z.strictObject({ role: z.literal('developer'), content: contentOf(textPartSchema), name: nameSchema }),
-  z.strictObject({ role: z.literal('user'), content: contentOf(textPartSchema), name: nameSchema }),
+  z.strictObject({ role: z.literal('system'), content: contentOf(textPartsSchema), name: nameSchema }),
+  z.strictObject({ role: z.literal('developer'), content: contentOf(textPartsSchema), name: nameSchema }),
+  z.strictObject({ role: z.literal('user'), content: contentOf(textPartsSchema), name: nameSchema }),
   z.strictObject({
     role: z.literal('assistant'),
     content: contentOf(anyPartSchema).optional(),
     name: nameSchema,
-    // What clients send back of our own answers.
+    // What clients send back of answers. What is not the answer's text has no effect: citations of other servers' searches,
+    // and what OpenAI's client made of the text.
     refusal: z.string().optional(),
-    annotations: z.array(z.unknown()).max(0).optional(),
+    annotations: z.array(z.unknown()).optional(),
+    parsed: z.unknown().optional(),
     tool_calls: toolCallsSchema.optional(),
     // Two names of the same thing; this server writes both.
     reasoning_content: z.string().optional(),
     reasoning: z.string().optional()
   }),
-  z.strictObject({ role: z.literal('tool'), content: contentOf(textPartSchema), tool_call_id: callIdSchema, name: nameSchema })
+  z.strictObject({ role: z.literal('tool'), content: contentOf(textPartsSchema), tool_call_id: callIdSchema, name: nameSchema })
 ])).transform((message): ChatMessage => {
   const { role, content = '', name } = message
   const reasoning = role === 'assistant' ? message.reasoning_content ?? message.reasoning : undefined
@@ -62,7 +70,7 @@ const messageSchema = z.preprocess(withoutNulls, z.discriminatedUnion('role', [
 
 const maxMessages = 4096
 /** Over all messages. The schema notes each part that is wrong, so without a bound one request could fill the memory. */
-const maxParts = 16_384
+export const maxParts = 16_384
 
 export const chatCompletionRequestSchema = z.strictObject({
   ...samplingMembers,
@@ -74,6 +82,7 @@ export const chatCompletionRequestSchema = z.strictObject({
   messages: z.array(messageSchema).min(1).max(maxMessages),
   max_tokens: z.int().min(1).optional(),
   max_completion_tokens: z.int().min(1).optional(),
+  prediction: z.strictObject({ type: z.literal('content'), content: contentOf(textPartsSchema) }).optional(),
   logprobs: z.boolean().default(false),
   top_logprobs: z.int().min(0).max(20).optional(),
   /** vLLM's: the answer goes on with the last message, which is the assistant's. */

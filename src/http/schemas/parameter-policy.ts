@@ -57,13 +57,12 @@ export const metadataSchema = boundedRecord(z.string().max(512), 16, 'pairs')
   .refine((metadata) => Object.keys(metadata).every((key) => key.length <= 64))
 const metadataAdvice = 'It must be an object of at most 16 strings.'
 const toolAdvice = 'Use "tools" and "tool_choice".'
-const budgetAdvice = 'Reasoning has no budget of tokens here; "reasoning_effort" is supported where the model knows it, and "max_tokens".'
 
 export const chatParameterPolicies = {
   ...sharedPolicies,
   // Without effect on the answer.
   metadata: only(metadataSchema, metadataAdvice),
-  safety_identifier: only(z.string(), 'It must be a string.'),
+  safety_identifier: only(z.string().max(64), 'It must be a string of at most 64 characters.'),
   prompt_cache_key: only(z.string(), 'It must be a string.'),
   prompt_cache_retention: only(z.enum(['in_memory', 'in-memory', '24h']), 'It must be "in_memory" or "24h".'),
   prompt_cache_options: only(z.looseObject({}), 'It must be an object.'),
@@ -77,12 +76,8 @@ export const chatParameterPolicies = {
   best_of: only(z.literal(1), 'Use "n".'),
   // Not here.
   audio: never('Audio output is not supported.'),
-  prediction: never('Predicted outputs are not supported.'),
   web_search_options: never('This server has no web search.'),
   moderation: never('This server has no moderation.'),
-  reasoning_budget: only(z.literal(-1), budgetAdvice),
-  reasoning_budget_tokens: only(z.literal(-1), budgetAdvice),
-  thinking_token_budget: never(budgetAdvice),
   chat_template: never('The model\'s own chat template is always used.'),
   documents: never(notYet('"documents"')),
   prompt: never('Use "messages", or /v1/completions.')

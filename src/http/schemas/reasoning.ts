@@ -14,9 +14,15 @@ const variablesSchema = boundedRecord(variableSchema, 32, 'members').refine(
   (variables) => Object.keys(variables).every((name) => /^[a-zA-Z_]\w{0,63}$/.test(name) && !ownVariables.has(name)),
   'expected names that templates can use, and none that this server sets itself')
 
+const budgetSchema = z.int().min(-1).max(16_777_216)
+
 /** What a request says of reasoning, and to the template. */
 export const reasoningMembers = {
   reasoning_effort: z.enum(reasoningEfforts).optional(),
+  /** Three names of one option: llama-server has two, vLLM the third. −1 is no limit. */
+  reasoning_budget: budgetSchema.optional(),
+  reasoning_budget_tokens: budgetSchema.optional(),
+  thinking_token_budget: budgetSchema.optional(),
   /** llama-server's: `none` leaves reasoning in the content. */
   reasoning_format: z.enum(['auto', 'deepseek', 'none']).default('auto'),
   chat_template_kwargs: variablesSchema.default({})

@@ -11,6 +11,9 @@ export const maxChoices = 128
 
 const maxStopTexts = 16
 
+/** What the largest integer of 64 bits is as a number of JavaScript's. */
+const maxSeed = 2 ** 63
+
 const { shape } = samplingSchema
 
 /** `{"50256": -100}`: a token's number to its bias. */
@@ -43,7 +46,7 @@ export const samplingMembers = {
   xtc_probability: shape.xtcProbability,
   xtc_threshold: shape.xtcThreshold,
   logit_bias: logitBiasSchema.default([]),
-  seed: z.number().refine(Number.isInteger, 'expected an integer').optional(),
+  seed: z.number().refine(Number.isInteger, 'expected an integer').refine((seed) => Math.abs(seed) <= maxSeed, 'expected an integer of 64 bits').optional(),
   min_tokens: shape.minTokens,
   ignore_eos: shape.ignoreEos,
   grammar: z.string().min(1).max(65_536).nullable().default(null),
@@ -99,6 +102,7 @@ export function toSampling (
     minTokens: request.min_tokens,
     ignoreEos: request.ignore_eos,
     grammar,
-    grammarTrigger: null
+    grammarTrigger: null,
+    reasoningLimit: null
   }
 }

@@ -7,21 +7,21 @@ import { rankOf, type Priority } from '../../domain/priority.ts'
 
 /** Members of a request that say how urgent it is; the same for all endpoints that run a model. */
 export const serviceClassMembers = {
-  /** OpenAI's: `flex` is cheaper and later, `priority` is dearer and sooner. */
-  service_tier: z.enum(['auto', 'default', 'flex', 'priority']).optional(),
+  /** OpenAI's: `flex` is cheaper and later, `priority` is dearer and sooner. `scale` is a contract with OpenAI, none here. */
+  service_tier: z.enum(['auto', 'default', 'flex', 'scale', 'priority']).optional(),
   /** vLLM's: less is sooner. */
   priority: z.int().min(-2_147_483_648).max(2_147_483_647).optional()
 }
 
 export type ServiceClassRequest = z.output<z.ZodObject<typeof serviceClassMembers>>
 
-const ofTier = { auto: null, default: null, flex: 'batch', priority: 'interactive' } as const satisfies Record<string, Priority | null>
+const ofTier = { auto: null, default: null, scale: null, flex: 'batch', priority: 'interactive' } as const satisfies Record<string, Priority | null>
 const tierOf = { interactive: 'priority', normal: 'default', batch: 'flex' } as const satisfies Record<Priority, string>
 
 export interface ServiceClass {
   readonly priority: Priority
-  /** What the answer says of it, where the request asked. */
-  readonly tier: typeof tierOf[Priority] | undefined
+  /** What the answer says of it. */
+  readonly tier: typeof tierOf[Priority]
 }
 
 /**
@@ -40,7 +40,7 @@ export function serviceClassOf ({ service_tier: tier, priority }: ServiceClassRe
   }
   const asked = tier !== undefined ? ofTier[tier] : priority === undefined || priority === 0 ? null : priority > 0 ? 'batch' : 'interactive'
   const given = asked !== null && rankOf(asked) >= highest ? asked : caller.priority
-  return { priority: given, tier: tier === undefined ? undefined : tierOf[given] }
+  return { priority: given, tier: tierOf[given] }
 }
 
 /** How long a request may wait for a slot: what fills idle time waits for it. */

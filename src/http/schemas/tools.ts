@@ -59,7 +59,7 @@ export const toolMembers = {
 
 const toolCallSchema = z.strictObject({
   id: callIdSchema,
-  type: z.literal('function').default('function'),
+  type: z.literal('function').nullish(),
   function: z.strictObject({
     name: z.string().min(1).max(256),
     arguments: z.string(),
@@ -67,7 +67,7 @@ const toolCallSchema = z.strictObject({
     parsed_arguments: z.unknown().optional()
   }),
   // Clients that put a stream together keep it.
-  index: z.int().optional()
+  index: z.int().nullish()
 }).transform(({ id, function: { name, arguments: text } }): ToolCall => ({ id, name, arguments: text }))
 
 export const toolCallsSchema = z.array(toolCallSchema).max(maxCallsInMessage)

@@ -26,6 +26,8 @@ export interface PlaceOptions {
 
 /** Restoring a saved cache evicts another one and takes a moment, so it must spare this many tokens more than a copy or a wait. */
 const MIN_RESTORED_TOKENS = 96
+/** The same for what was saved for the sequence itself when it lost its slot. */
+const MIN_RESUMED_TOKENS = 24
 
 /*
  * What speaks for a lane, in prompt tokens whose computing it is worth.
@@ -99,7 +101,8 @@ function placeInLane (sequence: Sequence, slots: readonly Slot[], parked: PlaceO
   const victim = chooseVictim(slots)
   if (victim === null) return null
   const { source, keep, idleSource, idleKeep, awaits } = findPrefix(sequence, slots)
-  if (parked !== null && parked.keep - Math.max(keep, awaits?.length ?? 0) >= MIN_RESTORED_TOKENS) {
+  const least = sequence.preemptions > 0 ? MIN_RESUMED_TOKENS : MIN_RESTORED_TOKENS
+  if (parked !== null && parked.keep - Math.max(keep, awaits?.length ?? 0) >= least) {
     return { slot: victim, keep: parked.keep, copyFrom: null, restore: parked.cache, awaits: null }
   }
   if (awaits === null) {

@@ -10,17 +10,28 @@ const indexedAtOnce = 2048
 /** Above every vocabulary; two tokens still make an exact number. */
 const tokenRange = 2 ** 26
 
+/** A text that the answer may be like: what it says, and how many tokens of the answer there are already. */
+export interface Prediction {
+  readonly tokens: readonly Token[]
+  readonly drawn: number
+}
+
 /** Hears whether what was expected next was drawn, and how many tokens before it had repeated by then. */
 export type OnExpected = (isRight: boolean, matchLength: number) => void
+
+const unpredicted: Prediction = { tokens: [], drawn: 0 }
 
 /**
  * Guesses what a sequence says next from what it holds already (prompt lookup decoding, Saxena 2023): answers quote their prompts and
  * repeat themselves. The end of the tokens is looked for further up, as LZ77 looks for matches: chains of places where the same
  * two tokens stand, of the latest of which the one with the longest match is taken. As long as a match goes on it is followed.
  *
+ * A prediction stands before all tokens, and the answer is expected to begin as it does.
+ *
  * It notices how right it is without anybody acting on it: each token that is drawn is compared with the one that was expected.
  */
 export class PromptLookup {
+  readonly #predicted: readonly Token[]
   readonly #tokens: readonly Token[]
   readonly #onExpected: OnExpected
   /** Where a pair of tokens stood last: the place after it. */
@@ -38,10 +49,23 @@ export class PromptLookup {
   /**
    * @param tokens a live view: what is appended to it is seen by the next `follow`
    */
-  constructor (tokens: readonly Token[], onExpected: OnExpected) {
+  constructor (tokens: readonly Token[], onExpected: OnExpected, { tokens: predicted, drawn }: Prediction = unpredicted) {
+    this.#predicted = predicted
     this.#tokens = tokens
-    this.#followed = tokens.length
+    this.#followed = this.#length
     this.#onExpected = onExpected
+    if (drawn < predicted.length && tokens.slice(tokens.length - drawn).every((token, index) => token === predicted[index])) {
+      this.#source = drawn
+      this.#matchLength = shortestMatch + drawn
+    }
+  }
+
+  /** Places are counted from the prediction's beginning. */
+  get #length (): number { return this.#predicted.length + this.#tokens.length }
+
+  #tokenAt (place: number): Token | undefined {
+    const { length } = this.#predicted
+    return place < length ? this.#predicted[place] : this.#tokens[place - length]
   }
 
   /** How many tokens at the end stand further up too, 0 where there is nothing to go by; counted up to some dozens at first. */
@@ -49,11 +73,11 @@ export class PromptLookup {
 
   /** Takes in what was appended since the last call. */
   follow (): void {
-    const { length } = this.#tokens
+    const length = this.#length
     while (this.#followed < length) {
-      const token = this.#tokens[this.#followed]
+      const token = this.#tokenAt(this.#followed)
       if (this.#matchLength > 0) {
-        const isRight = token === this.#tokens[this.#source]
+        const isRight = token === this.#tokenAt(this.#source)
         this.#onExpected(isRight, this.#matchLength)
         if (isRight) {
           this.#source++
@@ -79,9 +103,9 @@ export class PromptLookup {
   guesses (count: number, without: ReadonlySet<Token>): readonly Token[] {
     const guesses: Token[] = []
     if (this.#matchLength === 0) return guesses
-    const { length } = this.#tokens
+    const length = this.#length
     for (let at = this.#source; guesses.length < count; at++) {
-      const token = at < length ? this.#tokens[at] : guesses[at - length]
+      const token = at < length ? this.#tokenAt(at) : guesses[at - length]
       if (token === undefined || without.has(token)) break
       guesses.push(token)
     }
@@ -94,7 +118,7 @@ export class PromptLookup {
     let place = this.#earlier[end] ?? 0
     for (let tried = 0; place > 0 && tried < placesTried; tried++) {
       let matched = shortestMatch
-      while (matched < farthestCompared && matched < place && this.#tokens[place - 1 - matched] === this.#tokens[end - 1 - matched]) matched++
+      while (matched < farthestCompared && matched < place && this.#tokenAt(place - 1 - matched) === this.#tokenAt(end - 1 - matched)) matched++
       if (matched > this.#matchLength) {
         this.#matchLength = matched
         this.#source = place
@@ -111,7 +135,7 @@ export class PromptLookup {
         this.#earlier[0] = this.#earlier[1] = 0
         continue
       }
-      const pair = (this.#tokens[place - 2] as number) * tokenRange + (this.#tokens[place - 1] as number)
+      const pair = (this.#tokenAt(place - 2) as number) * tokenRange + (this.#tokenAt(place - 1) as number)
       this.#earlier[place] = this.#latest.get(pair) ?? 0
       this.#latest.set(pair, place)
     }

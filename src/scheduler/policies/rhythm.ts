@@ -57,6 +57,11 @@ export class Rhythm {
     return Math.min(wholePiece - 1, Math.max(smallestPiece, tokensIn(roomMs, this.#smallPieceTokenMs ?? tokenMs)))
   }
 
+  /** The same for a step that is to end soon: a whole piece, or more where that takes no longer than a decode. */
+  get shortBudget (): number {
+    return Math.min(this.promptBudget, Math.max(wholePiece, tokensIn(this.#decodeMs ?? 0, this.promptTokenMs)))
+  }
+
   /** A step took so long. */
   learn (step: { readonly decodes: number, readonly promptTokens: number, readonly durationMs: Millis }): void {
     const { decodes, promptTokens, durationMs } = step

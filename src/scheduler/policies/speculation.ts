@@ -179,7 +179,9 @@ export class Speculation {
     let guesser = this.#guessers.get(sequence)
     if (guesser === undefined) {
       const trust = new Trust()
-      const lookup = new PromptLookup(sequence.tokens, (isRight, length) => trust.observe(isRight, length))
+      const { prediction } = sequence.request
+      const lookup = new PromptLookup(sequence.tokens, (isRight, length) => trust.observe(isRight, length),
+        prediction === undefined ? undefined : { tokens: prediction, drawn: sequence.drawnTokens })
       guesser = { trust, lookup, draftTrust: new DraftTrust(this.#draftTrust) }
       this.#guessers.set(sequence, guesser)
     }

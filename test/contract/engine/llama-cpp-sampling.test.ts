@@ -173,6 +173,20 @@ describe('llama.cpp sampling', () => {
     grammar: async () => {
       expect(await answer(story, { ...greedySampling, grammar: 'root ::= ("yes" | "no") "!"' })).toMatch(/^(yes|no)!$/)
     },
+    reasoningLimit: async () => {
+      const free = textOf(await draw(story, { ...greedySampling, ignoreEos: true }, 8))
+      for (const grammar of [null, 'root ::= [^<]* "</think>" [^0]*']) {
+        const sampling: Sampling = { ...greedySampling, ignoreEos: true, grammar, reasoningLimit: { tokens: 8, open: null, close: '</think>' } }
+        const { drawn } = await draw(story, sampling, 40)
+        const text = Buffer.concat(drawn.map((token) => engine.tokenizer.tokenBytes(token))).toString('utf8')
+        expect(text).toMatch(/^[^<]*\s*<\/think>\s*[^]+/)
+        expect(text.startsWith(free)).toBe(true)
+        // Also when the sequence goes on elsewhere.
+        for (let begun = 0; begun < drawn.length; begun += 3) {
+          expect((await drawNext(story, drawn.slice(0, begun), sampling)).drawn.at(-1)).toBe(drawn[begun])
+        }
+      }
+    },
     grammarTrigger: async () => {
       const free = await answer(story, greedySampling)
       const trigger = free.slice(0, 4)

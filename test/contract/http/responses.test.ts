@@ -177,7 +177,7 @@ describe('responses of the fake engine, through the openai client', () => {
     expect(await create({ tools: [{ type: 'web_search' }] })).toMatchObject({ status: 400, param: 'tools[0].type' })
     expect(await create({ input: 'word '.repeat(20_000) })).toMatchObject({ status: 400, code: 'context_length_exceeded', param: 'input' })
     expect(await create({ input: 'word '.repeat(20_000), stream: true })).toMatchObject({ status: 400, code: 'context_length_exceeded', param: 'input' })
-    expect(await create({ tools: [{ type: 'function', name: 'x', parameters: { type: 'object' }, strict: true }] })).toMatchObject({ status: 400, param: 'tools[0].strict' })
+    expect(await create({ tools: [{ type: 'function', name: 'x', parameters: { not: {} }, strict: true }] })).toMatchObject({ status: 400, param: expect.stringMatching(/^tools\[0\]\.parameters/) })
   })
 
   it('make the client throw when they fail half way', async () => {

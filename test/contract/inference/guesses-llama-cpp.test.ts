@@ -23,7 +23,7 @@ describe('guesses on the demo model', () => {
 
   afterAll(async () => { for (const inference of inferences) await inference[Symbol.asyncDispose]() })
 
-  const answer = async (inference: LocalInference, text: string, sampling: Sampling, maxTokens: number): Promise<string> => {
+  const answer = async (inference: LocalInference, text: string, sampling: Sampling, maxTokens: number, prediction?: string): Promise<string> => {
     let answered = ''
     const events = inference.generate({
       id: asRequestId(`request-${++requests}`),
@@ -34,6 +34,7 @@ describe('guesses on the demo model', () => {
       maxTokens,
       stop: [],
       sampling,
+      ...(prediction === undefined ? {} : { prediction }),
       queueTimeoutMs: 1000,
       timeoutMs: 1000
     }, new AbortController().signal)
@@ -51,6 +52,18 @@ describe('guesses on the demo model', () => {
       for (const inference of inferences) answers.push(await answer(inference, passage.repeat(2) + start, { ...sampling, ignoreEos: true }, 120))
       expect(answers[1]).toBe(answers[0])
     }
+  })
+
+  it('from a prediction change no answer, and save steps where it is right', async () => {
+    const [plain, guessing] = inferences as [LocalInference, LocalInference]
+    const sampling = { ...defaultSampling(4), ignoreEos: true }
+    const expected = await answer(plain, 'A dog', sampling, 100)
+    const before = guessing.snapshot()
+    expect(await answer(guessing, 'A dog', sampling, 100, expected)).toBe(expected)
+    const { steps, rightGuesses } = guessing.snapshot()
+    expect(steps - before.steps).toBeLessThan(50)
+    expect(rightGuesses - before.rightGuesses).toBeGreaterThan(50)
+    expect(await answer(guessing, 'A dog', sampling, 100, passage)).toBe(expected)
   })
 
   it('were made, and some were right', () => {

@@ -4,13 +4,14 @@ import { createChatTemplate } from '../../../src/chat/chat-template.ts'
 import { type ChatModel, type ChatRequest, prepareChat } from '../../../src/chat/prepare-chat.ts'
 import { ToolGrammars } from '../../../src/chat/tool-grammars.ts'
 import type { PromptSegment } from '../../../src/inference/inference.ts'
+import { GbnfMatcher } from '../../support/gbnf-matcher.ts'
 
 const controlTexts = ['<|im_start|>', '<|im_end|>', '[TOOL_CALLS]']
 
 function modelOf (chatTemplate: string | null, changes: Partial<ChatModel> = {}): ChatModel {
   const info = { chatTemplate, bosText: '<s>', eosText: '</s>', controlTexts }
   const template = createChatTemplate(info)
-  return { template, dialect: template.dialect, hasGrammars: true, grammars: new ToolGrammars(), ...changes }
+  return { template, dialect: template.dialect, grammars: new ToolGrammars(), ...changes }
 }
 
 const weather: ToolDefinition = {
@@ -159,29 +160,73 @@ describe('ids of calls', () => {
 
 describe('what an answer may be', () => {
   it('has no calls without tools', () => {
-    const { format, toolGrammar } = prepareChat(requestOf(), modelOf(knowing))
+    const { format, answerGrammar } = prepareChat(requestOf(), modelOf(knowing))
     expect(format.tools).toBe(null)
-    expect(toolGrammar).toBe(null)
+    expect(answerGrammar).toBe(null)
   })
 
   it('has calls that a grammar holds from their marker on', () => {
-    const { format, toolGrammar } = prepareChat(requestOf({ tools: [weather] }), modelOf(knowing))
+    const { format, answerGrammar } = prepareChat(requestOf({ tools: [weather] }), modelOf(knowing))
     expect([...format.tools?.keys() ?? []]).toEqual(['get_weather'])
     expect(format.mostCalls).toBe(Infinity)
-    expect(toolGrammar).toMatchObject({ grammarTrigger: '<tool_call>', grammar: expect.stringContaining('get_weather') })
+    expect(answerGrammar).toMatchObject({ grammarTrigger: '<tool_call>', grammar: expect.stringContaining('get_weather') })
   })
 
   it('is a call where one is required, with reasoning before it where the template reasons', () => {
-    const { toolGrammar } = prepareChat(requestOf({ tools: [weather], toolChoice: { mode: 'required', names: ['get_weather'] } }), modelOf(knowing))
-    expect(toolGrammar?.grammarTrigger).toBe(null)
-    expect(toolGrammar?.grammar).toMatch(/^root ::= \("<think>" thinking-0 [^]*\)\? \("<tool_call>"/)
+    const { answerGrammar } = prepareChat(requestOf({ tools: [weather], toolChoice: { mode: 'required', names: ['get_weather'] } }), modelOf(knowing))
+    expect(answerGrammar?.grammarTrigger).toBe(null)
+    expect(answerGrammar?.grammar).toMatch(/^root ::= \("<think>" thinking-0 [^]*\)\? \("<tool_call>"/)
   })
 
-  it('is left to the model where the engine has no grammars, unless the schema must be held', () => {
-    const model = modelOf(knowing, { hasGrammars: false })
-    expect(prepareChat(requestOf({ tools: [weather] }), model).toolGrammar).toBe(null)
-    expect(() => prepareChat(requestOf({ tools: [weather, { ...weather, name: 'f', isStrict: true }] }), model)).toThrow(
-      expect.objectContaining({ code: 'unsupported_value', param: 'tools[1].function.strict' }))
+  const json = 'root ::= "{" text "}"\ntext ::= [a-z"]*'
+  const accepts = (grammar: string | undefined, text: string): boolean => new GbnfMatcher(`${grammar ?? ''}\n`).accepts(text)
+
+  it('is the grammar of its content itself where nothing else can be in it', () => {
+    expect(prepareChat(requestOf({ contentGrammar: json }), modelOf(plain)).answerGrammar).toEqual({ grammar: json, grammarTrigger: null })
+    expect(prepareChat(requestOf({ contentGrammar: json, splitsReasoning: false }), modelOf(knowing)).answerGrammar?.grammar).toBe(json)
+  })
+
+  it('follows its content\'s grammar behind its reasoning', () => {
+    const { answerGrammar } = prepareChat(requestOf({ contentGrammar: json }), modelOf(knowing))
+    expect(answerGrammar?.grammarTrigger).toBe(null)
+    for (const text of ['{a}', '<think>Hm, {x.</think>{a}', '<think></think>\n\n{}']) expect(accepts(answerGrammar?.grammar, text)).toBe(true)
+    for (const text of ['Hm', '<think>Hm', '<think>Hm</think>', '<think>Hm</think>Hm', 'Hm</think>{a}']) expect(accepts(answerGrammar?.grammar, text)).toBe(false)
+  })
+
+  it('follows its content\'s grammar behind reasoning that the prompt has opened', () => {
+    const opened = `{{ messages[0].content }}{% if add_generation_prompt %}<think>
+{% endif %}`
+    const { answerGrammar } = prepareChat(requestOf({ contentGrammar: json }), modelOf(opened))
+    expect(accepts(answerGrammar?.grammar, 'Hm</think>\n{a}')).toBe(true)
+    for (const text of ['{a}', 'Hm', '<think>Hm']) expect(accepts(answerGrammar?.grammar, text)).toBe(false)
+  })
+
+  it('is calls, or follows its content\'s grammar, where both are asked for', () => {
+    const { answerGrammar, format } = prepareChat(requestOf({ contentGrammar: json, tools: [weather] }), modelOf(knowing))
+    expect(answerGrammar?.grammarTrigger).toBe(null)
+    expect(format.tools?.has('get_weather')).toBe(true)
+    const call = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Rome"}}\n</tool_call>'
+    for (const text of ['{a}', call, `${call}\n${call}`, `<think>Hm</think>\n${call}`, '<think>Hm</think>{a}']) expect(accepts(answerGrammar?.grammar, text)).toBe(true)
+    for (const text of ['Hm', `{a}${call}`, '<tool_call>\n{"name": "get_rain", "arguments": {}}\n</tool_call>']) expect(accepts(answerGrammar?.grammar, text)).toBe(false)
+  })
+
+  it('is calls alone where they are required, and follows the grammar alone where there may be none', () => {
+    const required = prepareChat(requestOf({ contentGrammar: json, tools: [weather], toolChoice: { mode: 'required', names: null } }), modelOf(plain))
+    expect(accepts(required.answerGrammar?.grammar, '{a}')).toBe(false)
+    const none = prepareChat(requestOf({ contentGrammar: json, tools: [weather], toolChoice: { mode: 'none', names: null } }), modelOf(plain))
+    expect(none.answerGrammar?.grammar).toBe(json)
+  })
+
+  it('may reason for so many tokens, where it reasons', () => {
+    expect(prepareChat(requestOf({ reasoningBudget: 7 }), modelOf(knowing)).reasoningLimit).toEqual({ tokens: 7, open: '<think>', close: '</think>' })
+    const opened = '{{ messages[0].content }}<think>'
+    expect(prepareChat(requestOf({ reasoningBudget: 0 }), modelOf(opened)).reasoningLimit).toEqual({ tokens: 0, open: null, close: '</think>' })
+    expect(prepareChat(requestOf({ reasoningBudget: 7 }), modelOf(plain)).reasoningLimit).toBe(null)
+    expect(prepareChat(requestOf(), modelOf(knowing)).reasoningLimit).toBe(null)
+    expect(() => prepareChat(requestOf({ reasoningBudget: 7, splitsReasoning: false, contentGrammar: json }), modelOf(knowing)))
+      .toThrow(expect.objectContaining({ code: 'unsupported_value', param: 'reasoning_budget' }))
+    const harmony = '<|channel|><|message|>{{ messages[0].content }}'
+    expect(() => prepareChat(requestOf({ reasoningBudget: 7 }), modelOf(harmony))).toThrow(expect.objectContaining({ code: 'unsupported_value', param: 'reasoning_budget' }))
   })
 
   it('shows those control tokens that the format needs', () => {

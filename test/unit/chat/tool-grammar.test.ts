@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { ToolDefinition } from '../../../src/chat/chat-message.ts'
 import { dialectNamed } from '../../../src/chat/dialects/dialects.ts'
 import { reasoningTags } from '../../../src/chat/dialects/reasoning.ts'
-import { maxSchemaCharacters, type ToolGrammarOptions, optionalCallGrammar, requiredCallGrammar } from '../../../src/chat/tool-grammar.ts'
+import { type ToolGrammarOptions, formattedAnswerGrammar, maxSchemaCharacters, optionalCallGrammar, requiredCallGrammar } from '../../../src/chat/tool-grammar.ts'
 import { ToolGrammars } from '../../../src/chat/tool-grammars.ts'
 import { toolDialects, type ToolDialect } from '../../../src/domain/tool-dialect.ts'
 import { checkGbnf } from '../../../src/engine/llama-cpp/gbnf-check.ts'
@@ -105,6 +105,19 @@ describe.each(written)('grammars for calls in the format of %s %j', (dialect, ch
     expect(grammarTrigger).toBe(null)
     expect(accepts(grammar, one)).toBe(true)
     if (two !== null) expect(accepts(grammar, two)).toBe(true)
+  })
+
+  it('take calls or a content of some format, which the reader takes for content', () => {
+    // Names that the rules around it have as well, and texts that look like names.
+    const format = 'root ::= call "{" text "}"\ncall ::= [call]{0,1}\ntext ::= "root" | "t"*'
+    const formatted = formattedAnswerGrammar(format, { ...options, continuesContent: false })
+    expect(formatted.grammarTrigger).toBe(null)
+    const content = options.dialect.content?.('', { ...options, define: (name) => name }).includes('all') === true
+      ? 'all\n{root}'
+      : dialect === 'harmony' ? '<|channel|>final<|message|>{root}' : '{root}'
+    for (const text of [one, content, content.replace('root', 'ttt')]) expect(matcherOf(formatted.grammar).accepts(text)).toBe(true)
+    expect(matcherOf(formatted.grammar).accepts(content.replace('root', 'x'))).toBe(false)
+    expect(read(content)).toEqual({ content: '{root}' })
   })
 
   it('take what the format\'s reader reads', () => {

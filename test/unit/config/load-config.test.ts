@@ -221,6 +221,17 @@ describe('models and aliases', () => {
     expect(load(['--alias', 'mine']).config.models).toEqual([{ ref: 'demo', alias: 'mine', ...none }])
   })
 
+  it('take lengths of answers for all of them, and from the file for each', () => {
+    const file = fileOf('lengths.yaml', 'maxTokensDefault: 500\nmodels:\n  - { ref: demo, maxTokensDefault: off, maxTokensLimit: 2000 }\n  - fake')
+    const { config } = load(['--config', file, '--max-tokens-limit', '4000'])
+    expect(config).toMatchObject({ maxTokensDefault: 500, maxTokensLimit: 4000, models: [{ maxTokensDefault: 'off', maxTokensLimit: 2000 }, {}] })
+    expect(config.models[1]).not.toHaveProperty('maxTokensLimit')
+    expect(load([]).config).toMatchObject({ maxTokensDefault: 'off', maxTokensLimit: 'off' })
+    expect(refusal(['--max-tokens-limit', '0'])).toContain('--max-tokens-limit')
+    const wrong = fileOf('wrong.yaml', 'models:\n  - { ref: demo, maxTokensLimit: many }')
+    expect(refusal(['--config', wrong])).toContain('an entry with the maxTokensLimit "many", but it must be a number of tokens from 1 to 16777216, or off')
+  })
+
   it('pairs draft models in the same way, or takes them from the file, relative to it', () => {
     const drafts = (flags: readonly string[], environment = {}): unknown => load(flags, environment).config.models.map(({ ref, draftModel }) => [ref, draftModel])
     expect(drafts(['--draft-model', 'demo'])).toEqual([['demo', 'demo']])

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { textUntil } from '../../../src/chat/dialects/text-until.ts'
+import { gbnfLiteral } from '../../../src/chat/structured/gbnf-text.ts'
 import { baseAdapterSet } from '../../../src/domain/adapter-set.ts'
 import { asLaneId, asSequenceId, asSlotId, type Token } from '../../../src/domain/ids.ts'
 import { defaultSampling, greedySampling, type Sampling } from '../../../src/domain/sampling.ts'
@@ -69,6 +71,43 @@ describe('fake engine', () => {
       engine.checkGrammar(grammar)
       expect(await answer(engine, 'x', { ...defaultSampling(seed), grammar, ignoreEos: seed % 2 === 0, logitBias: [[65, 100]] })).toMatch(expected)
     }
+  })
+
+  it('follows a grammar from its trigger on', async () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const free = await answer(createFakeEngine(), 'x', defaultSampling(seed))
+      // Wherever it begins within a token.
+      const trigger = /[a-z ]{3}/.exec(free.slice(Math.floor(free.length / 2)))?.[0] ?? free.slice(0, 3)
+      const before = free.slice(0, free.indexOf(trigger))
+      const grammar = `root ::= ${gbnfLiteral(trigger)} [^7]{0,20} "7"`
+      const held = await answer(createFakeEngine(), 'x', { ...defaultSampling(seed), grammar, grammarTrigger: trigger })
+      expect(held.startsWith(before + trigger)).toBe(true)
+      expect(held.slice(before.length).indexOf('7')).toBe(held.length - before.length - 1)
+      const never = await answer(createFakeEngine(), 'x', { ...defaultSampling(seed), grammar: 'root ::= "7"', grammarTrigger: '\u0001' })
+      expect(never).toBe(free)
+    }
+  })
+
+  it('ends reasoning that has had its tokens', async () => {
+    const reasoningLimit = { tokens: 5, open: null, close: '</think>' }
+    const free = await answer(createFakeEngine(), 'x', defaultSampling(2))
+    const limited = await answer(createFakeEngine(), 'x', { ...defaultSampling(2), reasoningLimit })
+    const [before, after] = limited.split('\n</think>\n\n')
+    expect(free.startsWith(before!)).toBe(true)
+    expect(before!.length).toBeGreaterThan(0)
+    expect(after).not.toBe('')
+    const rules: string[] = []
+    const reasoning = textUntil('</think>', 'reasoning', (name, body) => {
+      rules.push(`${name} ::= ${body}`)
+      return name
+    })
+    const grammar = [`root ::= ${reasoning} "\\n"* [0-9]{3}`, ...rules].join('\n')
+    expect(await answer(createFakeEngine(), 'x', { ...defaultSampling(2), reasoningLimit, grammar })).toMatch(/^[^]+\n<\/think>\n{2,}\d{3}$/)
+  })
+
+  it('goes on freely when a grammar does not have what came with its trigger', async () => {
+    const free = await answer(createFakeEngine(), 'x', defaultSampling(1))
+    expect(await answer(createFakeEngine(), 'x', { ...defaultSampling(1), grammar: 'root ::= "7"', grammarTrigger: free.slice(4, 8) })).toBe(free)
   })
 
   it('says when no token continues an answer as its grammar demands', async () => {

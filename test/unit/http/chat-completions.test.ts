@@ -45,8 +45,15 @@ describe('a chat completion in one piece', () => {
       created: expect.closeTo(Date.now() / 1000, -2),
       model: 'test-model',
       system_fingerprint: expect.stringMatching(/^fp_[0-9a-f]{12}$/),
-      choices: [{ index: 0, message: { role: 'assistant', content: 'Hello', refusal: null }, logprobs: null, finish_reason: 'stop' }],
-      usage: { prompt_tokens: 5, completion_tokens: 2, total_tokens: 7, prompt_tokens_details: { cached_tokens: 2 } }
+      choices: [{ index: 0, message: { role: 'assistant', content: 'Hello', refusal: null, annotations: [] }, logprobs: null, finish_reason: 'stop' }],
+      usage: {
+        prompt_tokens: 5,
+        completion_tokens: 2,
+        total_tokens: 7,
+        prompt_tokens_details: { cached_tokens: 2, audio_tokens: 0 },
+        completion_tokens_details: { reasoning_tokens: 0, audio_tokens: 0, accepted_prediction_tokens: 0, rejected_prediction_tokens: 0 }
+      },
+      service_tier: 'default'
     })
     expect(inference.requests[0]?.id).toBe(body.id)
   })
@@ -216,6 +223,7 @@ describe('a streamed chat completion', () => {
       object: 'chat.completion.chunk' as const,
       created: first.created,
       model: 'test-model',
+      service_tier: 'default' as const,
       system_fingerprint: first.system_fingerprint as string,
       choices: [{ index: 0, delta, logprobs: null, finish_reason: finishReason }]
     }) satisfies OpenAI.Chat.ChatCompletionChunk

@@ -466,7 +466,6 @@ describe('what a message request gets wrong', () => {
     ['another effort', { output_config: { effort: 'none' } }, 'output_config.effort'],
     ['another format', { output_config: { format: { type: 'text' } } }, 'output_config.format.type'],
     ['a schema that no grammar holds', { output_config: { format: { type: 'json_schema', schema: { not: {} } } } }, 'output_config.format.schema'],
-    ['a format beside tools', { tools, output_config: { format: { type: 'json_schema', schema: {} } } }, 'output_config.format'],
     ['a format after a beginning', { ...begun, output_config: { format: { type: 'json_schema', schema: {} } } }, 'output_config.format'],
     ['a container', { container: 'x' }, 'container'],
     ['servers of tools', { mcp_servers: [{}] }, 'mcp_servers'],

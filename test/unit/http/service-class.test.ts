@@ -13,16 +13,17 @@ const caller = (priority: Priority, highestPriority: Priority): Caller => ({ ten
 
 describe('the class of a request', () => {
   it.each([
-    [{}, 'normal', 'normal', 'normal', undefined],
-    [{}, 'batch', 'normal', 'batch', undefined],
+    [{}, 'normal', 'normal', 'normal', 'default'],
+    [{}, 'batch', 'normal', 'batch', 'flex'],
     [{ service_tier: 'auto' }, 'interactive', 'interactive', 'interactive', 'priority'],
     [{ service_tier: 'default' }, 'normal', 'normal', 'normal', 'default'],
+    [{ service_tier: 'scale' }, 'normal', 'interactive', 'normal', 'default'],
     [{ service_tier: 'flex' }, 'interactive', 'interactive', 'batch', 'flex'],
     [{ service_tier: 'priority' }, 'normal', 'interactive', 'interactive', 'priority'],
     [{ service_tier: 'priority' }, 'normal', 'normal', 'normal', 'default'],
-    [{ priority: 0 }, 'batch', 'interactive', 'batch', undefined],
-    [{ priority: 7 }, 'normal', 'normal', 'batch', undefined],
-    [{ priority: -1 }, 'normal', 'interactive', 'interactive', undefined]
+    [{ priority: 0 }, 'batch', 'interactive', 'batch', 'flex'],
+    [{ priority: 7 }, 'normal', 'normal', 'batch', 'flex'],
+    [{ priority: -1 }, 'normal', 'interactive', 'interactive', 'priority']
   ] as const)('that says %j, of a caller of class %s who may have %s, is %s', (body, own, highest, priority, tier) => {
     expect(serviceClassOf(body, caller(own, highest))).toEqual({ priority, tier })
   })
@@ -59,9 +60,9 @@ describe('a server with tenants', () => {
     await app.close()
   })
 
-  it('says in the answer which tier it was served in, if it was asked', async () => {
+  it('says in the answer which tier it was served in', async () => {
     const { app, ask } = await setUp()
-    expect((await ask('chat/completions', 'k-team', chat)).json()).not.toHaveProperty('service_tier')
+    expect((await ask('chat/completions', 'k-team', chat)).json()).toMatchObject({ service_tier: 'default' })
     expect((await ask('chat/completions', 'k-team', { ...chat, service_tier: 'priority' })).json()).toMatchObject({ service_tier: 'default' })
     expect((await ask('completions', 'k-team', { prompt: 'x', service_tier: 'flex' })).json()).toMatchObject({ service_tier: 'flex' })
     const events = readSse((await ask('chat/completions', 'k-team', { ...chat, service_tier: 'flex', stream: true })).body)

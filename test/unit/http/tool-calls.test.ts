@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { OpenAI } from 'openai'
 import type { ModelInfo } from '../../../src/engine/engine.ts'
 import type { ModelHost } from '../../../src/models/model-host.ts'
+import { GbnfMatcher } from '../../support/gbnf-matcher.ts'
 import { answerEvents, createScriptedInference, type ScriptStep } from '../../support/scripted-inference.ts'
 import { readSse } from '../../support/sse.ts'
 import { buildTestApp } from '../../support/test-app.ts'
@@ -51,6 +52,7 @@ describe('an answer with calls', () => {
         role: 'assistant',
         content: null,
         refusal: null,
+        annotations: [],
         tool_calls: [
           { id, type: 'function', function: { name: 'get_weather', arguments: '{"city": "Rome"}' } },
           { id, type: 'function', function: { name: 'get_time', arguments: '{}' } }
@@ -154,6 +156,22 @@ describe('a request with tools', () => {
     expect(allowed?.grammar).not.toMatch(/get_time/)
   })
 
+  it('may ask for a format of the answers that are no calls', async () => {
+    const { choice, inference } = await setUp(answerEvents(['{"city":"Rome"}']))
+    const format = { response_format: { type: 'json_schema', json_schema: { name: 'place', schema: { type: 'object', properties: { city: { type: 'string' } } } } } }
+    expect(await choice(format)).toMatchObject({ message: { content: '{"city":"Rome"}' }, finish_reason: 'stop' })
+    await choice({ ...format, tool_choice: 'required' })
+    await choice({ ...format, tool_choice: 'none' })
+    const [auto, required, none] = inference.requests.map(({ sampling }) => sampling)
+    const call = '<tool_call>\n{"name": "get_time", "arguments": {}}\n</tool_call>'
+    const verdicts = [auto, required, none].map((sampling) => {
+      expect(sampling?.grammarTrigger).toBe(null)
+      const matcher = new GbnfMatcher(`${sampling?.grammar ?? ''}\n`)
+      return ['{"city":"Rome"}', call, 'Rome'].map((text) => matcher.accepts(text))
+    })
+    expect(verdicts).toEqual([[true, true, false], [false, true, false], [true, false, false]])
+  })
+
   it('has calls and results of earlier turns in its prompt, as clients send them back', async () => {
     const { choice, inference } = await setUp(answerEvents(['Sunny.']))
     const answer = await choice({
@@ -194,7 +212,7 @@ describe('an answer with reasoning', () => {
   it('has it apart from the content, under both of its names', async () => {
     const { post, chunks } = await setUp(answerEvents(pieces(text)))
     const body = (await post({ ...hello, tools: undefined })).json<OpenAI.Chat.ChatCompletion>()
-    expect(body.choices[0]?.message).toEqual({ role: 'assistant', content: 'Hello!', refusal: null, reasoning_content: 'A greeting.', reasoning: 'A greeting.' })
+    expect(body.choices[0]?.message).toEqual({ role: 'assistant', content: 'Hello!', refusal: null, annotations: [], reasoning_content: 'A greeting.', reasoning: 'A greeting.' })
     const drawn = pieces(text).length
     expect(body.usage).toMatchObject({ completion_tokens: drawn, completion_tokens_details: { reasoning_tokens: expect.any(Number) } })
     const { reasoning_tokens: tokens } = body.usage?.completion_tokens_details ?? {}
@@ -212,13 +230,24 @@ describe('an answer with reasoning', () => {
 
   it('has it in the content where the client wants it there', async () => {
     const { choice } = await setUp(answerEvents(pieces(text)))
-    expect((await choice({ reasoning_format: 'none', tools: undefined }))?.message).toEqual({ role: 'assistant', content: text, refusal: null })
+    expect((await choice({ reasoning_format: 'none', tools: undefined }))?.message).toEqual({ role: 'assistant', content: text, refusal: null, annotations: [] })
   })
 
   it('has log-probabilities of its content alone', async () => {
     const { choice } = await setUp(answerEvents(['<think>', 'Hm', '</think>', '\n\n', 'Hello', '!'], { withLogprobs: true }))
     expect((await choice({ logprobs: true, tools: undefined }))?.logprobs?.content?.map(({ token }) => token).slice(-2)).toEqual(['Hello', '!'])
     expect((await choice({ logprobs: true, tools: undefined }))?.logprobs?.content?.map(({ token }) => token)).not.toContain('Hm')
+  })
+
+  it('may have a budget of tokens, under each of its names', async () => {
+    const { choice, inference } = await setUp(answerEvents(['x']), { model: { chatTemplate: '{{ messages[0].content }}<think>' } })
+    await choice({ tools: undefined, reasoning_budget: 5 })
+    await choice({ tools: undefined, reasoning_budget_tokens: 6, reasoning_budget: 6 })
+    await choice({ tools: undefined, thinking_token_budget: 0 })
+    await choice({ tools: undefined, reasoning_budget: -1 })
+    expect(inference.requests.map(({ sampling }) => sampling.reasoningLimit)).toEqual([
+      ...[5, 6, 0].map((tokens) => ({ tokens, open: null, close: '</think>' })), null
+    ])
   })
 
   it('has nothing else where it is nothing else', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { asToken } from '../../../src/domain/ids.ts'
-import { detokenizeRefusal, embeddingRefusal, inputLengthRefusal, promptRefusal, tokenizeRefusal } from '../../../src/inference/call-limits.ts'
+import { detokenizeRefusal, embeddingRefusal, inputLengthRefusal, predictionRefusal, promptRefusal, tokenizeRefusal } from '../../../src/inference/call-limits.ts'
 import type { EngineInfo } from '../../../src/engine/engine.ts'
 import type { Prompt } from '../../../src/inference/inference.ts'
 import { embeddingRequest } from '../../support/generation.ts'
@@ -39,6 +39,12 @@ describe('call limits', () => {
   it('count bytes, not characters', () => {
     expect(promptRefusal(text('🌊'.repeat(9)), infoOf(10, 4))).toBeNull()
     expect(promptRefusal(text('🌊'.repeat(10)), infoOf(10, 4))).not.toBeNull()
+  })
+
+  it('refuse a prediction that is longer than every answer', () => {
+    expect(predictionRefusal(undefined, infoOf(10, 4))).toBeNull()
+    expect(predictionRefusal('x'.repeat(40), infoOf(10, 4))).toBeNull()
+    expect(predictionRefusal('x'.repeat(41), infoOf(10, 4))).toMatchObject({ code: 'invalid_value', param: 'prediction' })
   })
 
   it('let every prompt be tokenized, and every context be turned into text', () => {

@@ -55,6 +55,33 @@ describe('PromptLookup', () => {
     expect(lookup.matchLength).toBe(0)
   })
 
+  it('expects an answer to begin as its prediction does, and to go on with it wherever it comes back to it', () => {
+    const guessesOf = (prompt: string, answer: string, prediction: string): string => {
+      const tokens = tokensOf(`${prompt}${answer}`)
+      const lookup = new PromptLookup(tokens, () => {}, { tokens: tokensOf(prediction), drawn: answer.length })
+      lookup.follow()
+      return textOf(lookup.guesses(5, nothing))
+    }
+    expect(guessesOf('q: ', '', 'hello world')).toBe('hello')
+    expect(guessesOf('q: ', 'he', 'hello world')).toBe('llo w')
+    expect(guessesOf('q: ', 'ho', 'hello world')).toBe('')
+    expect(guessesOf('q: ', 'howo', 'hello world')).toBe('rldq:')
+    // The end of the prompt is no beginning of the answer.
+    expect(guessesOf('q: he', '', 'hello world')).toBe('hello')
+    expect(guessesOf('q: ', 'hello', 'hello')).toBe('q: he')
+  })
+
+  it('compares what is drawn with its prediction', () => {
+    const tokens = tokensOf('q: ')
+    const heard: boolean[] = []
+    const lookup = new PromptLookup(tokens, (isRight) => heard.push(isRight), { tokens: tokensOf('hello'), drawn: 0 })
+    lookup.follow()
+    tokens.push(...tokensOf('hex'))
+    lookup.follow()
+    expect(heard).toEqual([true, true, false])
+    expect(lookup.matchLength).toBe(0)
+  })
+
   it('reads a long prompt over several calls', () => {
     const tokens = Array.from({ length: 9000 }, (_, index) => asToken(index))
     tokens.push(asToken(4000), asToken(4001))

@@ -129,6 +129,29 @@ describe('guesses', () => {
     expect(rightGuesses + steps.length).toBe(60)
   })
 
+  it('come from a prediction too, which changes no token', async () => {
+    const options: Partial<NewSequence> = { maxTokens: 60, sampling: { ...greedySampling, ignoreEos: true, temperature: 1, seed: 3 } }
+    const drawnBy = async (more: Partial<NewSequence>): Promise<{ tokens: Token[], steps: number }> => {
+      const rig = new Rig({ mostGuesses: 7 })
+      rig.add('a', text(1, 20), { ...options, ...more })
+      const tokens: Token[] = []
+      let steps = 0
+      for (; tokens.length < 60; steps++) {
+        const plan = rig.plan()
+        rig.now += 10 + (plan.work[0]!.guessCount ?? 0)
+        for (const event of (await rig.carryOut(plan)).events) if (event.type === 'token-drawn') tokens.push(event.token)
+      }
+      expect(rig.engine.violations).toEqual([])
+      return { tokens, steps }
+    }
+    const plain = await drawnBy({})
+    const predicted = await drawnBy({ prediction: plain.tokens })
+    expect(predicted.tokens).toEqual(plain.tokens)
+    expect(predicted.steps).toBeLessThan(plain.steps / 2)
+    const wrong = await drawnBy({ prediction: text(5, 60) })
+    expect(wrong.tokens).toEqual(plain.tokens)
+  })
+
   it('are given up where each takes as long as a step', async () => {
     const rig = new Rig({ mostGuesses: 7, contextSize: 1200 })
     rig.add('a', text(1, 20), { ...repetitive, maxTokens: 1000 })

@@ -13,7 +13,7 @@ import { answerEvents } from '../../../support/scripted-inference.ts'
 
 type Event = OpenAI.Responses.ResponseStreamEvent
 
-const identity = { id: 'resp_1', created: 1, model: 'm', fingerprint: 'fp', serviceTier: undefined } as const
+const identity = { id: 'resp_1', created: 1, model: 'm', fingerprint: 'fp', serviceTier: 'default' } as const
 
 /** Writes a response as a stream would be sent: every event is what it was when it was told. */
 function setUp (options: { tellsSummary?: boolean, background?: boolean } = {}) {

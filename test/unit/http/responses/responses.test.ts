@@ -266,7 +266,6 @@ describe('the input of a response', () => {
     ['verbosity', { text: { verbosity: 'low' } }, 'invalid_value', 'text.verbosity'],
     ['a format without schema', { text: { format: { type: 'json_schema', name: 'x' } } }, 'missing_required_parameter', 'text.format.schema'],
     ['a schema that cannot be held', { text: { format: { type: 'json_schema', name: 'x', schema: { not: {} } } } }, 'unsupported_value', 'text.format.schema.not'],
-    ['a format beside tools', { tools: [tool], text: { format: { type: 'json_object' } } }, 'unsupported_value', 'text.format'],
     ['a concise summary', { reasoning: { summary: 'concise' } }, 'invalid_value', 'reasoning.summary'],
     ['an effort that the template has no choice of', { reasoning: { effort: 'high' } }, 'unsupported_value', 'reasoning.effort'],
     ['no room at all', { max_output_tokens: 0 }, 'invalid_value', 'max_output_tokens'],
