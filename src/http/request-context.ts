@@ -14,6 +14,8 @@ interface RunTrace {
 /** What belongs to one HTTP exchange beside Fastify's request and reply. */
 export class RequestContext {
   readonly arrivedAt: Millis
+  /** The client's network address; a socket that is closed does not know it any more. */
+  readonly address: string
   /** Set by access before any handler runs that is not public. */
   caller: Caller = { tenant: asTenantId(''), weight: 1, priority: 'normal', highestPriority: 'normal', isAdmin: false }
   /** Fires when the client goes before its answer is complete, or when the server gives the request up. */
@@ -34,8 +36,9 @@ export class RequestContext {
    */
   background: Promise<void> | null = null
 
-  constructor (arrivedAt: Millis) {
+  constructor (arrivedAt: Millis, address: string) {
     this.arrivedAt = arrivedAt
+    this.address = address
   }
 
   outcome (): RequestRecord['outcome'] {

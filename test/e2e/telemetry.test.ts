@@ -48,7 +48,7 @@ describe('a server that tells everything it may', () => {
       ['prefill', '0af7651916cd43dd8448eb211c80319c'],
       ['queue', '0af7651916cd43dd8448eb211c80319c']
     ])
-    expect(await linesOf(files.audit)).toEqual([expect.objectContaining({ event: 'request.refused', status: 401, traceId: '0af7651916cd43dd8448eb211c80319c' })])
+    expect(await linesOf(files.audit)).toEqual([expect.objectContaining({ event: 'request.refused', address: '127.0.0.1', status: 401, traceId: '0af7651916cd43dd8448eb211c80319c' })])
     expect(await linesOf(files.prompts)).toEqual([expect.objectContaining({ request: body, answers: [choices[0]?.message.content] })])
     expect(server.output()).toContain('"traceId":"0af7651916cd43dd8448eb211c80319c"')
     expect(server.output()).toContain('"level":20')

@@ -31,7 +31,7 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
         outcome,
         errorCode: context.error?.code ?? null,
         tenant: context.caller.tenant === '' ? null : context.caller.tenant,
-        address: request.ip,
+        address: context.address,
         action: context.action,
         generation: context.generation?.record() ?? null
       }
@@ -52,7 +52,7 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
   }
 
   app.addHook('onRequest', async (request, reply) => {
-    const context = new RequestContext(now())
+    const context = new RequestContext(now(), request.ip)
     request.requestContext = context
     context.trace = tracing.begin({
       method: request.method,

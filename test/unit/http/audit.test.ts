@@ -1,10 +1,11 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { connect } from 'node:net'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { AdapterLibrary } from '../../../src/adapters/adapter-library.ts'
 import type { Config } from '../../../src/config/config.ts'
 import { createModelCatalogue } from '../../../src/models/catalogue.ts'
-import { createScriptedRegistry } from '../../support/scripted-adapter-host.ts'
+import { createGate, createScriptedRegistry } from '../../support/scripted-adapter-host.ts'
 import { answerEvents, createScriptedInference } from '../../support/scripted-inference.ts'
-import { buildTestApp } from '../../support/test-app.ts'
+import { buildTestApp, listen } from '../../support/test-app.ts'
 import { createTestHost } from '../../support/test-host.ts'
 
 const disposers: (() => Promise<unknown>)[] = []
@@ -22,7 +23,7 @@ async function setUp (config: Partial<Config> = { adminKeys: ['key-of-an-admin']
   disposers.push(async () => await app.close())
   const send = async (method: 'GET' | 'POST' | 'DELETE', url: string, payload?: object, key = 'key-of-an-admin') =>
     (await app.inject({ method, url, headers: { authorization: `Bearer ${key}`, 'x-request-id': 'r' }, ...(payload === undefined ? {} : { payload }) })).statusCode
-  return { lines, send, app }
+  return { lines, send, app, library, gates: scripted.gates }
 }
 
 const common = { time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/), address: '127.0.0.1', requestId: 'r' }
@@ -62,6 +63,21 @@ describe('the audit log', () => {
       { ...refused, event: 'request.refused', tenant: null, method: 'GET', route: 'unknown', status: 401, errorCode: 'invalid_api_key', traceId: '0af7651916cd43dd8448eb211c80319c' }
     ])
     expect(JSON.stringify(lines)).not.toContain('key-of')
+  })
+
+  it('has the address of whom has gone meanwhile', async () => {
+    const { lines, app, library, gates } = await setUp()
+    const gate = createGate()
+    gates.set('check 10', gate.opened)
+    const { port } = await listen(app)
+    const body = JSON.stringify({ name: 'pirate', source: '10' })
+    const client = connect(port, '127.0.0.1')
+    client.write(`POST /v1/adapters HTTP/1.1\r\nhost: x\r\nauthorization: Bearer key-of-an-admin\r\nx-request-id: r\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+    await vi.waitFor(() => expect(library.list()).toHaveLength(1), 10_000)
+    client.destroy()
+    await vi.waitFor(() => expect(lines).toHaveLength(1), 10_000)
+    expect(lines).toEqual([{ ...admin, event: 'adapter.load', outcome: 'aborted', adapter: 'pirate', model: null, source: '10', method: 'POST', route: '/v1/adapters', status: 499, errorCode: null }])
+    gate.open()
   })
 
   it('has no password that is part of an address', async () => {
