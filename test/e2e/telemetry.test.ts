@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type OtlpCollector, startOtlpCollector } from '../support/otlp-collector.ts'
-import { startServer } from '../support/server-process.ts'
+import { metric, startServer, waitUntil } from '../support/server-process.ts'
 
 const marker = 'qzmarker'
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
@@ -57,5 +57,25 @@ describe('a server that tells everything it may', () => {
 
   it('does not start when a file cannot be written', async () => {
     await expect(startServer(['--model', 'fake', '--audit-log', path.join(folder, 'nowhere/audit.jsonl')])).rejects.toThrow('(--audit-log) cannot be written: its folder does not exist')
+  })
+})
+
+describe('/metrics', () => {
+  it('does not wait for a forward pass', async () => {
+    await using server = await startServer(['--model', 'fake', '--fake-step-ms', '60000'])
+    const leaving = new AbortController()
+    let isAnswered = false
+    const answer = fetch(`${server.baseURL}/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'fake', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 1 }),
+      signal: leaving.signal
+    }).then(() => { isAnswered = true }, () => {})
+    // A scrape that waited for the pass would find the request gone.
+    await waitUntil(async () => await metric(server.origin, 'drawbridge_requests') === 1, 'the request')
+    for (let count = 0; count < 10; count++) expect(await metric(server.origin, 'drawbridge_requests')).toBe(1)
+    expect(isAnswered).toBe(false)
+    leaving.abort()
+    await answer
   })
 })
