@@ -43,15 +43,20 @@ export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefi
   checkLogitBias(body.logit_bias, info)
   const chat = prepareChat({ ...toChatRequest(body, withSystemPrompt(body.messages, model.systemPrompt)), contentGrammar }, chatModelOf(model, services))
 
+  const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? null
   const serviceClass = serviceClassOf(body, caller)
   const identity = createAnswerIdentity(prefix, body.model, info, serviceClass.tier)
   const trace = new GenerationTrace({
     id: identity.id,
+    operation: 'chat',
+    requestedModel: body.model,
     model: host.id,
     adapters: picks.map(({ name }) => name),
     isStream: body.stream,
     arrivedAt: context.arrivedAt,
     choicesPerPrompt: body.n,
+    maxTokens,
+    keepsAnswers: services.promptLog !== null,
     now
   })
   context.generation = trace
@@ -72,7 +77,7 @@ export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefi
         prompt: { segments: chat.segments },
         adapters: held.adapters,
         choices: body.n,
-        maxTokens: maxTokensOf(body.max_completion_tokens ?? body.max_tokens ?? null, host.answerLength),
+        maxTokens: maxTokensOf(maxTokens, host.answerLength),
         stop: body.stop,
         ...(body.prediction === undefined ? {} : { prediction: body.prediction.content }),
         shownControlTexts: chat.shownControlTexts,
