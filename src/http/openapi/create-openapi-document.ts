@@ -12,8 +12,8 @@ export type OpenApiDocument = Record<string, unknown>
 
 const introduction = `An OpenAI-compatible inference server for GGUF models.
 
-Schemas of requests say what the server takes, and nothing else. Beyond them: a member that is \`null\` counts as absent, known or not; texts are as long as their UTF-16
-form; and some members do not go together, or with the model, which an error says with the name of the member in \`param\`. Answers may get more members.
+Schemas of requests say what the server takes, and nothing else. Beyond them: a member that is \`null\` counts as absent, known or not; lengths of texts are counted in
+UTF-16 code units; and some members do not go together, or with the model, which an error says with the name of the member in \`param\`. Answers may get more members.
 
 Streams are server-sent events; the schema beside \`text/event-stream\` is that of the data of each event.`
 
@@ -40,11 +40,19 @@ export function createOpenApiDocument (version: string): OpenApiDocument {
     }
     return schema
   }
+  const answers = new Map<z.ZodType, JsonSchema>()
+  const keepAnswer: KeepAnswer = (schema) => {
+    const known = answers.get(schema)
+    if (known !== undefined) return known
+    const kept = keep(toAnswerSchema(schema))
+    answers.set(schema, kept)
+    return kept
+  }
   const paths: Record<string, Record<string, unknown>> = {}
   for (const operation of operations) {
     for (const [index, path] of operation.paths.entries()) {
       const id = index === 0 ? operation.id : `${operation.id}${index + 1}`
-      paths[path] = { ...paths[path], [operation.method]: toOperationObject(operation, id, index, keep) }
+      paths[path] = { ...paths[path], [operation.method]: toOperationObject(operation, id, index, keep, keepAnswer) }
     }
   }
   return {
@@ -66,8 +74,10 @@ export function createOpenApiDocument (version: string): OpenApiDocument {
 }
 
 type Keep = (converted: ConvertedSchema) => JsonSchema
+/** The same for an answer, converted once for all operations that have it. */
+type KeepAnswer = (schema: z.ZodType) => JsonSchema
 
-function toOperationObject (operation: Operation, operationId: string, nameIndex: number, keep: Keep): object {
+function toOperationObject (operation: Operation, operationId: string, nameIndex: number, keep: Keep, keepAnswer: KeepAnswer): object {
   const { tag, summary, description, body, isPublic = false, paths } = operation
   const parameters = parametersOf(operation, keep)
   return {
@@ -77,7 +87,7 @@ function toOperationObject (operation: Operation, operationId: string, nameIndex
     ...(description === undefined ? {} : { description }),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === undefined ? {} : { requestBody: toRequestBody(operation.id, body, keep) }),
-    responses: { ...answersOf(operation, keep), ...errorsOf(operation, keep) },
+    responses: { ...answersOf(operation, keepAnswer), ...errorsOf(operation, keepAnswer) },
     ...(isPublic ? { security: [] } : {})
   }
 }
@@ -105,12 +115,12 @@ function toRequestBody (operationId: string, body: OperationBody, keep: Keep): o
 
 const requestId = { 'x-request-id': { description: 'Names the request in the log', schema: { type: 'string' } } }
 
-const answersOf = ({ answers }: Operation, keep: Keep): object => Object.fromEntries(Object.entries(answers).map(([status, { description, json, events, text }]) => [status, {
+const answersOf = ({ answers }: Operation, keep: KeepAnswer): object => Object.fromEntries(Object.entries(answers).map(([status, { description, json, events, text }]) => [status, {
   description,
   headers: requestId,
   content: {
-    ...(json === undefined ? {} : { 'application/json': { schema: keep(toAnswerSchema(json)) } }),
-    ...(events === undefined ? {} : { 'text/event-stream': { schema: keep(toAnswerSchema(events)) } }),
+    ...(json === undefined ? {} : { 'application/json': { schema: keep(json) } }),
+    ...(events === undefined ? {} : { 'text/event-stream': { schema: keep(events) } }),
     ...(text === undefined ? {} : { [text]: { schema: { type: 'string' } } })
   }
 }]))
@@ -119,8 +129,8 @@ const answersOf = ({ answers }: Operation, keep: Keep): object => Object.fromEnt
 const toAnswerSchema = (schema: z.ZodType): ConvertedSchema => JSON.parse(JSON.stringify(toJsonSchema(schema), (key, value: unknown) =>
   key === 'additionalProperties' && value === false ? undefined : value)) as ConvertedSchema
 
-function errorsOf ({ errors, errorShape = 'openai', answers }: Operation, keep: Keep): object {
-  const shapes = errorShapes[errorShape].map((schema) => keep(toAnswerSchema(schema)))
+function errorsOf ({ errors, errorShape = 'openai', answers }: Operation, keep: KeepAnswer): object {
+  const shapes = errorShapes[errorShape].map(keep)
   const schema = shapes.length === 1 ? shapes[0] : { anyOf: shapes }
   const statuses = [...new Set(errors.map((code) => errorCatalogue[code].status))].sort((one, other) => one - other)
   return Object.fromEntries(statuses.filter((status) => !(status in answers)).map((status) => {

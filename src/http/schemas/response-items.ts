@@ -149,7 +149,7 @@ function toDraft (item: ParsedItem): ItemDraft {
 function itemForm (seen: JsonSchema): JsonSchema {
   const untyped = (schema: JsonSchema): JsonSchema => {
     if (Array.isArray(schema['oneOf'])) return { ...schema, oneOf: (schema['oneOf'] as JsonSchema[]).map(untyped) }
-    const { properties, required } = schema as { properties: Record<string, JsonSchema>, required: string[] }
+    const { properties, required = [] } = schema as { properties: Record<string, JsonSchema>, required?: string[] }
     const isUntyped = ['message', 'item_reference'].includes(String(properties['type']?.['const']))
     return withNullsForAbsent(isUntyped ? { ...schema, required: required.filter((name) => name !== 'type') } : schema)
   }

@@ -29,8 +29,12 @@ export function toJsonSchema (schema: z.ZodType): ConvertedSchema {
     override: ({ zodSchema, jsonSchema }) => {
       const { id: _id, form: _form, ...seen } = jsonSchema as JsonSchema
       for (const key of Object.keys(jsonSchema)) delete jsonSchema[key]
-      const required = zodSchema instanceof z.ZodObject ? { required: requiredOf(zodSchema) } : {}
-      Object.assign(jsonSchema, formsOf(zodSchema).reduce((schema, form) => form(schema), { ...seen, ...required }))
+      if (zodSchema instanceof z.ZodObject) {
+        const required = requiredOf(zodSchema)
+        if (required.length > 0) seen['required'] = required
+        else delete seen['required']
+      }
+      Object.assign(jsonSchema, formsOf(zodSchema).reduce((schema, form) => form(schema), seen))
     }
   }) as JsonSchema & { $defs?: Record<string, JsonSchema> }
   return inComponents({ schema: converted, definitions })

@@ -59,7 +59,7 @@ describe('the API\'s own description', () => {
 
   it('leaves errors as they are everywhere', async () => {
     const { app, get } = await setUp()
-    for (const url of ['/docs/nothing', '/docs/static/nothing.js', '/docs/static/..%2f..%2fpackage.json']) {
+    for (const url of ['/docs/nothing', '/docs/yaml', '/docs/static/nothing.js', '/docs/static/..%2f..%2fpackage.json']) {
       const response = await get(url)
       expect({ url, status: response.statusCode }).toEqual({ url, status: 404 })
       expect(response.json()).toMatchObject({ error: { code: 'route_not_found' } })

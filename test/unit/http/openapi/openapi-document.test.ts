@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { afterEach, describe, expect, it } from 'vitest'
 import { errorCatalogue } from '../../../../src/domain/errors.ts'
 import { createOpenApiDocument } from '../../../../src/http/openapi/create-openapi-document.ts'
+import { memberDescriptions } from '../../../../src/http/openapi/member-descriptions.ts'
 import { operations } from '../../../../src/http/openapi/operations.ts'
 import { createScriptedInference } from '../../../support/scripted-inference.ts'
 import { openApiMetaSchema } from '../../../support/openapi-meta-schema.ts'
@@ -64,6 +65,14 @@ describe('the OpenAPI document', () => {
         expect({ [path]: parameters.filter((parameter) => parameter.in === 'path').map(({ name }) => name) }).toEqual({ [path]: inPath })
       }
     }
+  })
+
+  it('says of every member of a body what it is, and of no others', () => {
+    const bodies = Object.entries(document.components.schemas).filter(([name]) => /Request\d?$/.test(name)).map(([, schema]) => schema as { properties?: Record<string, { description?: string }> })
+    const members = bodies.flatMap(({ properties = {} }) => Object.entries(properties))
+    expect(members.filter(([, { description = '' }]) => description === '').map(([name]) => name)).toEqual([])
+    const names = new Set(members.map(([name]) => name))
+    expect(Object.keys(memberDescriptions).filter((name) => !names.has(name))).toEqual([])
   })
 
   it('knows every error that a client can be told', () => {
