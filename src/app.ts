@@ -12,6 +12,7 @@ import { accessPlugin } from './http/plugins/access.ts'
 import { answerMalformedHttp, errorsPlugin, toClientError } from './http/plugins/errors.ts'
 import { exchangePlugin } from './http/plugins/exchange.ts'
 import { closeIdlePlugin } from './http/plugins/close-idle.ts'
+import { documentationPlugin } from './http/plugins/documentation.ts'
 import { jsonBodyPlugin } from './http/plugins/json-body.ts'
 import { createMethodRefusals } from './http/plugins/methods.ts'
 import { requestIdOf } from './http/plugins/request-id.ts'
@@ -56,6 +57,8 @@ export interface AppParts {
   /** Without it, models take no adapters. */
   readonly adapters?: AdapterLibrary
   readonly logger: FastifyBaseLogger
+  /** Of the server, for its documentation. */
+  readonly version?: string
   readonly metrics?: Metrics
   /** Without it, no traces are recorded. The caller closes it after the app. */
   readonly tracing?: Tracing
@@ -173,6 +176,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   ]) {
     route(app, services)
   }
+  if (config.apiDocs === 'on') await app.register(documentationPlugin, { version: parts.version ?? '0.0.0' })
   methods.addRefusals()
   await app.ready()
   return app

@@ -83,7 +83,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
     })
     checkChatTemplates(config, sourceOf)
     const { configured } = await adapters.start()
-    app = await buildApp({ config, catalogue, adapters: adapters.library, logger, ...telemetry.parts })
+    app = await buildApp({ config, catalogue, adapters: adapters.library, logger, version: readVersion(), ...telemetry.parts })
     await listen(app, config, sourceOf)
     const urls = reachableOrigins(config.host, (app.server.address() as AddressInfo).port)
 

@@ -81,6 +81,8 @@ export const configSchema = z.strictObject({
   port: z.int().min(0).max(65_535).default(8080),
   insecureNoAuth: z.boolean().default(false),
   corsOrigins: z.array(z.string().min(1)).default([]),
+  /** Whether `/openapi.json` and `/docs` are there. */
+  apiDocs: z.enum(['on', 'off']).default('on'),
   /** Largest request body in bytes. */
   bodyLimit: z.int().min(1024).max(1024 * 1024 * 1024).default(32 * 1024 * 1024),
   /** Time between SSE comments while a stream has nothing to say. */

@@ -383,6 +383,12 @@ export const options: readonly Option[] = [
     defaultNote: 'none'
   }),
   define({
+    flag: 'api-docs',
+    group: 'Network',
+    placeholder: 'on|off',
+    summary: 'Whether the API describes itself, to everybody and without a key: `/openapi.json`, and `/docs` for people'
+  }),
+  define({
     flag: 'body-limit',
     kind: 'bytes',
     group: 'Network',

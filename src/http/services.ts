@@ -16,7 +16,7 @@ import type { Access } from '../access/static-keys.ts'
 
 /** The settings that HTTP looks at. */
 export type HttpConfig = Pick<Config,
-  'bodyLimit' | 'corsOrigins' | 'keepAliveMs' | 'maxResponses' | 'queueTimeoutMs' | 'requestTimeoutMs' | 'responseStore' | 'responseTtlMs'>
+  'apiDocs' | 'bodyLimit' | 'corsOrigins' | 'keepAliveMs' | 'maxResponses' | 'queueTimeoutMs' | 'requestTimeoutMs' | 'responseStore' | 'responseTtlMs'>
 
 /** What routes and plugins use. Everything is passed in; nothing is looked up. */
 export interface HttpServices {

@@ -12,7 +12,7 @@ import { type LegacyLogprobs, LegacyLogprobWriter, joinLegacyLogprobs } from '..
 import { holdAdapters } from '../hold-adapters.ts'
 import { checkLogitBias, checkTokens, openGenerativeModel } from '../open-model.ts'
 import { checkSamplingRequest } from '../schemas/check-sampling-request.ts'
-import { type CompletionRequest, type PromptInput, completionRequestSchema } from '../schemas/completion-request.ts'
+import { type CompletionRequest, type PromptInput, completionRequestSchema, withPrompt } from '../schemas/completion-request.ts'
 import { outputFormatOf } from '../schemas/output-format.ts'
 import { completionParameterPolicies } from '../schemas/parameter-policy.ts'
 import { parseRequest } from '../schemas/parse-request.ts'
@@ -108,10 +108,6 @@ function readBody (raw: unknown): CompletionRequest {
   }
   return body
 }
-
-/** As OpenAI has it, no prompt is the beginning of a document; one that is left out is a mistake all the same. */
-const withPrompt = (raw: unknown): unknown =>
-  typeof raw === 'object' && raw !== null && 'prompt' in raw && raw.prompt === null ? { ...raw, prompt: '' } : raw
 
 /** Whoever calls this endpoint writes the template's part as well, so control texts in the prompt are control tokens. */
 const toPrompt = (prompt: PromptInput): Prompt => typeof prompt === 'string'

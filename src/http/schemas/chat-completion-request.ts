@@ -6,6 +6,7 @@ import { reasoningMembers } from './reasoning.ts'
 import { samplingMembers } from './sampling-options.ts'
 import { serviceClassMembers } from './service-class.ts'
 import { callIdSchema, toolCallsSchema, toolMembers } from './tools.ts'
+import { orText, wireForms, withNullsForAbsent } from './wire-form.ts'
 
 const textPartSchema = z.strictObject({
   type: z.literal('text'),
@@ -22,7 +23,7 @@ const contentOf = <Part extends z.ZodType<{ type: 'text', text: string } | { typ
   z.preprocess(
     (content) => typeof content === 'string' ? [{ type: 'text', text: content }] : content,
     z.array(part, { error: ({ input }) => Array.isArray(input) ? undefined : 'expected a string or a list of parts' })
-  ).transform((parts) => parts.map((item) => item.type === 'text' ? item.text : item.refusal).join('\n'))
+  ).transform((parts) => parts.map((item) => item.type === 'text' ? item.text : item.refusal).join('\n')).register(wireForms, { form: orText() })
 
 const nameSchema = z.string().min(1).max(256).optional()
 
@@ -66,7 +67,7 @@ const messageSchema = z.preprocess(withoutNulls, z.discriminatedUnion('role', [
     ...(role === 'tool' ? { toolCallId: message.tool_call_id } : {}),
     ...(reasoning === undefined || reasoning === '' ? {} : { reasoning })
   }
-})
+}).register(wireForms, { id: 'ChatMessage', form: withNullsForAbsent })
 
 const maxMessages = 4096
 /** Over all messages. The schema notes each part that is wrong, so without a bound one request could fill the memory. */

@@ -2,12 +2,14 @@ import { z } from 'zod'
 import { loraMembers } from './lora.ts'
 import { samplingMembers } from './sampling-options.ts'
 import { serviceClassMembers } from './service-class.ts'
-import { tokenListSchema } from './token-list.ts'
+import { promptForms, tokenListSchema } from './token-list.ts'
+import { wireForms, withKeywords } from './wire-form.ts'
 
 /** A text, or tokens as they are. */
 export type PromptInput = string | readonly number[]
 
 const tokensSchema = tokenListSchema(16_777_216).refine((tokens) => tokens.length > 0, 'expected at least one token')
+  .register(wireForms, { form: withKeywords({ minItems: 1 }) })
 
 const isTokenList = (value: unknown): boolean => Array.isArray(value) && typeof value[0] === 'number'
 
@@ -18,7 +20,7 @@ const promptSchema = z.preprocess(
     z.union([z.string(), tokensSchema], 'expected a string or a list of tokens'),
     { error: ({ input }) => Array.isArray(input) ? undefined : 'expected a string, a list of strings, a list of tokens or a list of these lists' }
   ).min(1).max(128)
-)
+).register(wireForms, { form: promptForms() })
 
 export const completionRequestSchema = z.strictObject({
   ...samplingMembers,
@@ -34,3 +36,7 @@ export const completionRequestSchema = z.strictObject({
 })
 
 export type CompletionRequest = z.output<typeof completionRequestSchema>
+
+/** As OpenAI has it, no prompt is the beginning of a document; one that is left out is a mistake all the same. */
+export const withPrompt = (raw: unknown): unknown =>
+  typeof raw === 'object' && raw !== null && 'prompt' in raw && raw.prompt === null ? { ...raw, prompt: '' } : raw

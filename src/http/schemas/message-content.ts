@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { ServerError } from '../../domain/errors.ts'
 import { callIdSchema, jsonObjectSchema } from './tools.ts'
+import { orText, wireForms } from './wire-form.ts'
 
 /** Where a prompt may be cached: anywhere, here. */
 export const cacheControlSchema = z.looseObject({ type: z.literal('ephemeral') }).nullish()
@@ -38,7 +39,7 @@ const redactedThinkingBlockSchema = z.strictObject({ type: z.literal('redacted_t
 const contentOf = <Block extends z.ZodType>(block: Block) => z.preprocess(
   (content) => typeof content === 'string' ? [{ type: 'text', text: content }] : content,
   z.array(block, { error: ({ input }) => Array.isArray(input) ? undefined : 'expected a string or a list of content blocks' })
-)
+).register(wireForms, { form: orText() })
 
 /** Blocks of text alone. */
 export const textBlocksSchema = contentOf(textBlockSchema)
@@ -60,7 +61,7 @@ export const messageSchema = z.discriminatedUnion('role', [
     content: contentOf(z.discriminatedUnion('type', [textBlockSchema, thinkingBlockSchema, redactedThinkingBlockSchema, toolUseBlockSchema]))
   }),
   z.strictObject({ role: z.literal('system'), content: textBlocksSchema })
-])
+]).register(wireForms, { id: 'MessageTurn' })
 
 export type AnthropicMessage = z.output<typeof messageSchema>
 

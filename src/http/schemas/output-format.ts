@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import type { OutputFormat } from '../../chat/structured/output-grammars.ts'
 import { ServerError } from '../../domain/errors.ts'
+import { wireForms } from './wire-form.ts'
 
 /** A JSON Schema is read where it is turned into a grammar, which says more about what is wrong with it. */
 export const schemaSchema = z.custom<object>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'expected an object')
+  .register(wireForms, { form: () => ({ type: 'object' }) })
 
 export const formatNameSchema = z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'expected 1 to 64 letters, digits, underscores and hyphens')
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { boundedRecord } from './bounded-record.ts'
+import { wireForms, withKeywords } from './wire-form.ts'
 
 /**
  * A parameter that clients know from other servers and that has no effect here. Its `accepted` values are taken and
@@ -55,6 +56,7 @@ export const sharedPolicies = {
 /** With OpenAI's limits. */
 export const metadataSchema = boundedRecord(z.string().max(512), 16, 'pairs')
   .refine((metadata) => Object.keys(metadata).every((key) => key.length <= 64))
+  .register(wireForms, { form: withKeywords({ propertyNames: { maxLength: 64 } }) })
 const metadataAdvice = 'It must be an object of at most 16 strings.'
 const toolAdvice = 'Use "tools" and "tool_choice".'
 

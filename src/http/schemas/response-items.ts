@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { FunctionCall, FunctionCallOutput, InputMessage, OutputMessage, ReasoningItem } from '../responses/response-item.ts'
 import { callIdSchema } from './tools.ts'
+import { type JsonSchema, orText, wireForms, withNullsForAbsent } from './wire-form.ts'
 
 type Draft<Item> = Omit<Item, 'id'> & { readonly id: string | undefined }
 
@@ -36,7 +37,7 @@ const answerPartSchema = z.discriminatedUnion('type', [
 const partsOf = <Part extends z.ZodType>(part: Part) => z.preprocess(
   (content) => typeof content === 'string' ? [{ type: 'input_text', text: content }] : content,
   z.array(part, { error: ({ input }) => Array.isArray(input) ? undefined : 'expected a string or a list of parts' })
-)
+).register(wireForms, { form: orText() })
 
 const promptMessage = <Role extends 'user' | 'system' | 'developer'>(role: Role) => z.strictObject({
   type: z.literal('message'),
@@ -144,5 +145,16 @@ function toDraft (item: ParsedItem): ItemDraft {
   }
 }
 
+/** What {@link withType} makes good: nulls, and the types of messages and references. */
+function itemForm (seen: JsonSchema): JsonSchema {
+  const untyped = (schema: JsonSchema): JsonSchema => {
+    if (Array.isArray(schema['oneOf'])) return { ...schema, oneOf: (schema['oneOf'] as JsonSchema[]).map(untyped) }
+    const { properties, required = [] } = schema as { properties: Record<string, JsonSchema>, required?: string[] }
+    const isUntyped = ['message', 'item_reference'].includes(String(properties['type']?.['const']))
+    return withNullsForAbsent(isUntyped ? { ...schema, required: required.filter((name) => name !== 'type') } : schema)
+  }
+  return untyped(seen)
+}
+
 /** One item of a request, in OpenAI's many spellings. */
-export const itemSchema = z.preprocess(withType, anyItemSchema).transform(toDraft)
+export const itemSchema = z.preprocess(withType, anyItemSchema).transform(toDraft).register(wireForms, { id: 'ResponseItem', form: itemForm })

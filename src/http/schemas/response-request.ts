@@ -8,6 +8,7 @@ import { itemSchema } from './response-items.ts'
 import { samplingMembers } from './sampling-options.ts'
 import { serviceClassMembers } from './service-class.ts'
 import { maxTools, jsonObjectSchema, toolNameSchema } from './tools.ts'
+import { orText, wireForms } from './wire-form.ts'
 
 /** How to draw tokens, as in the chat endpoint, without what is said otherwise in this API. */
 const drawingMembers = z.object(samplingMembers).omit({ n: true, stream_options: true, response_format: true }).shape
@@ -73,7 +74,7 @@ export const responseRequestSchema = z.strictObject({
   reasoning_format: reasoningMembers.reasoning_format,
   chat_template_kwargs: reasoningMembers.chat_template_kwargs,
   model: z.string().min(1).max(1024),
-  input: z.preprocess((input) => typeof input === 'string' ? [{ role: 'user', content: input }] : input, itemsSchema).optional(),
+  input: z.preprocess((input) => typeof input === 'string' ? [{ role: 'user', content: input }] : input, itemsSchema).register(wireForms, { form: orText() }).optional(),
   instructions: z.string().optional(),
   previous_response_id: z.string().min(1).max(256).optional(),
   conversation: z.union([

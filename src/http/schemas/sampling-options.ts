@@ -4,6 +4,7 @@ import { samplingSchema } from '../../domain/sampling.ts'
 import { mixSeed } from '../../domain/seed.ts'
 import { boundedRecord } from './bounded-record.ts'
 import { outputFormatMembers } from './output-format.ts'
+import { orText, wireForms, withKeywords } from './wire-form.ts'
 
 /** Most choices of a prompt, and most choices of a request with several prompts. */
 export const maxChoicesPerPrompt = 32
@@ -20,11 +21,12 @@ const { shape } = samplingSchema
 const logitBiasSchema = boundedRecord(z.number().min(-100).max(100), 1024, 'tokens')
   .refine((bias) => Object.keys(bias).every((key) => /^\d{1,9}$/.test(key)), 'expected numbers of tokens as its keys')
   .transform((bias) => Object.entries(bias).map(([token, value]): [number, number] => [Number(token), value]))
+  .register(wireForms, { form: withKeywords({ propertyNames: { pattern: '^[0-9]{1,9}$' } }) })
 
 const stopSchema = z.preprocess(
   (value) => typeof value === 'string' ? [value] : value,
   z.array(z.string().min(1).max(1024)).max(maxStopTexts).default([])
-)
+).register(wireForms, { form: orText({ minLength: 1, maxLength: 1024 }) })
 
 /** Members of a request that say how to draw tokens and when to stop; the same for both completion endpoints. */
 export const samplingMembers = {
@@ -46,7 +48,8 @@ export const samplingMembers = {
   xtc_probability: shape.xtcProbability,
   xtc_threshold: shape.xtcThreshold,
   logit_bias: logitBiasSchema.default([]),
-  seed: z.number().refine(Number.isInteger, 'expected an integer').refine((seed) => Math.abs(seed) <= maxSeed, 'expected an integer of 64 bits').optional(),
+  seed: z.number().refine(Number.isInteger, 'expected an integer').refine((seed) => Math.abs(seed) <= maxSeed, 'expected an integer of 64 bits')
+    .register(wireForms, { form: withKeywords({ type: 'integer', minimum: -maxSeed, maximum: maxSeed }) }).optional(),
   min_tokens: shape.minTokens,
   ignore_eos: shape.ignoreEos,
   grammar: z.string().min(1).max(65_536).nullable().default(null),

@@ -1,10 +1,11 @@
 import { type AIMessageChunk, HumanMessage, SystemMessage, ToolMessage, type UsageMetadata } from '@langchain/core/messages'
 import { tool } from '@langchain/core/tools'
-import { ChatOpenAI, type ChatOpenAIFields } from '@langchain/openai'
+import { ChatOpenAI, type ChatOpenAIFields, OpenAIEmbeddings } from '@langchain/openai'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { ServerError } from '../../../src/domain/errors.ts'
 import { startFakeServer } from '../../support/contract-servers.ts'
+import { startFakeEmbedder } from '../../support/fake-embedder-server.ts'
 import { answerEvents } from '../../support/scripted-inference.ts'
 import { startScriptedServer } from '../../support/scripted-server.ts'
 
@@ -77,6 +78,38 @@ describe('structured output, through @langchain/openai', () => {
   it('comes by default', async () => {
     await using server = await startScriptedServer((prompt) => answerEvents(pieces(prompt.includes('<tool_call>') ? call('extract', rome) : JSON.stringify(rome))))
     expect(await chatOf(server).withStructuredOutput(schema).invoke('Rome?')).toEqual(rome)
+  })
+})
+
+describe('embeddings, through @langchain/openai', () => {
+  type Fields = NonNullable<ConstructorParameters<typeof OpenAIEmbeddings>[0]>
+  const embeddingsOf = ({ origin }: { readonly origin: string }, fields: Fields = {}): OpenAIEmbeddings =>
+    new OpenAIEmbeddings({ model: 'embedder', apiKey: 'none', maxRetries: 0, configuration: { baseURL: `${origin}/v1` }, ...fields })
+
+  it('are made of a query and of documents, the same', async () => {
+    await using server = await startFakeEmbedder()
+    const texts = ['the river bank', 'hello, world']
+    const documents = await embeddingsOf(server).embedDocuments(texts)
+    expect(documents.map((vector) => vector.length)).toEqual([server.size, server.size])
+    expect(documents[0]).not.toEqual(documents[1])
+    for (const vector of documents) expect(Math.hypot(...vector)).toBeCloseTo(1, 5)
+    for (const [index, text] of texts.entries()) expect(await embeddingsOf(server).embedQuery(text)).toEqual(documents[index])
+  })
+
+  it('come in batches, as numbers too, and in as many dimensions as are asked for', async () => {
+    await using server = await startFakeEmbedder()
+    const texts = Array.from({ length: 50 }, (_, index) => `text ${index}`)
+    const whole = await embeddingsOf(server).embedDocuments(texts)
+    expect(await embeddingsOf(server, { batchSize: 7 }).embedDocuments(texts)).toEqual(whole)
+    expect(await embeddingsOf(server, { encodingFormat: 'float' }).embedDocuments(texts)).toEqual(whole)
+    const short = await embeddingsOf(server, { dimensions: 8 }).embedDocuments(texts)
+    expect(short.map((vector) => vector.length)).toEqual(texts.map(() => 8))
+  })
+
+  it('are refused with status and code', async () => {
+    await using server = await startFakeEmbedder()
+    await expect(embeddingsOf(server).embedDocuments(['a', 'river '.repeat(200)])).rejects.toMatchObject({ status: 400, code: 'context_length_exceeded', param: 'input[1]' })
+    await expect(embeddingsOf(server, { model: 'nobody' }).embedQuery('a')).rejects.toMatchObject({ status: 404, code: 'model_not_found' })
   })
 })
 

@@ -1,9 +1,10 @@
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
-import { APICallError, generateObject, generateText, Output, RetryError, stepCountIs, streamText, tool } from 'ai'
+import { APICallError, cosineSimilarity, embed, embedMany, generateObject, generateText, Output, RetryError, stepCountIs, streamText, tool } from 'ai'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { ServerError } from '../../../src/domain/errors.ts'
 import { startFakeServer } from '../../support/contract-servers.ts'
+import { startFakeEmbedder } from '../../support/fake-embedder-server.ts'
 import { answerEvents } from '../../support/scripted-inference.ts'
 import { type ScriptedServer, startScriptedServer } from '../../support/scripted-server.ts'
 
@@ -119,6 +120,44 @@ describe('objects, through ai and @ai-sdk/openai-compatible', () => {
     const provider = createOpenAICompatible({ name: 'drawbridge', baseURL: `${server.origin}/v1` })
     expect((await generateObject({ model: provider('scripted'), prompt: 'Rome?', schema })).object).toEqual(rome)
     expect(server.inference.requests[0]?.sampling.grammar).not.toBe(null)
+  })
+})
+
+describe('embeddings, through ai and @ai-sdk/openai-compatible', () => {
+  it('are made one by one and together, the same', async () => {
+    await using server = await startFakeEmbedder()
+    const model = providerOf(server).embeddingModel('embedder')
+    const values = ['the river bank', 'hello, world']
+    const many = await embedMany({ model, values })
+    expect(many.embeddings.map((vector) => vector.length)).toEqual([server.size, server.size])
+    expect(many.usage.tokens).toBeGreaterThan(0)
+    for (const [index, value] of values.entries()) {
+      const one = await embed({ model, value })
+      expect(one.embedding).toEqual(many.embeddings[index])
+      expect(cosineSimilarity(one.embedding, one.embedding)).toBeCloseTo(1, 6)
+    }
+  })
+
+  it('come in several requests where there are many, and in as many dimensions as are asked for', async () => {
+    await using server = await startFakeEmbedder()
+    const model = providerOf(server).embeddingModel('embedder')
+    const values = Array.from({ length: 2100 }, (_, index) => `text ${index}`)
+    const { embeddings } = await embedMany({ model, values, providerOptions: { drawbridge: { dimensions: 8, user: 'ann' } } })
+    expect(embeddings).toHaveLength(values.length)
+    for (const index of [0, 2047, 2048, 2099]) {
+      const { embedding } = await embed({ model, value: values[index]!, providerOptions: { drawbridge: { dimensions: 8 } } })
+      expect(embedding).toHaveLength(8)
+      expect(embedding).toEqual(embeddings[index])
+    }
+  })
+
+  it('are refused with status, message and code', async () => {
+    await using server = await startFakeEmbedder()
+    const provider = providerOf(server)
+    const tooLong = await embedMany({ model: provider.embeddingModel('embedder'), values: ['a', 'river '.repeat(200)], maxRetries: 0 }).catch((thrown: unknown) => thrown)
+    expect(tooLong).toMatchObject({ statusCode: 400, isRetryable: false, data: { error: { code: 'context_length_exceeded', param: 'input[1]' } } })
+    const unknown = await embed({ model: provider.embeddingModel('nobody'), value: 'a', maxRetries: 0 }).catch((thrown: unknown) => thrown)
+    expect(unknown).toMatchObject({ statusCode: 404, data: { error: { code: 'model_not_found' } } })
   })
 })
 

@@ -1,0 +1,49 @@
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { ServerError } from '../../../../src/domain/errors.ts'
+import { toBodySchema } from '../../../../src/http/openapi/to-body-schema.ts'
+import { operations } from '../../../../src/http/openapi/operations.ts'
+import { parseRequest } from '../../../../src/http/schemas/parse-request.ts'
+import { instancesOf, type Json, neighboursOf } from '../../../support/json-instances.ts'
+
+const withoutNulls = (value: Json): Json => JSON.parse(JSON.stringify(value, (_key, member: Json) =>
+  typeof member !== 'object' || member === null || Array.isArray(member) ? member : Object.fromEntries(Object.entries(member).filter(([, inner]) => inner !== null)))) as Json
+
+const bodies = operations.flatMap(({ id, body }) => body === undefined ? [] : body.schemas.map((schema, index) => ({ name: `${id}${index === 0 ? '' : ` ${index + 1}`}`, schema, body })))
+
+describe.each(bodies)('the JSON Schema of the body of $name', ({ schema, body: told }) => {
+  const { schema: wire, definitions } = toBodySchema(schema, told)
+  const { policies, nullable } = told
+  const ajv = new Ajv2020({ strict: true, strictTypes: false, strictRequired: false, allowUnionTypes: true })
+  ajv.addKeyword('components')
+  const validate = ajv.compile({ ...wire, components: { schemas: definitions } })
+
+  // A body that is a list is read as a member.
+  const read = (body: Json): unknown => wire['type'] === 'array' ? parseRequest(z.object({ list: schema }), { list: body }) : parseRequest(schema, nullable?.read(body) ?? body, policies)
+  const isTaken = (body: Json): boolean => {
+    try {
+      read(body)
+      return true
+    } catch (error) {
+      expect(error).toBeInstanceOf(ServerError)
+      return false
+    }
+  }
+
+  it('accepts what the server takes', () => {
+    fc.assert(fc.property(instancesOf(wire, definitions), (body) => {
+      expect(validate(body)).toBe(true)
+      read(body)
+    }), { numRuns: 200 })
+  })
+
+  it('refuses what the server refuses, and nothing else', () => {
+    fc.assert(fc.property(neighboursOf(instancesOf(wire, definitions)), (body) => {
+      const isTold = validate(body)
+      // The document does not say that members which nobody knows may be null; they count as absent as well.
+      expect({ isTaken: isTaken(body) }).toEqual({ isTaken: isTold || (isTaken(body) && validate(withoutNulls(body))) })
+    }), { numRuns: 500 })
+  })
+})
