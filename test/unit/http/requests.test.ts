@@ -65,6 +65,19 @@ describe('a request body', () => {
     await limited.close()
   })
 
+  it('is refused before its prompt is rendered when what it says cannot fit', async () => {
+    const chatTemplate = '{% for m in messages %}{{ raise_exception("I was rendered") if m.content | length > 100 else m.content }}{% endfor %}'
+    const own = createScriptedInference(() => answerEvents(['x']), { info: { contextSize: 50 }, model: { chatTemplate, longestTokenBytes: 4 } })
+    const { app: short } = await buildTestApp([createTestHost(own)])
+    const codeFor = async (...messages: readonly object[]): Promise<unknown> =>
+      (await short.inject({ method: 'POST', url: '/v1/chat/completions', payload: { ...hello, messages } })).json<{ error: { code: string } }>().error.code
+    expect(await codeFor({ role: 'user', content: 'a'.repeat(199) })).toBe('context_length_exceeded')
+    expect(await codeFor({ role: 'system', content: 'a'.repeat(100) }, { role: 'user', content: 'a'.repeat(99) })).toBe('context_length_exceeded')
+    // Templates may leave out what the assistant thought.
+    expect(await codeFor({ role: 'assistant', content: 'a'.repeat(199) }, { role: 'user', content: 'a' })).toBe('chat_template_error')
+    await short.close()
+  })
+
   it('may hold a prediction of the answer, as a text or as parts', async () => {
     for (const content of ['first\nsecond', [{ type: 'text', text: 'first' }, { type: 'text', text: 'second' }]]) {
       expect((await post({ ...hello, prediction: { type: 'content', content } })).statusCode).toBe(200)
