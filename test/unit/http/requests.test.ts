@@ -167,6 +167,14 @@ describe('a request body', () => {
     expect((await post(JSON.stringify(hello), { 'content-type': 'application/json', 'content-encoding': 'identity' })).statusCode).toBe(200)
   })
 
+  it('that has more to it than any request is refused before it is read', async () => {
+    const large = await buildTestApp([createTestHost(inference)])
+    const postLarge = async (payload: string) => await large.app.inject({ method: 'POST', url: '/v1/chat/completions', payload, headers: { 'content-type': 'application/json' } })
+    expect((await postLarge('['.repeat(262_145))).json()).toMatchObject({ error: { code: 'invalid_value', message: 'The request body has more than 262144 members, objects and lists; that is the limit' } })
+    expect((await postLarge(JSON.stringify({ ...hello, user: '["a":{'.repeat(100_000) }))).statusCode).toBe(200)
+    await large.app.close()
+  })
+
   it('names the body limit when it is too large', async () => {
     const response = await post(JSON.stringify({ ...hello, user: 'x'.repeat(70_000) }))
     expect(response.json<{ error: { message: string } }>().error.message).toContain('65536 bytes')
