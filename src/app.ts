@@ -11,10 +11,12 @@ import type { Millis } from './domain/ids.ts'
 import { accessPlugin } from './http/plugins/access.ts'
 import { answerMalformedHttp, errorsPlugin, toClientError } from './http/plugins/errors.ts'
 import { exchangePlugin } from './http/plugins/exchange.ts'
+import { drainingPlugin } from './http/plugins/draining.ts'
 import { closeIdlePlugin } from './http/plugins/close-idle.ts'
 import { jsonBodyPlugin } from './http/plugins/json-body.ts'
 import { createMethodRefusals } from './http/plugins/methods.ts'
 import { requestIdOf } from './http/plugins/request-id.ts'
+import { Lifecycle } from './http/lifecycle.ts'
 import { toErrorBody } from './http/error-response.ts'
 import { BackgroundRuns } from './http/responses/background-runs.ts'
 import { MemoryResponseStore } from './http/responses/memory-response-store.ts'
@@ -54,6 +56,8 @@ export interface AppParts {
   readonly adapters?: AdapterLibrary
   readonly logger: FastifyBaseLogger
   readonly metrics?: Metrics
+  /** Told by whoever ends the server. */
+  readonly lifecycle?: Lifecycle
   /** Monotonic clock in milliseconds. */
   readonly now?: () => Millis
   /** Unsigned 32-bit, for requests without a seed. */
@@ -82,6 +86,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     logger,
     metrics,
     access: createStaticKeys(config.apiKeys, config.tenants.map(({ admin, ...tenant }) => ({ ...tenant, isAdmin: admin })), config.adminKeys),
+    lifecycle: parts.lifecycle ?? new Lifecycle(),
     chatTemplates: createChatTemplates(({ name, architecture }) => {
       logger.warn({ modelName: name, architecture }, 'the model has no chat template; a plain transcript is used')
     }),
@@ -105,7 +110,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     bodyLimit: config.bodyLimit,
     requestTimeout: requestTimeoutMs,
     http: { headersTimeout: headersTimeoutMs },
-    // While draining, models refuse requests themselves, in the shape that clients know.
+    // The draining plugin refuses requests, in the shape that clients know.
     return503OnClosing: false,
     routerOptions: { maxParamLength: 1024, ignoreTrailingSlash: true },
     clientErrorHandler: answerMalformedHttp,
@@ -134,6 +139,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
       maxAge: 600
     })
   }
+  await app.register(drainingPlugin, services)
   await app.register(accessPlugin, services)
 
   for (const route of [

@@ -13,6 +13,7 @@ import { isLoopback } from '../config/check-config.ts'
 import { ServerError } from '../domain/errors.ts'
 import { StartupError } from '../domain/startup-error.ts'
 import { threadPoolSize } from '../engine/llama-cpp/thread-pool-size.ts'
+import { Lifecycle } from '../http/lifecycle.ts'
 import { prepareCacheParking } from '../models/cache-parking.ts'
 import { createModelCatalogue } from '../models/catalogue.ts'
 import { inspectMachine } from '../models/machine.ts'
@@ -61,6 +62,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
   // From here on there are processes to end.
   const signals = waitForSignal()
   const hosts = models.map((model, index) => createHost(model, config, logger, parking.bytes, parking.directoryOf(index)))
+  const lifecycle = new Lifecycle()
   let app: App | null = null
   let adapters: OpenAdapters | null = null
   try {
@@ -81,7 +83,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
     })
     checkChatTemplates(config, sourceOf)
     const { configured } = await adapters.start()
-    app = await buildApp({ config, catalogue, adapters: adapters.library, logger })
+    app = await buildApp({ config, catalogue, adapters: adapters.library, lifecycle, logger })
     await listen(app, config, sourceOf)
     const urls = reachableOrigins(config.host, (app.server.address() as AddressInfo).port)
 
@@ -89,7 +91,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
     if (isReady) announce({ config, urls, models, hosts, adapters: adapters.library, logger, output, isTerminal, isColoured })
     const signal = await signals.first
     logger.info({ signal, drainTimeoutMs: config.drainTimeoutMs }, 'draining')
-    await drain({ hosts, app, drainTimeoutMs: config.drainTimeoutMs, second: signals.second, logger })
+    await drain({ lifecycle, hosts, app, drainTimeoutMs: config.drainTimeoutMs, second: signals.second, logger })
     logger.info({}, 'stopped')
     return 0
   } catch (error) {

@@ -48,6 +48,8 @@ export function waitForSignal (source: SignalSource = process, now: () => number
 }
 
 export interface DrainOptions {
+  /** Told first: `/ready` says no before anything is refused by a model. */
+  readonly lifecycle: { startDraining (): void }
   readonly hosts: readonly Pick<ModelHost, 'close' | 'destroy'>[]
   /** The HTTP server; closed last, so that `/ready` can say that it drains. */
   readonly app: { close (): PromiseLike<unknown>, readonly server: { closeAllConnections (): void } }
@@ -64,7 +66,8 @@ const lastWordsMs = 500
  * Ends a server in good order: new requests are refused, running ones may finish until the time is up or a second signal
  * comes, then they end with an error. Connections that are still open after that are cut.
  */
-export async function drain ({ hosts, app, drainTimeoutMs, second, logger }: DrainOptions): Promise<void> {
+export async function drain ({ lifecycle, hosts, app, drainTimeoutMs, second, logger }: DrainOptions): Promise<void> {
+  lifecycle.startDraining()
   const timer = new AbortController()
   const tooLong = Promise.race([
     delay(drainTimeoutMs, 'the time for running requests is up', { signal: timer.signal }).catch(() => 'the server is closed'),

@@ -8,6 +8,7 @@ import type { AdapterLibrary } from '../adapters/adapter-library.ts'
 import type { ModelCatalogue } from '../models/catalogue.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Observer } from '../telemetry/observer.ts'
+import type { Lifecycle } from './lifecycle.ts'
 import type { BackgroundRuns } from './responses/background-runs.ts'
 import type { ResponseStore } from './responses/response-store.ts'
 import type { Access } from '../access/static-keys.ts'
@@ -28,6 +29,7 @@ export interface HttpServices {
   /** Responses that are made without their clients. */
   readonly backgroundRuns: BackgroundRuns
   readonly access: Access
+  readonly lifecycle: Lifecycle
   readonly metrics: Metrics
   readonly observer: Observer
   readonly logger: FastifyBaseLogger

@@ -20,6 +20,7 @@ function rig () {
   const events: string[] = []
   return {
     events,
+    lifecycle: { startDraining: () => { events.push('not ready') } },
     app: {
       close: async () => { events.push('app closed') },
       server: { closeAllConnections: () => { events.push('connections closed') } }
@@ -38,17 +39,17 @@ describe('draining', () => {
     }
     const drained = drain({ hosts: [host], drainTimeoutMs: 60_000, second: never, ...parts })
     await new Promise(setImmediate)
-    expect(events).toEqual([])
+    expect(events).toEqual(['not ready'])
     finish()
     await drained
-    expect(events).toEqual(['model closed', 'app closed'])
+    expect(events).toEqual(['not ready', 'model closed', 'app closed'])
   })
 
   it('ends requests with an error when the time is up', async () => {
     const { events, ...parts } = rig()
     await drain({ hosts: [busyHost(events), busyHost(events)], drainTimeoutMs: 1, second: never, ...parts })
     expect(events).toEqual([
-      'close', 'close',
+      'not ready', 'close', 'close',
       'warned {"reason":"the time for running requests is up"}',
       'destroy: The server shuts down: the time for running requests is up',
       'destroy: The server shuts down: the time for running requests is up',
@@ -60,7 +61,7 @@ describe('draining', () => {
     const { events, ...parts } = rig()
     await drain({ hosts: [busyHost(events)], drainTimeoutMs: 60_000, second: Promise.resolve('SIGINT'), ...parts })
     expect(events).toEqual([
-      'close', 'warned {"reason":"a second signal came (SIGINT)"}',
+      'not ready', 'close', 'warned {"reason":"a second signal came (SIGINT)"}',
       'destroy: The server shuts down: a second signal came (SIGINT)', 'app closed'
     ])
   })
@@ -76,7 +77,7 @@ describe('draining', () => {
         close()
       }
       await drain({ hosts: [idle], ...end, ...parts })
-      expect(events).toEqual(['connections closed'])
+      expect(events).toEqual(['not ready', 'connections closed'])
     }
   })
 })
