@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net'
+import type { Server as TlsServer } from 'node:tls'
 import { setMaxListeners } from 'node:events'
 import { availableParallelism } from 'node:os'
 import type { Logger } from 'pino'
@@ -24,6 +25,7 @@ import { LogOutput } from '../telemetry/log-output.ts'
 import { describeListenError } from './listen-error.ts'
 import { reachableOrigins } from './reachable-origins.ts'
 import { drain, waitForSignal } from './shutdown.ts'
+import { openTlsFiles } from './tls-files.ts'
 import { startScreen } from './start-screen.ts'
 import { readVersion } from './version.ts'
 
@@ -49,6 +51,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
   const logger = createLogger({ level: config.logLevel, format: config.logFormat, isTerminal, isColoured }, output)
   for (const warning of warnings) logger.warn({}, warning)
 
+  const tls = openTlsFiles(config, { sourceOf, logger })
   const machine = await inspectMachine({ withGpu: config.gpu === 'auto' || config.gpu === 'cuda' })
   const models = await prepareModels(config, machine, sourceOf)
   const takenBytes = models.reduce((sum, { capacity }) => sum + (capacity.estimate?.totalBytes ?? 0), 0)
@@ -83,9 +86,11 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
     })
     checkChatTemplates(config, sourceOf)
     const { configured } = await adapters.start()
-    app = await buildApp({ config, catalogue, adapters: adapters.library, lifecycle, logger })
+    app = await buildApp({ config, catalogue, adapters: adapters.library, lifecycle, logger, ...(tls === null ? {} : { tls: tls.pair }) })
+    const { server } = app
+    tls?.watch((pair) => (server as unknown as TlsServer).setSecureContext(pair))
     await listen(app, config, sourceOf)
-    const urls = reachableOrigins(config.host, (app.server.address() as AddressInfo).port)
+    const urls = reachableOrigins(config.host, (app.server.address() as AddressInfo).port, tls === null ? 'http' : 'https')
 
     const isReady = await untilReadyOrSignal(hosts, configured, signals.first)
     if (isReady) announce({ config, urls, models, hosts, adapters: adapters.library, logger, output, isTerminal, isColoured })
@@ -101,6 +106,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
     await closing
     throw error
   } finally {
+    tls?.close()
     await adapters?.close()
     await parking.dispose()
     signals.dispose()

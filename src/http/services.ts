@@ -15,7 +15,7 @@ import type { Access } from '../access/static-keys.ts'
 
 /** The settings that HTTP looks at. */
 export type HttpConfig = Pick<Config,
-  'bodyLimit' | 'corsOrigins' | 'keepAliveMs' | 'maxResponses' | 'queueTimeoutMs' | 'requestTimeoutMs' | 'responseStore' | 'responseTtlMs'>
+  'bodyLimit' | 'corsOrigins' | 'headerLimit' | 'idleTimeoutMs' | 'keepAliveMs' | 'maxConnections' | 'maxResponses' | 'trustedProxies' | 'queueTimeoutMs' | 'requestTimeoutMs' | 'responseStore' | 'responseTtlMs'>
 
 /** What routes and plugins use. Everything is passed in; nothing is looked up. */
 export interface HttpServices {

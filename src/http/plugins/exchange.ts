@@ -5,8 +5,8 @@ import type { HttpServices } from '../services.ts'
 import { RequestContext } from '../request-context.ts'
 
 /**
- * Follows every exchange from its first hook to the end of its connection: gives it a context, the headers that all
- * answers have, a signal that fires when the client leaves, and a line in log and metrics.
+ * Follows every exchange from its first hook to the end of its connection: gives it a context, its ids in the
+ * headers, a signal that fires when the client leaves, and a line in log and metrics.
  *
  * The signal comes from the response: `request.signal` of a POST fires as soon as its body was read.
  */
@@ -49,7 +49,5 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
     reply.raw.once('close', () => finish(request, reply, isComplete))
     reply.header('x-request-id', request.id)
     if (isFromAnthropicClient(request)) reply.header('request-id', request.id)
-    reply.header('x-content-type-options', 'nosniff')
-    reply.header('cache-control', 'no-store')
   })
 }, { name: 'exchange' })

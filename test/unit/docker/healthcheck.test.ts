@@ -1,6 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 
@@ -48,6 +51,17 @@ describe("the container's health check", () => {
     for (const absent of ['', ' ', 'tcp://10.0.0.1:8080']) {
       expect((await check({ DRAWBRIDGE_HOST: '', DRAWBRIDGE_PORT: absent })).output).toMatch(/^(http:\/\/127\.0\.0\.1:8080\/health: .*\n)?$/)
     }
+  })
+
+  test('asks over TLS where the server has a certificate, whosever it is', async () => {
+    const pem = (name: string): Buffer => readFileSync(path.resolve(import.meta.dirname, `../../support/certificates/${name}.pem`))
+    const server = createTlsServer({ cert: pem('first.cert'), key: pem('first.key') }, (_request, response) => { response.end('{}') })
+    servers.push(server)
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const environment = { DRAWBRIDGE_PORT: String((server.address() as AddressInfo).port) }
+    expect(await check({ ...environment, DRAWBRIDGE_TLS_CERT: '/run/secrets/cert.pem' })).toEqual({ code: 0, output: '' })
+    expect((await check({ ...environment, DRAWBRIDGE_TLS_CERT: 'off' })).code).toBe(1)
   })
 
   test('fails when the answer is another', async () => {
