@@ -3,7 +3,8 @@ import type { Server as HttpsServer } from 'node:https'
 import cors from '@fastify/cors'
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { AdapterLibrary } from './adapters/adapter-library.ts'
-import { createStaticKeys } from './access/static-keys.ts'
+import { createConfiguredAccess } from './access/configured-access.ts'
+import type { Access } from './access/static-keys.ts'
 import { createChatTemplates } from './chat/chat-templates.ts'
 import { OutputGrammars } from './chat/structured/output-grammars.ts'
 import { ToolGrammars } from './chat/tool-grammars.ts'
@@ -58,6 +59,8 @@ export interface AppParts {
   /** Without it, models take no adapters. */
   readonly adapters?: AdapterLibrary
   readonly logger: FastifyBaseLogger
+  /** Without it, the keys of the config. */
+  readonly access?: Access
   readonly metrics?: Metrics
   /** Told by whoever ends the server. */
   readonly lifecycle?: Lifecycle
@@ -91,7 +94,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     adapters,
     logger,
     metrics,
-    access: createStaticKeys(config.apiKeys, config.tenants.map(({ admin, ...tenant }) => ({ ...tenant, isAdmin: admin })), config.adminKeys),
+    access: parts.access ?? createConfiguredAccess(config),
     lifecycle: parts.lifecycle ?? new Lifecycle(),
     chatTemplates: createChatTemplates(({ name, architecture }) => {
       logger.warn({ modelName: name, architecture }, 'the model has no chat template; a plain transcript is used')

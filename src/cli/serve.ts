@@ -3,6 +3,8 @@ import type { Server as TlsServer } from 'node:tls'
 import { setMaxListeners } from 'node:events'
 import { availableParallelism } from 'node:os'
 import type { Logger } from 'pino'
+import { createConfiguredAccess } from '../access/configured-access.ts'
+import { ReplaceableAccess } from '../access/replaceable-access.ts'
 import type { AdapterLibrary } from '../adapters/adapter-library.ts'
 import { openAdapters, type OpenAdapters } from '../adapters/open-adapters.ts'
 import { createPrepareAdapter } from '../adapters/files/prepare-adapter.ts'
@@ -23,6 +25,7 @@ import { createProcessHost, type ProcessHost } from '../models/process-host.ts'
 import { createLogger } from '../telemetry/logging.ts'
 import { LogOutput } from '../telemetry/log-output.ts'
 import { describeListenError } from './listen-error.ts'
+import { Reload } from './reload.ts'
 import { reachableOrigins } from './reachable-origins.ts'
 import { drain, waitForSignal } from './shutdown.ts'
 import { openTlsFiles } from './tls-files.ts'
@@ -39,10 +42,11 @@ const mostGuesses = { off: [0, 0], auto: [15, 15], draft: [0, 15] } as const
 
 /**
  * Serves until a signal ends it. It listens while the models load, so that `/health` and `/ready` can tell.
+ * @param load reads the settings again, when SIGHUP asks for it.
  * @returns the exit code.
  * @throws StartupError when it cannot start.
  */
-export async function serve ({ config, origins, warnings }: LoadedConfig): Promise<number> {
+export async function serve ({ config, origins, warnings }: LoadedConfig, load: () => LoadedConfig): Promise<number> {
   process.title = 'drawbridge'
   const sourceOf = (flag: string): string => origins.get(flag) ?? `--${flag}`
   const isTerminal = process.stdout.isTTY
@@ -63,7 +67,11 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
   }
 
   // From here on there are processes to end.
-  const signals = waitForSignal()
+  const isService = !isTerminal && !process.stdin.isTTY
+  const signals = waitForSignal(!isService)
+  let reload: Reload | null = null
+  const hangUp = (): void => reload?.run()
+  if (isService) process.on('SIGHUP', hangUp)
   const hosts = models.map((model, index) => createHost(model, config, logger, parking.bytes, parking.directoryOf(index)))
   const lifecycle = new Lifecycle()
   let app: App | null = null
@@ -86,17 +94,37 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
     })
     checkChatTemplates(config, sourceOf)
     const { configured } = await adapters.start()
-    app = await buildApp({ config, catalogue, adapters: adapters.library, lifecycle, logger, ...(tls === null ? {} : { tls: tls.pair }) })
+    const live = { ...config }
+    const access = new ReplaceableAccess(createConfiguredAccess(config))
+    app = await buildApp({ config: live, access, catalogue, adapters: adapters.library, lifecycle, logger, ...(tls === null ? {} : { tls: tls.pair }) })
     const { server } = app
     tls?.watch((pair) => (server as unknown as TlsServer).setSecureContext(pair))
     await listen(app, config, sourceOf)
+    const { check, reconfigure } = adapters
+    reload = new Reload({
+      load,
+      live,
+      check: (next) => {
+        checkChatTemplates(next, sourceOf)
+        check(next.adapters)
+      },
+      apply: (next, changed) => {
+        if (changed.has('logLevel')) logger.level = next.logLevel
+        access.replace(createConfiguredAccess(next))
+        // What one of them waits for must not keep a key that was taken away alive.
+        reconfigure(next.adapters).catch((error: unknown) => logger.error({ err: error }, 'adapters cannot be configured anew'))
+      },
+      rereadFiles: () => tls?.reload(),
+      logger
+    })
     const urls = reachableOrigins(config.host, (app.server.address() as AddressInfo).port, tls === null ? 'http' : 'https')
 
     const isReady = await untilReadyOrSignal(hosts, configured, signals.first)
     if (isReady) announce({ config, urls, models, hosts, adapters: adapters.library, logger, output, isTerminal, isColoured })
     const signal = await signals.first
-    logger.info({ signal, drainTimeoutMs: config.drainTimeoutMs }, 'draining')
-    await drain({ lifecycle, hosts, app, drainTimeoutMs: config.drainTimeoutMs, second: signals.second, logger })
+    const { drainTimeoutMs } = live
+    logger.info({ signal, drainTimeoutMs }, 'draining')
+    await drain({ lifecycle, hosts, app, drainTimeoutMs, second: signals.second, logger })
     logger.info({}, 'stopped')
     return 0
   } catch (error) {
@@ -110,6 +138,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
     await adapters?.close()
     await parking.dispose()
     signals.dispose()
+    process.off('SIGHUP', hangUp)
   }
 }
 

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ServerError } from '../domain/errors.ts'
 
 export interface Signals {
-  /** The first SIGTERM, SIGINT or SIGHUP (the terminal was closed). */
+  /** The first SIGTERM, SIGINT or, where it ends the server, SIGHUP. */
   readonly first: Promise<NodeJS.Signals>
   /** One more of them, later: whoever sends it does not want to wait. */
   readonly second: Promise<NodeJS.Signals>
@@ -22,10 +22,12 @@ interface SignalSource {
  */
 const echoMs = 500
 
-const endSignals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
-
-/** Listens for the signals that ask a process to end. */
-export function waitForSignal (source: SignalSource = process, now: () => number = () => performance.now()): Signals {
+/**
+ * Listens for the signals that ask a process to end.
+ * @param endsOnHangUp whether SIGHUP is one of them: it says that the terminal was closed, or, to a service, to read its settings again.
+ */
+export function waitForSignal (endsOnHangUp: boolean, source: SignalSource = process, now: () => number = () => performance.now()): Signals {
+  const endSignals: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', ...endsOnHangUp ? ['SIGHUP' as const] : []]
   const waiting: ((signal: NodeJS.Signals) => void)[] = []
   const next = (): Promise<NodeJS.Signals> => new Promise((resolve) => { waiting.push(resolve) })
   const first = next()

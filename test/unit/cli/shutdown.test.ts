@@ -86,7 +86,7 @@ describe('signals', () => {
   it('tells the first and a later second one, but not an echo', async () => {
     const source = new EventEmitter()
     let now = 1000
-    const signals = waitForSignal(source, () => now)
+    const signals = waitForSignal(true, source, () => now)
     let second: string | null = null
     signals.second.then((signal) => { second = signal }, () => {})
 
@@ -103,9 +103,11 @@ describe('signals', () => {
 
   it('lets go of them', () => {
     const source = new EventEmitter()
-    const signals = waitForSignal(source)
-    expect(source.eventNames().sort()).toEqual(['SIGHUP', 'SIGINT', 'SIGTERM'])
-    signals.dispose()
-    expect(source.eventNames()).toEqual([])
+    for (const [endsOnHangUp, names] of [[true, ['SIGHUP', 'SIGINT', 'SIGTERM']], [false, ['SIGINT', 'SIGTERM']]] as const) {
+      const signals = waitForSignal(endsOnHangUp, source)
+      expect(source.eventNames().sort()).toEqual(names)
+      signals.dispose()
+      expect(source.eventNames()).toEqual([])
+    }
   })
 })
