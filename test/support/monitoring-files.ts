@@ -32,6 +32,10 @@ interface RuleFile {
   readonly groups: readonly { readonly rules: readonly { readonly alert: string, readonly expr: string, readonly annotations: Readonly<Record<string, string>> }[] }[]
 }
 
+interface ScaledObject {
+  readonly spec: { readonly triggers: readonly { readonly metadata: { readonly query: string } }[] }
+}
+
 export const dashboards = readdirSync(path.join(docker, 'grafana/dashboards'))
   .map((file) => ({ file, dashboard: JSON.parse(readDocker('grafana/dashboards', file)) as Dashboard }))
 export const rules = readdirSync(path.join(docker, 'prometheus/rules'))
@@ -47,6 +51,7 @@ export const expressions: readonly Expression[] = [
       shown: [`{{${/,\s*(\w+)\)$/.exec(definition)?.[1] ?? ''}}}`]
     }))
   ]),
+  ...(parse(readDocker('kubernetes/autoscaling.yaml')) as ScaledObject).spec.triggers.map(({ metadata }) => ({ where: 'autoscaling.yaml', text: metadata.query, shown: [] })),
   ...rules.map(({ alert, expr, annotations }) => ({ where: alert, text: expr, shown: Object.values(annotations) }))
 ]
 
