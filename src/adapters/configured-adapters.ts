@@ -35,7 +35,7 @@ export class ConfiguredAdapters {
 
   /** Settles when all of them are loaded. @throws StartupError when one cannot be */
   async start (signal: AbortSignal): Promise<void> {
-    await Promise.all(this.#placed.map(async (placed) => {
+    const loads = Promise.all(this.#placed.map(async (placed) => {
       try {
         await this.#load(placed, 'refuse', signal)
       } catch (error) {
@@ -43,7 +43,10 @@ export class ConfiguredAdapters {
         const { sourceOf } = this.#options
         throw new StartupError(`The adapter ${placed.name} (${sourceOf('adapter')}) could not be loaded: ${(error as Error).message}`, { cause: error })
       }
-    }))
+    })).then(() => {})
+    // One that is taken away while it loads would otherwise fail the start.
+    this.#turn = loads.catch(() => {})
+    await loads
   }
 
   /** @throws StartupError when one of them cannot be placed */

@@ -55,6 +55,15 @@ export async function serve ({ config, origins, warnings }: LoadedConfig, load: 
   const logger = createLogger({ level: config.logLevel, format: config.logFormat, isTerminal, isColoured }, output)
   for (const warning of warnings) logger.warn({}, warning)
 
+  const isService = !isTerminal && !process.stdin.isTTY
+  let reload: Reload | null = null
+  let isReloadDue = false
+  const hangUp = (): void => {
+    if (reload === null) isReloadDue = true
+    else reload.run()
+  }
+  // From the beginning on: a service that does not listen to it is ended by it.
+  if (isService) process.on('SIGHUP', hangUp)
   const tls = openTlsFiles(config, { sourceOf, logger })
   const machine = await inspectMachine({ withGpu: config.gpu === 'auto' || config.gpu === 'cuda' })
   const models = await prepareModels(config, machine, sourceOf)
@@ -67,11 +76,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig, load: 
   }
 
   // From here on there are processes to end.
-  const isService = !isTerminal && !process.stdin.isTTY
   const signals = waitForSignal(!isService)
-  let reload: Reload | null = null
-  const hangUp = (): void => reload?.run()
-  if (isService) process.on('SIGHUP', hangUp)
   const hosts = models.map((model, index) => createHost(model, config, logger, parking.bytes, parking.directoryOf(index)))
   const lifecycle = new Lifecycle()
   let app: App | null = null
@@ -117,6 +122,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig, load: 
       rereadFiles: () => tls?.reload(),
       logger
     })
+    if (isReloadDue) reload.run()
     const urls = reachableOrigins(config.host, (app.server.address() as AddressInfo).port, tls === null ? 'http' : 'https')
 
     const isReady = await untilReadyOrSignal(hosts, configured, signals.first)

@@ -171,6 +171,13 @@ describe('configured adapters that change while the server runs', () => {
     expect([...one.engine].sort()).toEqual(['base comes#1', 'base moves#2', 'base stays#1'])
   })
 
+  it('may be taken away before they are loaded, and that is no failure of the start', async () => {
+    const one = await open(['base'], { adapters: adaptersOf(`x=${put('a.gguf')}`) })
+    await one.reconfigure([])
+    await one.configured
+    expect(one.library.list()).toEqual([])
+  })
+
   it('change nothing when one of them cannot be placed', async () => {
     const file = put('a.gguf')
     const two = await open(['one', 'two'], { adapters: adaptersOf(`one:x=${file}`) })
