@@ -431,6 +431,30 @@ export const options: readonly Option[] = [
     defaultNote: 'each key is a tenant'
   }),
   define({
+    flag: 'data-dir',
+    group: 'Access',
+    placeholder: 'DIR',
+    summary: 'Folder of the database, which has the keys that `drawbridge keys` makes; `off` is none',
+    defaultNote: "in the user's data folder"
+  }),
+  define({
+    flag: 'database-url',
+    isSecret: true,
+    group: 'Access',
+    placeholder: 'URL',
+    summary: 'PostgreSQL to use instead, which several servers can share: `postgres://USER:PASSWORD@HOST/NAME`'
+  }),
+  define({
+    flag: 'public-route',
+    fileKey: 'publicRoutes',
+    target: { type: 'config', path: ['publicRoutes'] },
+    isRepeatable: true,
+    group: 'Access',
+    placeholder: 'NAME',
+    summary: 'Route that needs no key, beside /health: `ready` for probes, which then tells no models, or `metrics`; repeatable',
+    defaultNote: 'none'
+  }),
+  define({
     flag: 'insecure-no-auth',
     kind: 'switch',
     group: 'Access',

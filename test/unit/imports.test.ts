@@ -29,6 +29,8 @@ const packageOwners: Record<string, RegExp> = {
   fastify: /^(http\/|app\.ts$)/,
   'fastify-plugin': /^http\/plugins\//,
   'prom-client': /^telemetry\//,
+  libsql: /^access\/storage\//,
+  pg: /^access\/storage\//,
   '@huggingface/jinja': /^chat\//,
   openai: /^http\//
 }
