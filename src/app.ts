@@ -2,7 +2,12 @@ import { randomInt } from 'node:crypto'
 import cors from '@fastify/cors'
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify'
 import { AdapterLibrary } from './adapters/adapter-library.ts'
+import { createAccess } from './access/access.ts'
+import { KeyRing } from './access/keys/key-ring.ts'
+import { KeyStore } from './access/keys/key-store.ts'
+import { createManagedKeys, type ManagedKeys } from './access/keys/managed-keys.ts'
 import { createStaticKeys } from './access/static-keys.ts'
+import type { Database } from './access/storage/database.ts'
 import { createChatTemplates } from './chat/chat-templates.ts'
 import { OutputGrammars } from './chat/structured/output-grammars.ts'
 import { ToolGrammars } from './chat/tool-grammars.ts'
@@ -18,6 +23,7 @@ import { requestIdOf } from './http/plugins/request-id.ts'
 import { toErrorBody } from './http/error-response.ts'
 import { BackgroundRuns } from './http/responses/background-runs.ts'
 import { MemoryResponseStore } from './http/responses/memory-response-store.ts'
+import { adminKeysRoute } from './http/routes/admin-keys.ts'
 import { adaptersRoute } from './http/routes/adapters.ts'
 import { chatCompletionsRoute } from './http/routes/chat-completions.ts'
 import { countMessageTokensRoute } from './http/routes/count-message-tokens.ts'
@@ -52,6 +58,8 @@ export interface AppParts {
   readonly catalogue: ModelCatalogue
   /** Without it, models take no adapters. */
   readonly adapters?: AdapterLibrary
+  /** Without it, there are no keys but those of the config. */
+  readonly database?: Database
   readonly logger: FastifyBaseLogger
   readonly metrics?: Metrics
   /** Monotonic clock in milliseconds. */
@@ -75,13 +83,16 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   const adapters = parts.adapters ?? new AdapterLibrary({ catalogue, registries: [], resolveReference: (reference) => reference })
   const metrics = parts.metrics ?? createMetrics(() => catalogue.hosts, adapters)
   const now = parts.now ?? (() => performance.now())
+  const staticKeys = createStaticKeys(config.apiKeys, config.tenants.map(({ admin, ...tenant }) => ({ ...tenant, isAdmin: admin })), config.adminKeys)
+  const stored = parts.database === undefined ? null : openKeys(parts.database, logger, now)
   const services: HttpServices = {
     config,
     catalogue,
     adapters,
     logger,
     metrics,
-    access: createStaticKeys(config.apiKeys, config.tenants.map(({ admin, ...tenant }) => ({ ...tenant, isAdmin: admin })), config.adminKeys),
+    access: createAccess(staticKeys, stored?.ring ?? null),
+    keys: stored?.keys ?? null,
     chatTemplates: createChatTemplates(({ name, architecture }) => {
       logger.warn({ modelName: name, architecture }, 'the model has no chat template; a plain transcript is used')
     }),
@@ -153,6 +164,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     adaptersRoute,
     loadLoraAdapterRoute,
     loraAdaptersRoute,
+    adminKeysRoute,
     tokenizeRoute,
     detokenizeRoute,
     healthRoute,
@@ -165,4 +177,10 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   methods.addRefusals()
   await app.ready()
   return app
+}
+
+function openKeys (database: Database, logger: FastifyBaseLogger, now: () => Millis): { readonly keys: ManagedKeys, readonly ring: KeyRing } {
+  const store = new KeyStore(database)
+  const ring = new KeyRing({ store, logger, now, wallClock: Date.now })
+  return { ring, keys: createManagedKeys(store, ring) }
 }

@@ -6,10 +6,14 @@ import type { AdapterLibrary } from '../adapters/adapter-library.ts'
 import { openAdapters, type OpenAdapters } from '../adapters/open-adapters.ts'
 import { createPrepareAdapter } from '../adapters/files/prepare-adapter.ts'
 import { prepareAny } from '../adapters/prepare-any.ts'
+import { stateOfKey } from '../access/keys/api-key.ts'
+import { KeyStore } from '../access/keys/key-store.ts'
+import type { Database } from '../access/storage/database.ts'
+import { openDatabase } from '../access/storage/open-database.ts'
 import { buildApp } from '../app.ts'
 import { createChatTemplate } from '../chat/chat-template.ts'
 import type { LoadedConfig } from '../config/load-config.ts'
-import { isLoopback } from '../config/check-config.ts'
+import { checkReach, isLoopback } from '../config/check-config.ts'
 import { ServerError } from '../domain/errors.ts'
 import { StartupError } from '../domain/startup-error.ts'
 import { threadPoolSize } from '../engine/llama-cpp/thread-pool-size.ts'
@@ -48,6 +52,35 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
   const logger = createLogger({ level: config.logLevel, format: config.logFormat, isTerminal, isColoured }, output)
   for (const warning of warnings) logger.warn({}, warning)
 
+  const database = await openDatabase({ config, logger, sourceOf, environment: process.env })
+  try {
+    const storedKeyCount = database === null ? 0 : await countKeys(database)
+    checkReach(config, storedKeyCount > 0, sourceOf)
+    return await serveModels({ config, sourceOf, database, storedKeyCount, isTerminal, isColoured, output, logger })
+  } finally {
+    await database?.close()
+  }
+}
+
+/** Those in use; at least 1 where there have ever been any, since everybody needs one then. */
+async function countKeys (database: Database): Promise<number> {
+  const store = new KeyStore(database)
+  if (!await store.hasAny()) return 0
+  return Math.max(1, (await store.list()).filter((key) => stateOfKey(key, Date.now()) === 'active').length)
+}
+
+interface Surroundings {
+  readonly config: LoadedConfig['config']
+  readonly sourceOf: (flag: string) => string
+  readonly database: Database | null
+  readonly storedKeyCount: number
+  readonly isTerminal: boolean
+  readonly isColoured: boolean
+  readonly output: LogOutput
+  readonly logger: Logger
+}
+
+async function serveModels ({ config, sourceOf, database, storedKeyCount, isTerminal, isColoured, output, logger }: Surroundings): Promise<number> {
   const machine = await inspectMachine({ withGpu: config.gpu === 'auto' || config.gpu === 'cuda' })
   const models = await prepareModels(config, machine, sourceOf)
   const takenBytes = models.reduce((sum, { capacity }) => sum + (capacity.estimate?.totalBytes ?? 0), 0)
@@ -81,12 +114,12 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
     })
     checkChatTemplates(config, sourceOf)
     const { configured } = await adapters.start()
-    app = await buildApp({ config, catalogue, adapters: adapters.library, logger })
+    app = await buildApp({ config, catalogue, adapters: adapters.library, ...(database === null ? {} : { database }), logger })
     await listen(app, config, sourceOf)
     const urls = reachableOrigins(config.host, (app.server.address() as AddressInfo).port)
 
     const isReady = await untilReadyOrSignal(hosts, configured, signals.first)
-    if (isReady) announce({ config, urls, models, hosts, adapters: adapters.library, logger, output, isTerminal, isColoured })
+    if (isReady) announce({ config, urls, models, hosts, adapters: adapters.library, storedKeyCount, logger, output, isTerminal, isColoured })
     const signal = await signals.first
     logger.info({ signal, drainTimeoutMs: config.drainTimeoutMs }, 'draining')
     await drain({ hosts, app, drainTimeoutMs: config.drainTimeoutMs, second: signals.second, logger })
@@ -188,6 +221,7 @@ interface Announcement {
   readonly models: readonly PreparedModel[]
   readonly hosts: readonly ProcessHost[]
   readonly adapters: AdapterLibrary
+  readonly storedKeyCount: number
   readonly logger: Logger
   readonly output: LogOutput
   readonly isTerminal: boolean
@@ -195,7 +229,7 @@ interface Announcement {
 }
 
 /** A screen for people; for programs that read the log, the same facts in it. */
-function announce ({ config, urls, models, hosts, adapters, logger, output, isTerminal, isColoured }: Announcement): void {
+function announce ({ config, urls, models, hosts, adapters, storedKeyCount, logger, output, isTerminal, isColoured }: Announcement): void {
   const started = hosts.flatMap((host, index) => host.info === null ? [] : [{ id: host.id, info: host.info, quantization: models[index]?.file?.quantization ?? null }])
   const isScreenWanted = config.logLevel !== 'silent' && (config.logFormat === 'pretty' || (config.logFormat === 'auto' && isTerminal))
   if (!isScreenWanted) {
@@ -223,7 +257,7 @@ function announce ({ config, urls, models, hosts, adapters, logger, output, isTe
     origins: urls,
     models: started,
     adapters: adapters.list().filter(({ state }) => state !== 'failed' && state !== 'draining').map((adapter) => adapters.idOf(adapter)),
-    keyCount: config.tenants.reduce((sum, { keys }) => sum + keys.length, config.apiKeys.length + config.adminKeys.length),
+    keyCount: config.tenants.reduce((sum, { keys }) => sum + keys.length, config.apiKeys.length + config.adminKeys.length + storedKeyCount),
     isPublic: !isLoopback(config.host),
     command: process.env['npm_lifecycle_event'] === 'start' ? 'npm start --' : 'drawbridge',
     isColoured

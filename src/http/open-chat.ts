@@ -37,7 +37,7 @@ export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefi
   const { config, now, outputGrammars, randomSeed } = services
   const { caller } = context
   const grammar = outputGrammars.of(outputFormatOf(body))
-  const model = openGenerativeModel(services.adapters, body.model, body.lora)
+  const model = openGenerativeModel(services, caller, body.model, body.lora)
   const { host, info, picks } = model
   checkLogitBias(body.logit_bias, info)
   const chat = prepareChat(toChatRequest(body, withSystemPrompt(body.messages, model.systemPrompt)), chatModelOf(model, services))

@@ -10,11 +10,12 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import type { Observer } from '../telemetry/observer.ts'
 import type { BackgroundRuns } from './responses/background-runs.ts'
 import type { ResponseStore } from './responses/response-store.ts'
-import type { Access } from '../access/static-keys.ts'
+import type { Access } from '../access/access.ts'
+import type { ManagedKeys } from '../access/keys/managed-keys.ts'
 
 /** The settings that HTTP looks at. */
 export type HttpConfig = Pick<Config,
-  'bodyLimit' | 'corsOrigins' | 'keepAliveMs' | 'maxResponses' | 'queueTimeoutMs' | 'requestTimeoutMs' | 'responseStore' | 'responseTtlMs'>
+  'bodyLimit' | 'corsOrigins' | 'keepAliveMs' | 'maxResponses' | 'publicRoutes' | 'queueTimeoutMs' | 'requestTimeoutMs' | 'responseStore' | 'responseTtlMs'>
 
 /** What routes and plugins use. Everything is passed in; nothing is looked up. */
 export interface HttpServices {
@@ -28,6 +29,8 @@ export interface HttpServices {
   /** Responses that are made without their clients. */
   readonly backgroundRuns: BackgroundRuns
   readonly access: Access
+  /** Null where there is no database. */
+  readonly keys: ManagedKeys | null
   readonly metrics: Metrics
   readonly observer: Observer
   readonly logger: FastifyBaseLogger

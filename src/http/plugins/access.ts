@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import fastifyPlugin from 'fastify-plugin'
-import { userHeader } from '../../access/static-keys.ts'
+import { userHeader } from '../../access/access.ts'
 import { isLoopback } from '../../config/check-config.ts'
+import { checkScopes } from '../needs.ts'
 import type { HttpServices } from '../services.ts'
 
 const single = (header: string | string[] | undefined): string | undefined => Array.isArray(header) ? header[0] : header
@@ -20,12 +21,13 @@ function isDirect (headers: IncomingHttpHeaders): boolean {
 export const accessPlugin = fastifyPlugin<HttpServices>(async (app, { access }) => {
   app.addHook('onRequest', async (request) => {
     if (request.routeOptions.config.isPublic === true) return
-    request.requestContext.caller = access.identify({
+    request.requestContext.caller = await access.identify({
       authorization: request.headers.authorization,
       xApiKey: single(request.headers['x-api-key']),
       address: request.ip,
       isDirect: isDirect(request.headers),
       user: single(request.headers[userHeader])
     })
+    if (!request.is404) checkScopes(request)
   })
 }, { name: 'access' })

@@ -1,5 +1,6 @@
 import type { AdapterStatus } from '../../adapters/adapter-status.ts'
-import { requireAdmin } from '../require-admin.ts'
+import { allowedAdapters, checkMayLoad, checkMayUnload, findAllowedAdapter } from '../allowed-models.ts'
+import { needs } from '../needs.ts'
 import { adapterQuerySchema, loadAdapterSchema } from '../schemas/adapter-requests.ts'
 import { parseRequest } from '../schemas/parse-request.ts'
 import type { Route } from '../services.ts'
@@ -36,14 +37,14 @@ export const toAdapterObject = (adapter: AdapterStatus) => ({
 export const adaptersRoute: Route = (app, services) => {
   const { adapters } = services
 
-  app.get('/v1/adapters', async () => {
-    const list = adapters.list()
+  app.get('/v1/adapters', needs('inference', 'models', 'adapters'), async (request) => {
+    const list = allowedAdapters(request.requestContext.caller, adapters)
     return { object: 'list', data: list.map(toAdapterObject), resident_bytes: list.reduce((sum, { residentBytes }) => sum + residentBytes, 0) }
   })
 
-  app.post('/v1/adapters', async (request, reply) => {
-    requireAdmin(request, services)
+  app.post('/v1/adapters', needs('adapters'), async (request, reply) => {
     const body = parseRequest(loadAdapterSchema, request.body)
+    checkMayLoad(services, request.requestContext.caller, body.name, body.model)
     const status = await adapters.load({
       name: body.name,
       reference: body.source,
@@ -57,15 +58,16 @@ export const adaptersRoute: Route = (app, services) => {
     return toAdapterObject(status)
   })
 
-  app.get<{ Params: { '*': string } }>('/v1/adapters/*', async (request) => {
+  app.get<{ Params: { '*': string } }>('/v1/adapters/*', needs('inference', 'models', 'adapters'), async (request) => {
     const { model } = parseRequest(adapterQuerySchema, request.query)
-    return toAdapterObject(adapters.find(request.params['*'], model))
+    return toAdapterObject(findAllowedAdapter(adapters, request.requestContext.caller, request.params['*'], model))
   })
 
-  app.delete<{ Params: { '*': string } }>('/v1/adapters/*', async (request) => {
-    requireAdmin(request, services)
+  app.delete<{ Params: { '*': string } }>('/v1/adapters/*', needs('adapters'), async (request) => {
     const { model, expected_generation: expectedGeneration } = parseRequest(adapterQuerySchema, request.query)
-    const status = await adapters.unload(request.params['*'], { model, expectedGeneration })
+    const name = request.params['*']
+    checkMayUnload(adapters, request.requestContext.caller, name, model)
+    const status = await adapters.unload(name, { model, expectedGeneration })
     return { ...toAdapterObject(status), state: status.inFlight > 0 ? 'draining' : 'gone' }
   })
 }

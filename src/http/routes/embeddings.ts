@@ -2,6 +2,7 @@ import type { OpenAI } from 'openai'
 import { ServerError } from '../../domain/errors.ts'
 import { asToken } from '../../domain/ids.ts'
 import { encodeVector } from '../../domain/vector-bytes.ts'
+import { needs } from '../needs.ts'
 import { openEmbedder } from '../open-embedder.ts'
 import { runEmbedding } from '../run-embedding.ts'
 import { toPromptUsage } from '../usage.ts'
@@ -17,9 +18,9 @@ type WireEmbedding = Omit<OpenAI.Embedding, 'embedding'> & { readonly embedding:
 
 /** `POST /v1/embeddings` */
 export const embeddingsRoute: Route = (app, services) => {
-  app.post('/v1/embeddings', async (request) => {
+  app.post('/v1/embeddings', needs('inference'), async (request) => {
     const body = parseRequest(embeddingRequestSchema, request.body, embeddingParameterPolicies)
-    const model = openEmbedder(services, body.model, 'embed')
+    const model = openEmbedder(services, request.requestContext.caller, body.model, 'embed')
     const { size } = model.embedding
     const { dimensions = size } = body
     if (dimensions > size) {

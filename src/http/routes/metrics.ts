@@ -1,8 +1,9 @@
+import { needs } from '../needs.ts'
 import type { Route } from '../services.ts'
 
 /** `GET /metrics`: Prometheus text. Never waits for a decode. */
-export const metricsRoute: Route = (app, { metrics }) => {
-  app.get('/metrics', async (_request, reply) => {
+export const metricsRoute: Route = (app, { config, metrics }) => {
+  app.get('/metrics', { config: { ...needs('metrics').config, isPublic: config.publicRoutes.includes('metrics') } }, async (_request, reply) => {
     reply.type(metrics.contentType)
     return await metrics.render()
   })

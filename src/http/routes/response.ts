@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { ServerError } from '../../domain/errors.ts'
 import type { TenantId } from '../../domain/ids.ts'
+import { needs } from '../needs.ts'
 import { EventLog } from '../responses/event-log.ts'
 import { pageOf } from '../responses/page-of.ts'
 import type { StoredResponse } from '../responses/response-store.ts'
@@ -23,7 +24,7 @@ interface ById { Params: { id: string } }
 export const responseRoute: Route = (app, services) => {
   const { backgroundRuns, responseStore } = services
 
-  app.get<ById>('/v1/responses/:id', async (request, reply) => {
+  app.get<ById>('/v1/responses/:id', needs('inference'), async (request, reply) => {
     const { caller: { tenant } } = request.requestContext
     const query = parseRequest(responseQuerySchema, request.query)
     const run = backgroundRuns.find(tenant, request.params.id)
@@ -37,7 +38,7 @@ export const responseRoute: Route = (app, services) => {
     return await streamLog(reply, services, log, query.starting_after ?? -1)
   })
 
-  app.delete<ById>('/v1/responses/:id', async (request) => {
+  app.delete<ById>('/v1/responses/:id', needs('inference'), async (request) => {
     const { caller: { tenant } } = request.requestContext
     const { id } = request.params
     const run = backgroundRuns.find(tenant, id)
@@ -47,7 +48,7 @@ export const responseRoute: Route = (app, services) => {
     return { id, object: 'response', deleted: true }
   })
 
-  app.post<ById>('/v1/responses/:id/cancel', async (request) => {
+  app.post<ById>('/v1/responses/:id/cancel', needs('inference'), async (request) => {
     const { caller: { tenant } } = request.requestContext
     const run = backgroundRuns.find(tenant, request.params.id)
     if (run !== null) {
@@ -60,13 +61,13 @@ export const responseRoute: Route = (app, services) => {
     return body
   })
 
-  app.get<ById>('/v1/responses/:id/input_items', async (request) => {
+  app.get<ById>('/v1/responses/:id/input_items', needs('inference'), async (request) => {
     const { caller: { tenant } } = request.requestContext
     const query = parseRequest(listQuerySchema, request.query)
     return pageOf(findResponse(tenant, request.params.id, services).input, query)
   })
 
-  app.post('/v1/responses/compact', async () => {
+  app.post('/v1/responses/compact', needs('inference'), async () => {
     throw new ServerError('route_not_found', 'Compaction is not supported: conversations are never shortened by this server')
   })
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { StartupError } from '../../../src/domain/startup-error.ts'
+import { checkReach } from '../../../src/config/check-config.ts'
 import { loadConfig } from '../../../src/config/load-config.ts'
 import { printConfig } from '../../../src/config/print-config.ts'
 import { readFlags } from '../../../src/config/read-flags.ts'
@@ -211,6 +212,10 @@ describe('file', () => {
     expect(config.apiKeys).toEqual(['key-one', 'key-two'])
     expect(warnings).toEqual([])
   })
+
+  it.each([['data', () => path.join(directory, 'data')], ['auto', () => 'auto'], ['off', () => 'off'], ['/var/lib/x', () => '/var/lib/x']])('resolves the data folder %s', (dataDir, expected) => {
+    expect(load(['--config', fileOf('data.yaml', `dataDir: ${dataDir}\n`)]).config.dataDir).toBe(expected())
+  })
 })
 
 describe('models and aliases', () => {
@@ -373,14 +378,17 @@ describe('API keys', () => {
 })
 
 describe('settings that do not go together', () => {
+  const reach = (argv: readonly string[], hasStoredKeys = false) => () => checkReach(load(argv).config, hasStoredKeys, (flag) => `--${flag}`)
+
   it.each(['0.0.0.0', '::', '192.168.1.5', 'example.com', '2001:db8::1'])('refuses %s without a key', (host) => {
-    expect(refusal(['--host', host])).toBe(`--host is "${host}", where others can reach the server, and no API key is set; set --api-key-file FILE, or --insecure-no-auth if everybody there may use it`)
-    expect(load(['--host', host, '--api-key', 'k']).config.host).toBe(host)
-    expect(load(['--host', host, '--insecure-no-auth']).config.host).toBe(host)
+    expect(reach(['--host', host])).toThrow(new StartupError(`--host is "${host}", where others can reach the server, and there is no API key; make one with drawbridge keys create, set --api-key-file FILE, or --insecure-no-auth if everybody there may use it`))
+    expect(reach(['--host', host, '--api-key', 'k'])).not.toThrow()
+    expect(reach(['--host', host, '--insecure-no-auth'])).not.toThrow()
+    expect(reach(['--host', host], true)).not.toThrow()
   })
 
   it.each(['127.0.0.1', '127.1.2.3', '::1', 'localhost', 'LOCALHOST', '[::1]'])('needs no key on %s', (host) => {
-    expect(load(['--host', host]).config.host).toBe(host)
+    expect(reach(['--host', host])).not.toThrow()
   })
 
   it('checks slots, lanes, step tokens and threads against each other', () => {
