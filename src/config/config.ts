@@ -138,7 +138,7 @@ export const configSchema = z.strictObject({
   adminKeys: z.array(z.string().min(1)).default([]),
   /** `auto` is in the user's data folder. */
   dataDir: z.string().min(1).default('auto'),
-  databaseUrl: z.union([z.literal('off'), z.string().regex(/^postgres(?:ql)?:\/\//)]).default('off'),
+  databaseUrl: z.union([z.literal('off'), z.url({ protocol: /^postgres(?:ql)?$/ })]).default('off'),
   publicRoutes: z.array(z.enum(['ready', 'metrics'])).default([]),
 
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),

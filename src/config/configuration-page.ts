@@ -51,7 +51,8 @@ tenants:
 \`\`\`
 
 A request asks for a class with \`service_tier\` (\`flex\` is batch, \`priority\` is interactive) or \`priority\` (above 0 is batch, below 0 interactive).
-Keys of \`admin-key\` and of tenants with \`admin: true\` may change adapters as well.
+Keys of \`admin-key\` and of tenants with \`admin: true\` may do everything; the others run models, see them, and read \`/metrics\`.
+[docs/keys.md](keys.md) has keys with scopes and an end, which are made and revoked while the server runs.
 Without keys, everybody's network address is a tenant, and may ask for any class.
 
 `,

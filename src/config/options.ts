@@ -415,7 +415,7 @@ export const options: readonly Option[] = [
     isSecret: true,
     group: 'Access',
     placeholder: 'KEY',
-    summary: 'Key that may load and unload adapters as well; repeatable. Without any keys, programs on this machine may',
+    summary: 'Key that may change adapters and keys as well; repeatable. Without any keys, programs on this machine may change adapters',
     defaultNote: 'none'
   }),
   define({
