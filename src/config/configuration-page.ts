@@ -72,7 +72,7 @@ another as a whole, but the keys of \`api-key\` and those in the file of \`api-k
 repeated, variables hold commas, the file has lists. \`drawbridge --print-config\` shows the result and where each setting
 comes from, with secrets hidden.
 
-Times are milliseconds, or have a unit: \`500ms\`, \`30s\`, \`10m\`, \`1h\`. Sizes are bytes, or have a unit: \`64KiB\`, \`32MiB\`.
+Times are milliseconds, or have a unit: \`500ms\`, \`30s\`, \`10m\`, \`1h\`, \`7d\`. Sizes are bytes, or have a unit: \`64KiB\`, \`32MiB\`.
 
 A file for \`--config\`, whose relative paths are relative to the file:
 

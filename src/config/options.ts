@@ -441,8 +441,8 @@ export const options: readonly Option[] = [
     flag: 'database-url',
     isSecret: true,
     group: 'Access',
-    placeholder: 'URL',
-    summary: 'PostgreSQL to use instead, which several servers can share: `postgres://USER:PASSWORD@HOST/NAME`'
+    placeholder: 'postgres://USER:PASSWORD@HOST/NAME',
+    summary: 'PostgreSQL to use instead, which several servers can share'
   }),
   define({
     flag: 'public-route',
