@@ -3,8 +3,13 @@ import type { Server as HttpsServer } from 'node:https'
 import cors from '@fastify/cors'
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { AdapterLibrary } from './adapters/adapter-library.ts'
-import { createConfiguredAccess } from './access/configured-access.ts'
-import type { Access } from './access/static-keys.ts'
+import { createAccess } from './access/access.ts'
+import { createConfiguredKeys } from './access/configured-keys.ts'
+import { KeyRing } from './access/keys/key-ring.ts'
+import { KeyStore } from './access/keys/key-store.ts'
+import { createManagedKeys, type ManagedKeys } from './access/keys/managed-keys.ts'
+import type { StaticKeys } from './access/static-keys.ts'
+import type { Database } from './access/storage/database.ts'
 import { createChatTemplates } from './chat/chat-templates.ts'
 import { OutputGrammars } from './chat/structured/output-grammars.ts'
 import { ToolGrammars } from './chat/tool-grammars.ts'
@@ -25,6 +30,7 @@ import { Lifecycle } from './http/lifecycle.ts'
 import { toErrorBody } from './http/error-response.ts'
 import { BackgroundRuns } from './http/responses/background-runs.ts'
 import { MemoryResponseStore } from './http/responses/memory-response-store.ts'
+import { adminKeysRoute } from './http/routes/admin-keys.ts'
 import { adaptersRoute } from './http/routes/adapters.ts'
 import { chatCompletionsRoute } from './http/routes/chat-completions.ts'
 import { countMessageTokensRoute } from './http/routes/count-message-tokens.ts'
@@ -62,9 +68,11 @@ export interface AppParts {
   readonly catalogue: ModelCatalogue
   /** Without it, models take no adapters. */
   readonly adapters?: AdapterLibrary
+  /** Without it, there are no keys but those of the config. */
+  readonly database?: Database
   readonly logger: FastifyBaseLogger
-  /** Without it, the keys of the config. */
-  readonly access?: Access
+  /** Without them, those of the config. */
+  readonly staticKeys?: StaticKeys
   /** Told by whoever ends the server. */
   readonly lifecycle?: Lifecycle
   /** PEM; without it, the server speaks plain HTTP. */
@@ -83,6 +91,8 @@ export interface AppParts {
   /** Unsigned 32-bit, for requests without a seed. */
   readonly randomSeed?: () => number
   readonly maxStreamBufferBytes?: number
+  /** Is told of each route that there is, once for each method. */
+  readonly onRoute?: (method: string, url: string) => void
 }
 
 const mebibyte = 1024 * 1024
@@ -100,13 +110,15 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   const adapters = parts.adapters ?? new AdapterLibrary({ catalogue, registries: [], resolveReference: (reference) => reference })
   const metrics = parts.metrics ?? createMetrics(() => catalogue.hosts, adapters)
   const now = parts.now ?? (() => performance.now())
+  const stored = parts.database === undefined ? null : openKeys(parts.database, logger, now)
   const services: HttpServices = {
     config,
     catalogue,
     adapters,
     logger,
     metrics,
-    access: parts.access ?? createConfiguredAccess(config),
+    access: createAccess(parts.staticKeys ?? createConfiguredKeys(config), stored?.ring ?? null),
+    keys: stored?.keys ?? null,
     lifecycle: parts.lifecycle ?? new Lifecycle(),
     chatTemplates: createChatTemplates(({ name, architecture }) => {
       logger.warn({ modelName: name, architecture }, 'the model has no chat template; a plain transcript is used')
@@ -151,6 +163,12 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   const app = parts.tls === undefined
     ? Fastify(options)
     : Fastify<HttpsServer>({ ...options, https: { ...connections, ...parts.tls, handshakeTimeout: handshakeTimeoutMs } }) as unknown as FastifyInstance
+  const { onRoute } = parts
+  if (onRoute !== undefined) {
+    app.addHook('onRoute', ({ method, url, config: { isRefusal = false } = {} }) => {
+      if (!isRefusal) for (const name of [method].flat()) onRoute(name, url)
+    })
+  }
   const methods = createMethodRefusals(app)
   // What has expired goes even if nobody asks for anything.
   const sweeping = setInterval(() => services.responseStore.sweep(), sweepIntervalMs).unref()
@@ -190,6 +208,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     adaptersRoute,
     loadLoraAdapterRoute,
     loraAdaptersRoute,
+    adminKeysRoute,
     tokenizeRoute,
     detokenizeRoute,
     healthRoute,
@@ -203,4 +222,10 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   methods.addRefusals()
   await app.ready()
   return app
+}
+
+function openKeys (database: Database, logger: FastifyBaseLogger, now: () => Millis): { readonly keys: ManagedKeys, readonly ring: KeyRing } {
+  const store = new KeyStore(database)
+  const ring = new KeyRing({ store, logger, now, wallClock: Date.now })
+  return { ring, keys: createManagedKeys(store, ring) }
 }

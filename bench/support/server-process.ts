@@ -96,9 +96,9 @@ export class ServerProcess implements AsyncDisposable {
   }
 }
 
-/** The benchmark's settings are its flags alone. NODE_OPTIONS reaches the engine process too, which flags do not. */
+/** The benchmark's settings are its flags alone, and it needs no key. NODE_OPTIONS reaches the engine process too, which flags do not. */
 function environment (profileFolder: string | undefined): NodeJS.ProcessEnv {
-  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DRAWBRIDGE_')))
+  const inherited = { ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DRAWBRIDGE_'))), DRAWBRIDGE_DATA_DIR: 'off' }
   if (profileFolder === undefined) return inherited
   const preload = pathToFileURL(path.join(import.meta.dirname, 'profile.js')).href
   return { ...inherited, NODE_OPTIONS: `--import ${preload}`, PROFILE_FOLDER: path.resolve(profileFolder) }

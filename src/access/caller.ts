@@ -1,16 +1,24 @@
 import type { TenantId } from '../domain/ids.ts'
 import type { Priority } from '../domain/priority.ts'
+import type { NamePatterns } from './name-patterns.ts'
+import type { Scope } from './scopes.ts'
 
-/** Who asks, and what that means for the order of service. */
+/** Who asks, what they may do, and what that means for the order of service. */
 export interface Caller {
   /** Who is charged. */
   readonly tenant: TenantId
+  /** The id of the key in the database; null for static keys, and where none is needed. */
+  readonly keyId: string | null
+  /** Whether there are no keys, so that everybody may come in. */
+  readonly isAnonymous: boolean
+  readonly scopes: readonly Scope[]
+  /** Models and adapters that it may use. */
+  readonly models: NamePatterns
+  readonly adapters: NamePatterns
   /** Share of the service relative to other tenants'. */
   readonly weight: number
   /** Of requests that do not say. */
   readonly priority: Priority
   /** The most urgent class that a request may ask for. */
   readonly highestPriority: Priority
-  /** Whether it may change what the server serves. */
-  readonly isAdmin: boolean
 }

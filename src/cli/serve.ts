@@ -3,16 +3,19 @@ import type { Server as TlsServer } from 'node:tls'
 import { setMaxListeners } from 'node:events'
 import { availableParallelism } from 'node:os'
 import type { Logger } from 'pino'
-import { createConfiguredAccess } from '../access/configured-access.ts'
-import { ReplaceableAccess } from '../access/replaceable-access.ts'
+import { createConfiguredKeys } from '../access/configured-keys.ts'
+import { ReplaceableKeys } from '../access/replaceable-keys.ts'
 import type { AdapterLibrary } from '../adapters/adapter-library.ts'
 import { openAdapters, type OpenAdapters } from '../adapters/open-adapters.ts'
 import { createPrepareAdapter } from '../adapters/files/prepare-adapter.ts'
 import { prepareAny } from '../adapters/prepare-any.ts'
+import { StoredKeyCount } from '../access/keys/stored-key-count.ts'
+import type { Database } from '../access/storage/database.ts'
+import { openDatabase } from '../access/storage/open-database.ts'
 import { buildApp } from '../app.ts'
 import { createChatTemplate } from '../chat/chat-template.ts'
 import type { LoadedConfig } from '../config/load-config.ts'
-import { isLoopback } from '../config/check-config.ts'
+import { checkReach, isLoopback } from '../config/check-config.ts'
 import { ServerError } from '../domain/errors.ts'
 import { StartupError } from '../domain/startup-error.ts'
 import { threadPoolSize } from '../engine/llama-cpp/thread-pool-size.ts'
@@ -24,6 +27,7 @@ import { type PreparedModel, prepareModels } from '../models/prepare-models.ts'
 import { createProcessHost, type ProcessHost } from '../models/process-host.ts'
 import { createLogger } from '../telemetry/logging.ts'
 import { LogOutput } from '../telemetry/log-output.ts'
+import { type HangUps, listenForHangUps } from './hang-ups.ts'
 import { describeListenError } from './listen-error.ts'
 import { openTelemetry } from './open-telemetry.ts'
 import { Reload } from './reload.ts'
@@ -56,16 +60,39 @@ export async function serve ({ config, origins, warnings }: LoadedConfig, load: 
   const logger = createLogger({ level: config.logLevel, format: config.logFormat, isTerminal, isColoured }, output)
   for (const warning of warnings) logger.warn({}, warning)
 
-  const telemetry = await openTelemetry(config, sourceOf, logger)
   const isService = !isTerminal && !process.stdin.isTTY
-  let reload: Reload | null = null
-  let isReloadDue = false
-  const hangUp = (): void => {
-    if (reload === null) isReloadDue = true
-    else reload.run()
+  const hangUps = isService ? listenForHangUps() : null
+  try {
+    const database = await openDatabase({ config, logger, sourceOf, environment: process.env })
+    try {
+      const storedKeys = new StoredKeyCount(database)
+      await storedKeys.update()
+      checkReach(config, storedKeys.count > 0, sourceOf)
+      return await serveModels({ config, sourceOf, load, database, storedKeys, hangUps, isTerminal, isColoured, output, logger })
+    } finally {
+      await database?.close()
+    }
+  } finally {
+    hangUps?.dispose()
   }
-  // From the beginning on: a service that does not listen to it is ended by it.
-  if (isService) process.on('SIGHUP', hangUp)
+}
+
+interface Surroundings {
+  readonly config: LoadedConfig['config']
+  readonly sourceOf: (flag: string) => string
+  readonly load: () => LoadedConfig
+  readonly database: Database | null
+  readonly storedKeys: StoredKeyCount
+  /** Null in a terminal, where SIGHUP ends the server. */
+  readonly hangUps: HangUps | null
+  readonly isTerminal: boolean
+  readonly isColoured: boolean
+  readonly output: LogOutput
+  readonly logger: Logger
+}
+
+async function serveModels ({ config, sourceOf, load, database, storedKeys, hangUps, isTerminal, isColoured, output, logger }: Surroundings): Promise<number> {
+  const telemetry = await openTelemetry(config, sourceOf, logger)
   const tls = openTlsFiles(config, { sourceOf, logger })
   const machine = await inspectMachine({ withGpu: config.gpu === 'auto' || config.gpu === 'cuda' })
   const models = await prepareModels(config, machine, sourceOf)
@@ -78,7 +105,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig, load: 
   }
 
   // From here on there are processes to end.
-  const signals = waitForSignal(!isService)
+  const signals = waitForSignal(hangUps === null)
   const hosts = models.map((model, index) => createHost(model, config, logger, parking.bytes, parking.directoryOf(index)))
   const lifecycle = new Lifecycle()
   let app: App | null = null
@@ -102,33 +129,48 @@ export async function serve ({ config, origins, warnings }: LoadedConfig, load: 
     checkChatTemplates(config, sourceOf)
     const { configured } = await adapters.start()
     const live = { ...config }
-    const access = new ReplaceableAccess(createConfiguredAccess(config))
-    app = await buildApp({ config: live, access, catalogue, adapters: adapters.library, lifecycle, logger, version: readVersion(), ...telemetry.parts, ...(tls === null ? {} : { tls: tls.pair }) })
+    const staticKeys = new ReplaceableKeys(createConfiguredKeys(config))
+    app = await buildApp({
+      config: live,
+      staticKeys,
+      catalogue,
+      adapters: adapters.library,
+      lifecycle,
+      logger,
+      version: readVersion(),
+      ...telemetry.parts,
+      ...(database === null ? {} : { database }),
+      ...(tls === null ? {} : { tls: tls.pair })
+    })
     const { server } = app
     tls?.watch((pair) => (server as unknown as TlsServer).setSecureContext(pair))
     await listen(app, config, sourceOf)
     const { check, reconfigure } = adapters
-    reload = new Reload({
+    const reload = new Reload({
       load,
       live,
       check: (next) => {
         checkChatTemplates(next, sourceOf)
         check(next.adapters)
+        checkReach(next, storedKeys.count > 0, sourceOf)
       },
       apply: (next, changed) => {
         if (changed.has('logLevel')) logger.level = next.logLevel
-        access.replace(createConfiguredAccess(next))
+        staticKeys.replace(createConfiguredKeys(next))
         // What one of them waits for must not keep a key that was taken away alive.
         reconfigure(next.adapters).catch((error: unknown) => logger.error({ err: error }, 'adapters cannot be configured anew'))
       },
       rereadFiles: () => tls?.reload(),
       logger
     })
-    if (isReloadDue) reload.run()
+    hangUps?.handle(async () => {
+      await storedKeys.update().catch((error: unknown) => logger.warn({ err: error }, 'the keys in the database cannot be counted'))
+      reload.run()
+    })
     const urls = reachableOrigins(config.host, (app.server.address() as AddressInfo).port, tls === null ? 'http' : 'https')
 
     const isReady = await untilReadyOrSignal(hosts, configured, signals.first)
-    if (isReady) announce({ config, urls, models, hosts, adapters: adapters.library, logger, output, isTerminal, isColoured })
+    if (isReady) announce({ config, urls, models, hosts, adapters: adapters.library, storedKeyCount: storedKeys.count, logger, output, isTerminal, isColoured })
     const signal = await signals.first
     const { drainTimeoutMs } = live
     logger.info({ signal, drainTimeoutMs }, 'draining')
@@ -147,7 +189,6 @@ export async function serve ({ config, origins, warnings }: LoadedConfig, load: 
     await telemetry.close()
     await parking.dispose()
     signals.dispose()
-    process.off('SIGHUP', hangUp)
   }
 }
 
@@ -235,6 +276,7 @@ interface Announcement {
   readonly models: readonly PreparedModel[]
   readonly hosts: readonly ProcessHost[]
   readonly adapters: AdapterLibrary
+  readonly storedKeyCount: number
   readonly logger: Logger
   readonly output: LogOutput
   readonly isTerminal: boolean
@@ -242,7 +284,7 @@ interface Announcement {
 }
 
 /** A screen for people; for programs that read the log, the same facts in it. */
-function announce ({ config, urls, models, hosts, adapters, logger, output, isTerminal, isColoured }: Announcement): void {
+function announce ({ config, urls, models, hosts, adapters, storedKeyCount, logger, output, isTerminal, isColoured }: Announcement): void {
   const started = hosts.flatMap((host, index) => host.info === null ? [] : [{ id: host.id, info: host.info, quantization: models[index]?.file?.quantization ?? null }])
   const isScreenWanted = config.logLevel !== 'silent' && (config.logFormat === 'pretty' || (config.logFormat === 'auto' && isTerminal))
   if (!isScreenWanted) {
@@ -270,7 +312,7 @@ function announce ({ config, urls, models, hosts, adapters, logger, output, isTe
     origins: urls,
     models: started,
     adapters: adapters.list().filter(({ state }) => state !== 'failed' && state !== 'draining').map((adapter) => adapters.idOf(adapter)),
-    keyCount: config.tenants.reduce((sum, { keys }) => sum + keys.length, config.apiKeys.length + config.adminKeys.length),
+    keyCount: config.tenants.reduce((sum, { keys }) => sum + keys.length, config.apiKeys.length + config.adminKeys.length + storedKeyCount),
     isPublic: !isLoopback(config.host),
     command: process.env['npm_lifecycle_event'] === 'start' ? 'npm start --' : 'drawbridge',
     isColoured

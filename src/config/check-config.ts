@@ -15,6 +15,18 @@ export function isLoopback (host: string): boolean {
   return family !== 0 && loopback.check(address, family === 6 ? 'ipv6' : 'ipv4')
 }
 
+const hasStaticKeys = ({ apiKeys, adminKeys, tenants }: Config): boolean => apiKeys.length + adminKeys.length + tenants.length > 0
+
+/**
+ * Whether others may reach the server is decided when it is known whether the database has keys.
+ * @throws StartupError when everybody could use it, and nobody has said that they may.
+ */
+export function checkReach (config: Config, hasStoredKeys: boolean, sourceOf: (flag: string) => string): void {
+  if (isLoopback(config.host) || hasStaticKeys(config) || hasStoredKeys || config.insecureNoAuth) return
+  throw new StartupError(`${sourceOf('host')} is "${config.host}", where others can reach the server, and there is no API key; ` +
+    'make one with drawbridge keys create, set --api-key-file FILE, or --insecure-no-auth if everybody there may use it')
+}
+
 /**
  * Checks what concerns several settings at once.
  * @param origins where the settings come from, by flag.
@@ -25,12 +37,7 @@ export function checkConfig (config: Config, origins: ReadonlyMap<string, string
   const source = (flag: string): string => origins.get(flag) ?? `--${flag}`
   const warnings: string[] = []
 
-  const hasKeys = config.apiKeys.length + config.adminKeys.length + config.tenants.length > 0
-  if (!isLoopback(config.host) && !hasKeys && !config.insecureNoAuth) {
-    throw new StartupError(`${source('host')} is "${config.host}", where others can reach the server, and no API key is set; ` +
-      'set --api-key-file FILE, or --insecure-no-auth if everybody there may use it')
-  }
-  if (config.insecureNoAuth && hasKeys) {
+  if (config.insecureNoAuth && hasStaticKeys(config)) {
     warnings.push(`${source('insecure-no-auth')} changes nothing, because API keys are set and every request needs one`)
   }
 

@@ -156,6 +156,10 @@ export const configSchema = z.strictObject({
   tenants: z.array(tenantConfigSchema).default([]),
   /** Each is a tenant of its own that may change what is served. */
   adminKeys: z.array(z.string().min(1)).default([]),
+  /** `auto` is in the user's data folder. */
+  dataDir: z.string().min(1).default('auto'),
+  databaseUrl: z.union([z.literal('off'), z.url({ protocol: /^postgres(?:ql)?$/ })]).default('off'),
+  publicRoutes: z.array(z.enum(['ready', 'metrics'])).default([]),
 
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   logFormat: z.enum(['auto', 'json', 'pretty']).default('auto'),

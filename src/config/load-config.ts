@@ -68,11 +68,13 @@ export function loadConfig (flags: Settings, environment: Readonly<Record<string
 }
 
 /** Words of these options are no paths. */
-const pathFlags: Readonly<Record<string, string>> = { 'adapter-dir': 'off', 'tls-cert': 'off', 'tls-key': 'off', 'adapter-state': 'auto' }
+const pathFlags: Readonly<Record<string, readonly string[]>> = {
+  'adapter-dir': ['off'], 'adapter-state': ['auto'], 'data-dir': ['auto', 'off'], 'tls-cert': ['off'], 'tls-key': ['off']
+}
 
 /** Relative paths of a file are relative to it. */
 function resolveFolder (value: unknown, { option: { flag }, directory }: Setting): unknown {
-  const isPath = typeof value === 'string' && Object.hasOwn(pathFlags, flag) && value !== pathFlags[flag]
+  const isPath = typeof value === 'string' && pathFlags[flag]?.includes(value) === false
   return isPath && directory !== null ? path.resolve(directory, value) : value
 }
 

@@ -480,7 +480,7 @@ export const options: readonly Option[] = [
     isSecret: true,
     group: 'Access',
     placeholder: 'KEY',
-    summary: 'Key that may load and unload adapters as well; repeatable. Without any keys, programs on this machine may',
+    summary: 'Key that may change adapters and keys as well; repeatable. Without any keys, programs on this machine may change adapters',
     defaultNote: 'none'
   }),
   define({
@@ -494,6 +494,30 @@ export const options: readonly Option[] = [
     placeholder: '',
     summary: 'Who is charged for which keys, with which weight and priority; only in the file',
     defaultNote: 'each key is a tenant'
+  }),
+  define({
+    flag: 'data-dir',
+    group: 'Access',
+    placeholder: 'DIR',
+    summary: 'Folder of the database, which has the keys that `drawbridge keys` makes; `off` is none',
+    defaultNote: "in the user's data folder"
+  }),
+  define({
+    flag: 'database-url',
+    isSecret: true,
+    group: 'Access',
+    placeholder: 'postgres://USER:PASSWORD@HOST/NAME',
+    summary: 'PostgreSQL to use instead, which several servers can share'
+  }),
+  define({
+    flag: 'public-route',
+    fileKey: 'publicRoutes',
+    target: { type: 'config', path: ['publicRoutes'] },
+    isRepeatable: true,
+    group: 'Access',
+    placeholder: 'NAME',
+    summary: 'Route that needs no key, beside /health: `ready` for probes, which then tells no models, or `metrics`; repeatable',
+    defaultNote: 'none'
   }),
   define({
     flag: 'insecure-no-auth',

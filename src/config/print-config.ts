@@ -1,6 +1,7 @@
 import type { LoadedConfig } from './load-config.ts'
 import type { Option } from './options.ts'
 import { stringify } from 'yaml'
+import { defaultText } from './option-schema.ts'
 import { options } from './options.ts'
 import { formatValue } from './value-kind.ts'
 
@@ -39,6 +40,10 @@ export function printConfig ({ config, origins }: LoadedConfig): string {
         break
       case 'config': {
         const value = valueAt(config, option)
+        if (option.isSecret && value !== defaultText(option)) {
+          lines.push(`# ${option.fileKey}: hidden, from ${origins.get(option.flag)}`)
+          break
+        }
         add(option.fileKey, typeof value === 'number' && hasUnit(option) ? formatValue(value, option.kind) : value, [option.flag])
         break
       }

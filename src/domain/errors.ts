@@ -35,6 +35,7 @@ export const errorCatalogue = {
   invalid_api_key: { status: 401, type: 'authentication_error', isRetryable: false },
   permission_denied: { status: 403, type: 'permission_error', isRetryable: false },
   model_not_found: { status: 404, type: 'not_found_error', isRetryable: false },
+  key_not_found: { status: 404, type: 'not_found_error', isRetryable: false },
   adapter_not_found: { status: 404, type: 'not_found_error', isRetryable: false },
   response_not_found: { status: 404, type: 'not_found_error', isRetryable: false },
   conversation_not_found: { status: 404, type: 'not_found_error', isRetryable: false },
@@ -53,6 +54,7 @@ export const errorCatalogue = {
   model_loading: { status: 503, type: 'service_unavailable_error', isRetryable: true },
   server_draining: { status: 503, type: 'service_unavailable_error', isRetryable: true },
   engine_unavailable: { status: 503, type: 'service_unavailable_error', isRetryable: true },
+  storage_unavailable: { status: 503, type: 'service_unavailable_error', isRetryable: true },
   // Something broke under the request.
   engine_crashed: { status: 500, type: 'server_error', isRetryable: true },
   engine_error: { status: 500, type: 'server_error', isRetryable: false },

@@ -41,7 +41,7 @@ export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefi
   const { config, now, outputGrammars, randomSeed } = services
   const { caller } = context
   const contentGrammar = outputGrammars.of(outputFormatOf(body))
-  const model = openGenerativeModel(services.adapters, body.model, body.lora)
+  const model = openGenerativeModel(services, caller, body.model, body.lora)
   const { host, info, picks } = model
   checkLogitBias(body.logit_bias, info)
   checkLength(body.messages, info)

@@ -1,3 +1,4 @@
+import type { Caller } from '../access/caller.ts'
 import { ServerError } from '../domain/errors.ts'
 import type { EmbeddingInfo } from '../engine/engine.ts'
 import { openModel, type OpenModel } from './open-model.ts'
@@ -12,8 +13,8 @@ export interface OpenEmbedder extends OpenModel {
  * The model that a request for vectors or ranks names.
  * @throws ServerError what `openModel` throws; `unsupported_value` for a model that does not do it, or an adapter
  */
-export function openEmbedder ({ adapters }: HttpServices, name: string, does: 'embed' | 'rank'): OpenEmbedder {
-  const model = openModel(adapters, name)
+export function openEmbedder (services: HttpServices, caller: Caller, name: string, does: 'embed' | 'rank'): OpenEmbedder {
+  const model = openModel(services, caller, name)
   const { embedding } = model.info
   const refuse = (reason: string): never => {
     throw new ServerError('unsupported_value', `The model "${name.slice(0, 256)}" ${reason}`, { param: 'model' })

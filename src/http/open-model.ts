@@ -1,18 +1,23 @@
 import type { EngineInfo } from '../engine/engine.ts'
-import type { AdapterChoice, AdapterLibrary, SelectedModel } from '../adapters/adapter-library.ts'
+import type { Caller } from '../access/caller.ts'
+import type { AdapterChoice, SelectedModel } from '../adapters/adapter-library.ts'
 import type { ModelHost } from '../models/model-host.ts'
 import { ServerError } from '../domain/errors.ts'
+import { selectAllowed } from './allowed-models.ts'
+import type { HttpServices } from './services.ts'
+
+type ModelServices = Pick<HttpServices, 'adapters' | 'catalogue'>
 
 export interface OpenModel extends SelectedModel {
   readonly info: EngineInfo
 }
 
 /**
- * The model and the adapters that a request's `model` and `lora` name, with what is known of them. Adapters are held once they are acquired.
+ * The model and the adapters that a request's `model` and `lora` name and its caller may use, with what is known of them. Adapters are held once they are acquired.
  * @throws ServerError `model_not_found`, or `model_loading` and `engine_unavailable` for one that was never ready
  */
-export function openModel (adapters: AdapterLibrary, name: string, choices: readonly AdapterChoice[] = []): OpenModel {
-  const selected = adapters.select(name, choices)
+export function openModel (services: ModelServices, caller: Caller, name: string, choices: readonly AdapterChoice[] = []): OpenModel {
+  const selected = selectAllowed(services, caller, name, choices)
   const { host } = selected
   if (host.info === null) throw notReady(host)
   return { ...selected, info: host.info }
@@ -22,8 +27,8 @@ export function openModel (adapters: AdapterLibrary, name: string, choices: read
  * As {@link openModel}, for what writes text.
  * @throws ServerError `unsupported_value` for an embedding model too
  */
-export function openGenerativeModel (adapters: AdapterLibrary, name: string, choices: readonly AdapterChoice[] = []): OpenModel {
-  const model = openModel(adapters, name, choices)
+export function openGenerativeModel (services: ModelServices, caller: Caller, name: string, choices: readonly AdapterChoice[] = []): OpenModel {
+  const model = openModel(services, caller, name, choices)
   const { canGenerate = true, embedding } = model.info
   if (canGenerate) return model
   const route = embedding?.pooling === 'rank' ? '/v1/rerank' : '/v1/embeddings'

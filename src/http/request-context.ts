@@ -1,6 +1,7 @@
 import type { Caller } from '../access/caller.ts'
 import type { Millis } from '../domain/ids.ts'
 import { asTenantId } from '../domain/ids.ts'
+import type { Scope } from '../access/scopes.ts'
 import type { ServerError } from '../domain/errors.ts'
 import type { AdminAction, GenerationRecord, RequestRecord } from '../telemetry/observer.ts'
 import type { RequestTrace } from '../telemetry/tracing.ts'
@@ -11,13 +12,18 @@ interface RunTrace {
   readonly answers?: () => readonly string[]
 }
 
+/** Who asks on routes that need no key. */
+const nobody: Caller = {
+  tenant: asTenantId(''), keyId: null, isAnonymous: true, scopes: [], models: null, adapters: null, weight: 1, priority: 'normal', highestPriority: 'normal'
+}
+
 /** What belongs to one HTTP exchange beside Fastify's request and reply. */
 export class RequestContext {
   readonly arrivedAt: Millis
   /** The client's network address; a socket that is closed does not know it any more. */
   readonly address: string
   /** Set by access before any handler runs that is not public. */
-  caller: Caller = { tenant: asTenantId(''), weight: 1, priority: 'normal', highestPriority: 'normal', isAdmin: false }
+  caller: Caller = nobody
   /** Fires when the client goes before its answer is complete, or when the server gives the request up. */
   readonly cancellation: AbortController = new AbortController()
   /** The error the client was told, for the log. */
@@ -55,5 +61,9 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Needs no API key. */
     isPublic?: boolean
+    /** A key needs one of them; `any` is any key. Routes without it are for admins. */
+    scopes?: readonly Scope[] | 'any'
+    /** Only says that the path has other methods. */
+    isRefusal?: boolean
   }
 }

@@ -13,11 +13,12 @@ import type { Lifecycle } from './lifecycle.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
 import type { BackgroundRuns } from './responses/background-runs.ts'
 import type { ResponseStore } from './responses/response-store.ts'
-import type { Access } from '../access/static-keys.ts'
+import type { Access } from '../access/access.ts'
+import type { ManagedKeys } from '../access/keys/managed-keys.ts'
 
 /** The settings that HTTP looks at. */
 export type HttpConfig = Pick<Config,
-  'apiDocs' | 'bodyLimit' | 'corsOrigins' | 'headerLimit' | 'idleTimeoutMs' | 'keepAliveMs' | 'maxConnections' | 'maxResponses' | 'trustedProxies' | 'queueTimeoutMs' | 'requestTimeoutMs' | 'responseStore' | 'responseTtlMs'>
+  'apiDocs' | 'bodyLimit' | 'corsOrigins' | 'headerLimit' | 'idleTimeoutMs' | 'keepAliveMs' | 'maxConnections' | 'maxResponses' | 'publicRoutes' | 'trustedProxies' | 'queueTimeoutMs' | 'requestTimeoutMs' | 'responseStore' | 'responseTtlMs'>
 
 /** What routes and plugins use. Everything is passed in; nothing is looked up. */
 export interface HttpServices {
@@ -32,6 +33,8 @@ export interface HttpServices {
   readonly backgroundRuns: BackgroundRuns
   readonly access: Access
   readonly lifecycle: Lifecycle
+  /** Null where there is no database. */
+  readonly keys: ManagedKeys | null
   readonly metrics: Metrics
   readonly observer: Observer
   readonly tracing: Tracing

@@ -68,7 +68,7 @@ describe('wrong uses end with one clear sentence and exit code 1', () => {
     ['a model without its flag', () => ['chat.gguf'], () => 'There is no command "chat.gguf"; a model is given with --model chat.gguf (drawbridge --help explains)'],
     ['an unknown flag', () => ['--slot', '4'], () => 'There is no option --slot; did you mean --slots? (drawbridge --help lists them)'],
     ['a bad value', () => ['--port', '99999'], () => '--port is "99999", but must be a whole number from 0 to 65535'],
-    ['an open address', () => ['--host', '0.0.0.0'], () => '--host is "0.0.0.0", where others can reach the server, and no API key is set; set --api-key-file FILE, or --insecure-no-auth if everybody there may use it'],
+    ['an open address', () => ['--host', '0.0.0.0'], () => '--host is "0.0.0.0", where others can reach the server, and there is no API key; make one with drawbridge keys create, set --api-key-file FILE, or --insecure-no-auth if everybody there may use it'],
     ['a missing file', () => ['--model', '/nowhere/m.gguf'], () => 'The model file /nowhere/m.gguf cannot be read: it does not exist'],
     ['a file that is not GGUF', () => ['--model', fileOf('text.gguf', 'hello')], () => `The model file ${directory}/text.gguf is not a GGUF file: it does not begin with "GGUF"`],
     ['a truncated file', () => ['--model', fileOf('cut.gguf', readFileSync(demoModel).subarray(0, 1_000_000))],

@@ -31,9 +31,9 @@ export async function freePort (): Promise<number> {
   return address.port
 }
 
-/** The environment of the tests without settings for the server, which whoever runs them may have. */
+/** The environment of the tests without settings for the server, and without keys, which whoever runs them may have. */
 export const neutralEnvironment = (): NodeJS.ProcessEnv =>
-  Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(?:DRAWBRIDGE|OTEL)_/.test(name)))
+  ({ ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(?:DRAWBRIDGE|OTEL)_/.test(name))), DRAWBRIDGE_DATA_DIR: 'off' })
 
 /**
  * Starts the built server and waits until `/ready` says yes. It measures nothing at its start unless the flags ask for it.

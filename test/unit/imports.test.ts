@@ -34,6 +34,8 @@ const packageOwners: Record<string, RegExp> = {
   '@opentelemetry/exporter-trace-otlp-http': /^telemetry\/otlp-tracing\.ts$/,
   '@opentelemetry/resources': /^telemetry\/otlp-tracing\.ts$/,
   '@opentelemetry/sdk-trace-base': /^telemetry\/otlp-tracing\.ts$/,
+  libsql: /^access\/storage\//,
+  pg: /^access\/storage\//,
   '@huggingface/jinja': /^chat\//,
   openai: /^http\//
 }

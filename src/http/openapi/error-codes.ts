@@ -1,7 +1,10 @@
 import type { ErrorCode } from '../../domain/errors.ts'
 
-/** Whatever needs a key. */
-export const accessErrors = ['invalid_api_key'] as const satisfies readonly ErrorCode[]
+/** Whatever needs a key, which may be in a database. */
+export const keyErrors = ['invalid_api_key', 'storage_unavailable'] as const satisfies readonly ErrorCode[]
+
+/** Whatever needs a key with a scope. */
+export const accessErrors = [...keyErrors, 'permission_denied'] as const satisfies readonly ErrorCode[]
 
 /** Whatever reads a query. */
 export const queryErrors = ['invalid_value', 'unknown_parameter'] as const satisfies readonly ErrorCode[]
@@ -23,4 +26,4 @@ export const runErrors = [
 export const generationErrors = [...runErrors, 'invalid_grammar', 'chat_template_error'] as const satisfies readonly ErrorCode[]
 
 /** Whatever changes adapters. */
-export const adapterErrors = [...accessErrors, ...bodyErrors, 'permission_denied', 'model_not_found', 'adapter_not_found', 'invalid_adapter', 'adapter_conflict', 'adapter_limit'] as const satisfies readonly ErrorCode[]
+export const adapterErrors = [...accessErrors, ...bodyErrors, 'model_not_found', 'adapter_not_found', 'invalid_adapter', 'adapter_conflict', 'adapter_limit'] as const satisfies readonly ErrorCode[]

@@ -51,7 +51,7 @@ const shared = {
   logprobs: 'Whether log-probabilities are told; for completions, of how many tokens beside the drawn one.',
   top_logprobs: 'Of how many alternatives.',
   service_tier: 'How urgent it is.',
-  priority: 'The same, as vLLM has it: less is sooner.',
+  priority: 'The same, as vLLM has it: less is sooner. Of a key, the class of its requests that do not say.',
   lora: 'Adapters beside that of `model`, with their scales.',
   prompt: 'A text, texts, tokens, or lists of tokens.',
   echo: 'Whether the prompt is told before the answer.',
@@ -94,13 +94,13 @@ const others = {
   documents: 'Texts, or objects that hold them.',
   top_n: 'How many of the best documents are told; all where nothing is said.',
   return_documents: 'Whether their texts are told.',
-  name: 'Name of the adapter.',
+  name: 'Name of the adapter; of a key, words for people.',
   source: 'A path in the adapter folder, `https:` or `hf:`.',
   scale: 'The scale of requests that name none.',
   pinned: 'Whether it stays in memory however long nobody asks for it.',
   replace: 'Whether an adapter of that name is replaced.',
   expected_generation: 'The version that has to be there; another one is a conflict.',
-  lora_name: 'Name of the adapter.',
+  lora_name: 'Name of the adapter; of a key, words for people.',
   lora_path: 'A path in the adapter folder, `https:` or `hf:`.',
   lora_int_id: 'Without effect: the name is enough.',
   load_inplace: 'Whether an adapter of that name is replaced.',
@@ -113,5 +113,18 @@ const others = {
   tokens: 'Numbers of tokens.'
 }
 
+const keys = {
+  owner: 'Who is charged; keys of one owner are one tenant.',
+  scopes: 'What the key is for.',
+  models: 'Patterns of the models that it may use, by their ids; `*` stands for any characters. All where nothing is said.',
+  adapters: 'Patterns of the adapters that it may use, by their names.',
+  weight: 'Its requests\' share of the service beside other tenants\'.',
+  highest_priority: 'The most urgent class that its requests may ask for.',
+  names_users: 'Whether a header of its requests may name the user who is charged.',
+  expires_at: 'When it ends, in seconds since 1970; never where nothing is said.',
+  expires_in: 'In how many seconds it ends; in the place of `expires_at`.',
+  overlap: 'How many seconds the old key goes on working.'
+}
+
 /** What members of requests are, in a sentence, by their names: the same ones mean the same everywhere. */
-export const memberDescriptions: Readonly<Record<string, string>> = { ...sampling, ...form, ...shared, ...responses, ...messages, ...others }
+export const memberDescriptions: Readonly<Record<string, string>> = { ...sampling, ...form, ...shared, ...responses, ...messages, ...others, ...keys }

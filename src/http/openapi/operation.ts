@@ -9,6 +9,7 @@ export const tags = {
   Embeddings: 'Vectors of texts, and documents by how well they answer a query.',
   Models: 'Models and adapters as clients may name them.',
   Adapters: 'LoRA adapters, which come and go while the server runs.',
+  Keys: 'API keys, which are made and revoked while the server runs.',
   Tokens: 'Texts as the model reads them.',
   Server: 'How the server is.'
 } as const

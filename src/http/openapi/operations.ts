@@ -2,6 +2,7 @@ import type { Operation } from './operation.ts'
 import { adapterOperations } from './operations/adapters.ts'
 import { chatOperations } from './operations/chat.ts'
 import { embeddingOperations } from './operations/embeddings.ts'
+import { keyOperations } from './operations/keys.ts'
 import { messageOperations } from './operations/messages.ts'
 import { modelOperations } from './operations/models.ts'
 import { responseOperations } from './operations/responses.ts'
@@ -16,6 +17,7 @@ export const operations: readonly Operation[] = [
   ...embeddingOperations,
   ...modelOperations,
   ...adapterOperations,
+  ...keyOperations,
   ...tokenOperations,
   ...serverOperations
 ]

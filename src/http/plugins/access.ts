@@ -1,9 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import fastifyPlugin from 'fastify-plugin'
-import { userHeader } from '../../access/static-keys.ts'
+import { userHeader } from '../../access/access.ts'
 import { isLoopback } from '../../config/check-config.ts'
 import { AddressRanges } from '../../domain/address-ranges.ts'
 import { clientAddress } from '../client-address.ts'
+import { checkScopes } from '../needs.ts'
+import { noteRouteAction } from '../note-action.ts'
 import type { HttpServices } from '../services.ts'
 
 const single = (header: string | string[] | undefined): string | undefined => Array.isArray(header) ? header[0] : header
@@ -25,7 +27,7 @@ export const accessPlugin = fastifyPlugin<HttpServices>(async (app, { access, co
     if (request.routeOptions.config.isPublic === true) return
     // Node joins headers of the same name.
     const forwardedFor = request.headers['x-forwarded-for'] as string | undefined
-    request.requestContext.caller = access.identify({
+    request.requestContext.caller = await access.identify({
       authorization: request.headers.authorization,
       xApiKey: single(request.headers['x-api-key']),
       address: clientAddress(request.ip, forwardedFor, trusted),
@@ -33,5 +35,8 @@ export const accessPlugin = fastifyPlugin<HttpServices>(async (app, { access, co
       isDirect: !trusted.includes(request.ip) && isDirect(request.headers),
       user: single(request.headers[userHeader])
     })
+    if (request.is404) return
+    noteRouteAction(request)
+    checkScopes(request)
   })
 }, { name: 'access' })

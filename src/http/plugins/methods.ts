@@ -1,5 +1,6 @@
 import type { FastifyInstance, HTTPMethods } from 'fastify'
 import { ServerError } from '../../domain/errors.ts'
+import { needs } from '../needs.ts'
 
 const allMethods: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 
@@ -30,6 +31,7 @@ export function createMethodRefusals (app: FastifyInstance): { addRefusals: () =
           method: missing,
           url,
           exposeHeadRoute: false,
+          config: { ...needs('any').config, isRefusal: true },
           // Before the body is read: whatever it is, it does not matter.
           onRequest: async (request, reply) => {
             reply.header('allow', allowed)

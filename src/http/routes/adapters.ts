@@ -1,6 +1,7 @@
 import type { AdapterStatus } from '../../adapters/adapter-status.ts'
-import { noteAction, plainSource } from '../note-action.ts'
-import { requireAdmin } from '../require-admin.ts'
+import { allowedAdapters, checkMayLoad, checkMayUnload, findAllowedAdapter } from '../allowed-models.ts'
+import { needs } from '../needs.ts'
+import { noteAction, noted, plainSource } from '../note-action.ts'
 import { adapterQuerySchema, loadAdapterSchema } from '../schemas/adapter-requests.ts'
 import { parseRequest } from '../schemas/parse-request.ts'
 import type { Route } from '../services.ts'
@@ -37,16 +38,15 @@ export const toAdapterObject = (adapter: AdapterStatus) => ({
 export const adaptersRoute: Route = (app, services) => {
   const { adapters } = services
 
-  app.get('/v1/adapters', async () => {
-    const list = adapters.list()
+  app.get('/v1/adapters', needs('inference', 'models', 'adapters'), async (request) => {
+    const list = allowedAdapters(request.requestContext.caller, adapters)
     return { object: 'list', data: list.map(toAdapterObject), resident_bytes: list.reduce((sum, { residentBytes }) => sum + residentBytes, 0) }
   })
 
-  app.post('/v1/adapters', async (request, reply) => {
-    noteAction(request, 'adapter.load')
-    requireAdmin(request, services)
+  app.post('/v1/adapters', noted('adapter.load', needs('adapters')), async (request, reply) => {
     const body = parseRequest(loadAdapterSchema, request.body)
     noteAction(request, 'adapter.load', { adapter: body.name, model: body.model ?? null, source: plainSource(body.source) })
+    checkMayLoad(services, request.requestContext.caller, body.name, body.model)
     const status = await adapters.load({
       name: body.name,
       reference: body.source,
@@ -61,16 +61,16 @@ export const adaptersRoute: Route = (app, services) => {
     return toAdapterObject(status)
   })
 
-  app.get<{ Params: { '*': string } }>('/v1/adapters/*', async (request) => {
+  app.get<{ Params: { '*': string } }>('/v1/adapters/*', needs('inference', 'models', 'adapters'), async (request) => {
     const { model } = parseRequest(adapterQuerySchema, request.query)
-    return toAdapterObject(adapters.find(request.params['*'], model))
+    return toAdapterObject(findAllowedAdapter(adapters, request.requestContext.caller, request.params['*'], model))
   })
 
-  app.delete<{ Params: { '*': string } }>('/v1/adapters/*', async (request) => {
-    noteAction(request, 'adapter.unload', { adapter: request.params['*'] })
-    requireAdmin(request, services)
+  app.delete<{ Params: { '*': string } }>('/v1/adapters/*', noted('adapter.unload', needs('adapters'), (params: { '*': string }) => ({ adapter: params['*'] })), async (request) => {
     const { model, expected_generation: expectedGeneration } = parseRequest(adapterQuerySchema, request.query)
-    const status = await adapters.unload(request.params['*'], { model, expectedGeneration })
+    const name = request.params['*']
+    checkMayUnload(adapters, request.requestContext.caller, name, model)
+    const status = await adapters.unload(name, { model, expectedGeneration })
     noteAction(request, 'adapter.unload', { model: status.model, generation: status.generation })
     return { ...toAdapterObject(status), state: status.inFlight > 0 ? 'draining' : 'gone' }
   })

@@ -10,6 +10,7 @@ import { type Generation, type GenerationSink, UsageSum, runGeneration, streamGe
 import { GenerationTrace } from '../generation-trace.ts'
 import { type LegacyLogprobs, LegacyLogprobWriter, joinLegacyLogprobs } from '../logprobs.ts'
 import { holdAdapters } from '../hold-adapters.ts'
+import { needs } from '../needs.ts'
 import { checkLogitBias, checkTokens, openGenerativeModel } from '../open-model.ts'
 import { checkSamplingRequest } from '../schemas/check-sampling-request.ts'
 import { type CompletionRequest, type PromptInput, completionRequestSchema, withPrompt } from '../schemas/completion-request.ts'
@@ -26,15 +27,15 @@ import { streamUsageOf, toUsage } from '../usage.ts'
 export const completionsRoute: Route = (app, services) => {
   const { config, now, outputGrammars, randomSeed } = services
 
-  app.post('/v1/completions', async (request, reply) => {
+  app.post('/v1/completions', needs('inference'), async (request, reply) => {
     const body = readBody(request.body)
-    const model = openGenerativeModel(services.adapters, body.model, body.lora)
+    const context = request.requestContext
+    const { caller } = context
+    const model = openGenerativeModel(services, caller, body.model, body.lora)
     const { host, info, picks } = model
     checkLogitBias(body.logit_bias, info)
     for (const prompt of body.prompt) if (typeof prompt !== 'string') checkTokens(prompt, info, 'prompt')
 
-    const context = request.requestContext
-    const { caller } = context
     const serviceClass = serviceClassOf(body, caller)
     const identity = createAnswerIdentity('cmpl', body.model, info, serviceClass.tier)
     const trace = new GenerationTrace({

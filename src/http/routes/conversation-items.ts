@@ -1,4 +1,5 @@
 import { ServerError } from '../../domain/errors.ts'
+import { needs } from '../needs.ts'
 import { findConversation, toConversationObject } from '../responses/find-conversation.ts'
 import { pageOf, toItemList } from '../responses/page-of.ts'
 import { resolveInput } from '../responses/resolve-input.ts'
@@ -16,12 +17,12 @@ interface ByItem { Params: { id: string, item: string } }
 export const conversationItemsRoute: Route = (app, services) => {
   const { responseStore } = services
 
-  app.get<ById>('/v1/conversations/:id/items', async (request) => {
+  app.get<ById>('/v1/conversations/:id/items', needs('inference'), async (request) => {
     const query = parseRequest(listQuerySchema, request.query)
     return pageOf(findConversation(request.requestContext.caller.tenant, request.params.id, responseStore).items, query)
   })
 
-  app.post<ById>('/v1/conversations/:id/items', async (request) => {
+  app.post<ById>('/v1/conversations/:id/items', needs('inference'), async (request) => {
     const { caller: { tenant } } = request.requestContext
     const conversation = findConversation(tenant, request.params.id, responseStore)
     const { body } = request
@@ -31,14 +32,14 @@ export const conversationItemsRoute: Route = (app, services) => {
     return toItemList(items, false)
   })
 
-  app.get<ByItem>('/v1/conversations/:id/items/:item', async (request) => {
+  app.get<ByItem>('/v1/conversations/:id/items/:item', needs('inference'), async (request) => {
     const { items } = findConversation(request.requestContext.caller.tenant, request.params.id, responseStore)
     const item = items.find(({ id }) => id === request.params.item)
     if (item === undefined) throw notFound(request.params.item)
     return item
   })
 
-  app.delete<ByItem>('/v1/conversations/:id/items/:item', async (request) => {
+  app.delete<ByItem>('/v1/conversations/:id/items/:item', needs('inference'), async (request) => {
     const { caller: { tenant } } = request.requestContext
     const conversation = findConversation(tenant, request.params.id, responseStore)
     const items = conversation.items.filter(({ id }) => id !== request.params.item)

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { OpenAI } from 'openai'
 import { ServerError } from '../../domain/errors.ts'
+import { needs } from '../needs.ts'
 import { findConversation, toConversationObject } from '../responses/find-conversation.ts'
 import { resolveInput } from '../responses/resolve-input.ts'
 import { saveConversation } from '../responses/save-conversation.ts'
@@ -14,7 +15,7 @@ interface ById { Params: { id: string } }
 /** `POST /v1/conversations`, `GET`, `POST` and `DELETE /v1/conversations/{id}` */
 export const conversationsRoute: Route = (app, services) => {
   const { responseStore } = services
-  app.post('/v1/conversations', async (request) => {
+  app.post('/v1/conversations', needs('inference'), async (request) => {
     if (!responseStore.isOn) throw new ServerError('route_not_found', 'This server keeps no conversations (--response-store off)')
     const { caller: { tenant } } = request.requestContext
     // OpenAI's client sends no body when it has nothing to say.
@@ -31,10 +32,10 @@ export const conversationsRoute: Route = (app, services) => {
     return toConversationObject(conversation)
   })
 
-  app.get<ById>('/v1/conversations/:id', async (request) =>
+  app.get<ById>('/v1/conversations/:id', needs('inference'), async (request) =>
     toConversationObject(findConversation(request.requestContext.caller.tenant, request.params.id, responseStore)))
 
-  app.post<ById>('/v1/conversations/:id', async (request) => {
+  app.post<ById>('/v1/conversations/:id', needs('inference'), async (request) => {
     const { caller: { tenant } } = request.requestContext
     const { metadata } = parseRequest(updateConversationSchema, request.body)
     const conversation = { ...findConversation(tenant, request.params.id, responseStore), metadata }
@@ -42,7 +43,7 @@ export const conversationsRoute: Route = (app, services) => {
     return toConversationObject(conversation)
   })
 
-  app.delete<ById>('/v1/conversations/:id', async (request) => {
+  app.delete<ById>('/v1/conversations/:id', needs('inference'), async (request) => {
     const { caller: { tenant } } = request.requestContext
     const { id } = findConversation(tenant, request.params.id, responseStore)
     responseStore.deleteConversation(tenant, id)

@@ -5,15 +5,16 @@ import { toChatRequest } from '../chat-request.ts'
 import { nameAsMessages } from '../messages/name-as-messages.ts'
 import { readCountMessageTokensRequest } from '../messages/read-message-request.ts'
 import { toChatPrompt } from '../messages/to-chat-completion.ts'
+import { needs } from '../needs.ts'
 import { openModel } from '../open-model.ts'
 import type { Route } from '../services.ts'
 import { withSystemPrompt } from '../with-system-prompt.ts'
 
 /** `POST /v1/messages/count_tokens`: the tokens that `/v1/messages` would read. */
 export const countMessageTokensRoute: Route = (app, services) => {
-  app.post('/v1/messages/count_tokens', async (request) => {
+  app.post('/v1/messages/count_tokens', needs('inference'), async (request) => {
     const body = readCountMessageTokensRequest(request.body)
-    const model = openModel(services.adapters, body.model)
+    const model = openModel(services, request.requestContext.caller, body.model)
     const chatModel = chatModelOf(model, services)
     try {
       const chat = toChatPrompt(body, chatModel.template.source)

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { asToken } from '../../domain/ids.ts'
+import { needs } from '../needs.ts'
 import { checkTokens } from '../open-model.ts'
 import { parseRequest } from '../schemas/parse-request.ts'
 import { detokenizeSchema } from '../schemas/tokenize-request.ts'
@@ -13,11 +14,11 @@ import { openNamedOrOnlyModel } from './tokenize.ts'
 export const detokenizeRoute: Route = (app, services) => {
   const handler = async (request: FastifyRequest) => {
     const { model, tokens } = parseRequest(detokenizeSchema, request.body)
-    const { host, info } = openNamedOrOnlyModel(services, model)
+    const { host, info } = openNamedOrOnlyModel(services, request.requestContext.caller, model)
     checkTokens(tokens, info, 'tokens')
     const text = await host.inference.detokenize(tokens.map(asToken))
     return { content: text, prompt: text }
   }
-  app.post('/v1/detokenize', handler)
-  app.post('/detokenize', handler)
+  app.post('/v1/detokenize', needs('inference'), handler)
+  app.post('/detokenize', needs('inference'), handler)
 }

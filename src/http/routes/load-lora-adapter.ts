@@ -2,12 +2,13 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { checkAdapterName } from '../../adapters/adapter-name.ts'
 import { ServerError } from '../../domain/errors.ts'
 import { toErrorBody, toErrorHeaders } from '../error-response.ts'
-import { noteError } from '../plugins/errors.ts'
-import { noteAction, plainSource } from '../note-action.ts'
-import { requireAdmin } from '../require-admin.ts'
+import { noteError, toClientError } from '../plugins/errors.ts'
+import { checkMayLoad, checkMayUnload } from '../allowed-models.ts'
+import { needs } from '../needs.ts'
+import { noteAction, noted, plainSource } from '../note-action.ts'
 import { loadLoraAdapterSchema, unloadLoraAdapterSchema } from '../schemas/adapter-requests.ts'
 import { parseRequest } from '../schemas/parse-request.ts'
-import type { Route } from '../services.ts'
+import type { HttpServices, Route } from '../services.ts'
 
 /** How vLLM says it: the words, and the type of the error object. */
 interface Wording {
@@ -33,18 +34,14 @@ function sendVllmError (request: FastifyRequest, reply: FastifyReply, error: Ser
 
 const asText = (reply: FastifyReply, text: string): FastifyReply => reply.type('text/plain; charset=utf-8').send(text)
 
-type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>
-
 /** @param wordingOf vLLM's words for an error of the adapter `name`, where it has some */
-const inVllmsWords = (handle: Handler, wordingOf: (error: ServerError, name: string) => Wording | null): Handler => async (request, reply) => {
-  try {
-    return await handle(request, reply)
-  } catch (thrown) {
-    const error = ServerError.from(thrown)
+const inVllmsWords = ({ bodyLimit }: HttpServices['config'], wordingOf: (error: ServerError, name: string) => Wording | null) => ({
+  errorHandler: (thrown: unknown, request: FastifyRequest, reply: FastifyReply) => {
+    const error = toClientError(thrown, bodyLimit)
     const { lora_name: name } = Object(request.body) as { lora_name?: unknown }
     return sendVllmError(request, reply, error, wordingOf(error, String(name)))
   }
-}
+})
 
 const missing = (message: string): ServerError => new ServerError('missing_required_parameter', message)
 
@@ -69,14 +66,13 @@ function unloadWording (error: ServerError, name: string): Wording | null {
 export const loadLoraAdapterRoute: Route = (app, services) => {
   const { adapters } = services
 
-  app.post('/v1/load_lora_adapter', inVllmsWords(async (request, reply) => {
-    noteAction(request, 'adapter.load')
-    requireAdmin(request, services)
+  app.post('/v1/load_lora_adapter', { ...noted('adapter.load', needs('adapters')), ...inVllmsWords(services.config, loadWording) }, async (request, reply) => {
     const body = parseRequest(loadLoraAdapterSchema, request.body)
     const { lora_name: name, lora_path: reference } = body
     noteAction(request, 'adapter.load', { adapter: name, model: body.model ?? null, source: plainSource(reference) })
     if (name === '' || reference === '') throw missing("Both 'lora_name' and 'lora_path' must be provided.")
     checkAdapterName(name, 'lora_name')
+    checkMayLoad(services, request.requestContext.caller, name, body.model)
     await adapters.load({
       name,
       reference,
@@ -87,15 +83,14 @@ export const loadLoraAdapterRoute: Route = (app, services) => {
       expectedGeneration: body.expected_generation
     }, request.requestContext.cancellation.signal)
     return asText(reply, `Success: LoRA adapter '${name}' added successfully.`)
-  }, loadWording))
+  })
 
-  app.post('/v1/unload_lora_adapter', inVllmsWords(async (request, reply) => {
-    noteAction(request, 'adapter.unload')
-    requireAdmin(request, services)
+  app.post('/v1/unload_lora_adapter', { ...noted('adapter.unload', needs('adapters')), ...inVllmsWords(services.config, unloadWording) }, async (request, reply) => {
     const { lora_name: name, model, expected_generation: expectedGeneration } = parseRequest(unloadLoraAdapterSchema, request.body)
     noteAction(request, 'adapter.unload', { adapter: name, model: model ?? null })
     if (name === '') throw missing("'lora_name' needs to be provided to unload a LoRA adapter.")
+    checkMayUnload(adapters, request.requestContext.caller, name, model)
     await adapters.unload(name, { model, expectedGeneration })
     return asText(reply, `Success: LoRA adapter '${name}' removed successfully.`)
-  }, unloadWording))
+  })
 }

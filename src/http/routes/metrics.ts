@@ -1,8 +1,10 @@
+import { needs } from '../needs.ts'
 import type { Route } from '../services.ts'
 
 /** `GET /metrics`: Prometheus text. Never waits for a decode. */
-export const metricsRoute: Route = (app, { metrics }) => {
-  app.get('/metrics', { config: { answersWhileDraining: true } }, async (_request, reply) => {
+export const metricsRoute: Route = (app, { config, metrics }) => {
+  const isPublic = config.publicRoutes.includes('metrics')
+  app.get('/metrics', { config: { ...needs('metrics').config, answersWhileDraining: true, isPublic } }, async (_request, reply) => {
     reply.type(metrics.contentType)
     return await metrics.render()
   })

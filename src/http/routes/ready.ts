@@ -1,4 +1,6 @@
 import type { ModelHost, ModelState } from '../../models/model-host.ts'
+import { allowedHosts } from '../allowed-models.ts'
+import { needs } from '../needs.ts'
 import type { Route } from '../services.ts'
 
 /** Worst first: what the whole server is when one of its models is. */
@@ -15,13 +17,16 @@ function stateOf (hosts: readonly ModelHost[]): ModelState {
 }
 
 /** `GET /ready`: 200 when requests can be answered, otherwise 503 and the reason. */
-export const readyRoute: Route = (app, { catalogue, lifecycle }) => {
-  app.get('/ready', { config: { answersWhileDraining: true } }, async (_request, reply) => {
+export const readyRoute: Route = (app, { catalogue, config, lifecycle }) => {
+  const isPublic = config.publicRoutes.includes('ready')
+  app.get('/ready', { config: { ...needs('any').config, answersWhileDraining: true, isPublic } }, async (request, reply) => {
     const status = lifecycle.isDraining ? 'draining' : stateOf(catalogue.hosts)
     if (status !== 'ready') reply.code(503).header('retry-after', '1')
+    // Whoever has no key learns nothing of the models.
+    if (isPublic) return { status }
     return {
       status,
-      models: catalogue.hosts.map(({ id, state, failure, restarts }) => ({
+      models: allowedHosts(request.requestContext.caller, catalogue).map(({ id, state, failure, restarts }) => ({
         id, state, reason: failure?.message ?? null, restarts
       }))
     }

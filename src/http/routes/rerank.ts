@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import { needs } from '../needs.ts'
 import { openEmbedder } from '../open-embedder.ts'
 import { runEmbedding } from '../run-embedding.ts'
 import { toPromptUsage } from '../usage.ts'
@@ -12,7 +13,7 @@ export const rerankRoute: Route = (app, services) => {
   const handler = async (request: FastifyRequest) => {
     const body = parseRequest(rerankRequestSchema, request.body, rerankParameterPolicies)
     const { query, documents, top_n: topN = documents.length, return_documents: returnsDocuments } = body
-    const model = openEmbedder(services, body.model, 'rank')
+    const model = openEmbedder(services, request.requestContext.caller, body.model, 'rank')
     const wish = { query, inputs: documents.map((text) => ({ text })), param: 'documents', idPrefix: 'rerank' } as const
     const { id, vectors, promptTokens } = await runEmbedding(model, wish, body, request.requestContext, services)
     const results = vectors.map(([score = 0], index) => ({
@@ -29,5 +30,5 @@ export const rerankRoute: Route = (app, services) => {
       usage: toPromptUsage(promptTokens)
     }
   }
-  for (const url of ['/v1/rerank', '/v2/rerank', '/rerank']) app.post(url, handler)
+  for (const url of ['/v1/rerank', '/v2/rerank', '/rerank']) app.post(url, needs('inference'), handler)
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { ServerError } from '../../domain/errors.ts'
 import type { TenantId } from '../../domain/ids.ts'
+import { needs } from '../needs.ts'
 import { EventLog } from '../responses/event-log.ts'
 import { pageOf } from '../responses/page-of.ts'
 import type { StoredResponse } from '../responses/response-store.ts'
@@ -22,9 +23,10 @@ interface ById { Params: { id: string } }
 /** `GET` and `DELETE /v1/responses/{id}`, `POST /v1/responses/{id}/cancel`, `GET /v1/responses/{id}/input_items` */
 export const responseRoute: Route = (app, services) => {
   const { backgroundRuns, responseStore } = services
-
   // What runs in the background ends before the server does, and is nowhere else.
-  app.get<ById>('/v1/responses/:id', { config: { answersWhileDraining: true } }, async (request, reply) => {
+  const whileDraining = { config: { ...needs('inference').config, answersWhileDraining: true } }
+
+  app.get<ById>('/v1/responses/:id', whileDraining, async (request, reply) => {
     const { caller: { tenant } } = request.requestContext
     const query = parseRequest(responseQuerySchema, request.query)
     const run = backgroundRuns.find(tenant, request.params.id)
@@ -38,7 +40,7 @@ export const responseRoute: Route = (app, services) => {
     return await streamLog(reply, services, log, query.starting_after ?? -1)
   })
 
-  app.delete<ById>('/v1/responses/:id', { config: { answersWhileDraining: true } }, async (request) => {
+  app.delete<ById>('/v1/responses/:id', whileDraining, async (request) => {
     const { caller: { tenant } } = request.requestContext
     const { id } = request.params
     const run = backgroundRuns.find(tenant, id)
@@ -48,7 +50,7 @@ export const responseRoute: Route = (app, services) => {
     return { id, object: 'response', deleted: true }
   })
 
-  app.post<ById>('/v1/responses/:id/cancel', { config: { answersWhileDraining: true } }, async (request) => {
+  app.post<ById>('/v1/responses/:id/cancel', whileDraining, async (request) => {
     const { caller: { tenant } } = request.requestContext
     const run = backgroundRuns.find(tenant, request.params.id)
     if (run !== null) {
@@ -61,13 +63,13 @@ export const responseRoute: Route = (app, services) => {
     return body
   })
 
-  app.get<ById>('/v1/responses/:id/input_items', async (request) => {
+  app.get<ById>('/v1/responses/:id/input_items', needs('inference'), async (request) => {
     const { caller: { tenant } } = request.requestContext
     const query = parseRequest(listQuerySchema, request.query)
     return pageOf(findResponse(tenant, request.params.id, services).input, query)
   })
 
-  app.post('/v1/responses/compact', async () => {
+  app.post('/v1/responses/compact', needs('inference'), async () => {
     throw new ServerError('route_not_found', 'Compaction is not supported: conversations are never shortened by this server')
   })
 }

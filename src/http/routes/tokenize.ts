@@ -1,8 +1,11 @@
 import type { FastifyRequest } from 'fastify'
+import type { Caller } from '../../access/caller.ts'
 import { adaptConversation } from '../../chat/adapt-conversation.ts'
 import { ServerError } from '../../domain/errors.ts'
 import { type Token, asToken } from '../../domain/ids.ts'
 import type { Inference, Prompt } from '../../inference/inference.ts'
+import { allowedHosts } from '../allowed-models.ts'
+import { needs } from '../needs.ts'
 import { type OpenModel, openModel } from '../open-model.ts'
 import { chatModelOf } from '../chat-model.ts'
 import { withSystemPrompt } from '../with-system-prompt.ts'
@@ -16,33 +19,33 @@ import type { HttpServices, Route } from '../services.ts'
  * `messages`) with their count and the context size as well.
  */
 export const tokenizeRoute: Route = (app, services) => {
-  const handler = async ({ body }: FastifyRequest) => {
+  const handler = async ({ body, requestContext: { caller } }: FastifyRequest) => {
     const has = (member: string): boolean => typeof body === 'object' && body !== null && Object.hasOwn(body, member)
-    if (has('content')) return await tokenizeContent(body, services)
-    if (has('messages')) return await tokenizeMessages(body, services)
-    if (has('prompt')) return await tokenizePrompt(body, services)
+    if (has('content')) return await tokenizeContent(body, caller, services)
+    if (has('messages')) return await tokenizeMessages(body, caller, services)
+    if (has('prompt')) return await tokenizePrompt(body, caller, services)
     throw new ServerError('missing_required_parameter', 'Missing required parameter: \'prompt\', \'messages\' or \'content\'', { param: 'prompt' })
   }
-  app.post('/v1/tokenize', handler)
-  app.post('/tokenize', handler)
+  app.post('/v1/tokenize', needs('inference'), handler)
+  app.post('/tokenize', needs('inference'), handler)
 }
 
 /**
  * These endpoints are asked without a model by clients of servers that have only one.
  * @throws ServerError `missing_required_parameter` when there are several
  */
-export function openNamedOrOnlyModel ({ adapters, catalogue }: HttpServices, name: string | undefined): OpenModel {
-  const [only, second] = catalogue.hosts
-  if (name !== undefined) return openModel(adapters, name)
+export function openNamedOrOnlyModel (services: HttpServices, caller: Caller, name: string | undefined): OpenModel {
+  if (name !== undefined) return openModel(services, caller, name)
+  const [only, second] = allowedHosts(caller, services.catalogue)
   if (only === undefined || second !== undefined) {
-    throw new ServerError('missing_required_parameter', 'Missing required parameter: \'model\'; this server has several models', { param: 'model' })
+    throw new ServerError('missing_required_parameter', `Missing required parameter: 'model'; ${only === undefined ? 'your key is for none of this server\'s models' : 'this server has several models'}`, { param: 'model' })
   }
-  return openModel(adapters, only.id)
+  return openModel(services, caller, only.id)
 }
 
-async function tokenizeContent (raw: unknown, services: HttpServices) {
+async function tokenizeContent (raw: unknown, caller: Caller, services: HttpServices) {
   const body = parseRequest(tokenizeContentSchema, raw)
-  const { inference } = openNamedOrOnlyModel(services, body.model).host
+  const { inference } = openNamedOrOnlyModel(services, caller, body.model).host
   const prompt: Prompt = { segments: [{ text: body.content, origin: body.parse_special ? 'template' : 'user' }] }
   const tokens = await inference.tokenize(prompt, { addBos: body.add_special })
   if (!body.with_pieces) return { tokens }
@@ -50,20 +53,20 @@ async function tokenizeContent (raw: unknown, services: HttpServices) {
   return { tokens: tokens.map((id, index) => ({ id, piece: pieces[index] ?? '' })) }
 }
 
-async function tokenizePrompt (raw: unknown, services: HttpServices) {
+async function tokenizePrompt (raw: unknown, caller: Caller, services: HttpServices) {
   const body = parseRequest(tokenizePromptSchema, raw)
-  const model = openNamedOrOnlyModel(services, body.model)
+  const model = openNamedOrOnlyModel(services, caller, body.model)
   const prompt: Prompt = { segments: [{ text: body.prompt, origin: 'template' }] }
   return await countTokens(model, prompt, { addBos: body.add_special_tokens, withTexts: body.return_token_strs })
 }
 
-async function tokenizeMessages (raw: unknown, services: HttpServices) {
+async function tokenizeMessages (raw: unknown, caller: Caller, services: HttpServices) {
   refuseUnsupportedMessages((raw as { messages: unknown }).messages)
   const body = parseRequest(tokenizeMessagesSchema, raw)
   if (body.continue_final_message && body.add_generation_prompt === true) {
     throw new ServerError('invalid_value', 'Invalid value for \'add_generation_prompt\': no new turn begins where \'continue_final_message\' is true', { param: 'add_generation_prompt' })
   }
-  const model = openNamedOrOnlyModel(services, body.model)
+  const model = openNamedOrOnlyModel(services, caller, body.model)
   const { template, dialect } = chatModelOf(model, services)
   const { messages, tools } = adaptConversation({ messages: withSystemPrompt(body.messages, model.systemPrompt), tools: body.tools }, template, dialect)
   const segments = template.render(messages, { addGenerationPrompt: body.add_generation_prompt ?? true, continuesLastMessage: body.continue_final_message, tools, variables: body.chat_template_kwargs })

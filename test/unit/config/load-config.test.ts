@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { StartupError } from '../../../src/domain/startup-error.ts'
+import { checkReach } from '../../../src/config/check-config.ts'
 import { loadConfig } from '../../../src/config/load-config.ts'
 import { printConfig } from '../../../src/config/print-config.ts'
 import { readFlags } from '../../../src/config/read-flags.ts'
@@ -81,7 +82,8 @@ describe('precedence', () => {
 
 describe('values', () => {
   it('reads times and sizes with and without units', () => {
-    const { config } = load(['--queue-timeout', '1500', '--request-timeout=2m', '--keep-alive', '1.5s', '--body-limit', '64KiB'])
+    const { config } = load(['--queue-timeout', '1500', '--request-timeout=2m', '--keep-alive', '1.5s', '--response-ttl', '2d', '--body-limit', '64KiB'])
+    expect(config.responseTtlMs).toBe(2 * 24 * 60 * 60 * 1000)
     expect(config).toMatchObject({ queueTimeoutMs: 1500, requestTimeoutMs: 120_000, keepAliveMs: 1500, bodyLimit: 65_536 })
   })
 
@@ -106,6 +108,8 @@ describe('values', () => {
     ['--queue-timeout', '0', '--queue-timeout is "0", but must be a time from 1ms to 24h, such as 500ms, 30s or 10m (a bare number is milliseconds)'],
     ['--body-limit', '2GiB', '--body-limit is "2GiB", but must be a size from 1KiB to 1GiB, such as 64KiB or 32MiB (a bare number is bytes)'],
     ['--fake-step-ms', 'fast', '--fake-step-ms is "fast", but must be a number from 0 to 60000'],
+    ['--database-url', 'mysql://a:hunter2@db/x', '--database-url is a secret, but must be off or an address such as postgres://USER:PASSWORD@HOST/NAME'],
+    ['--public-route', 'models', '--public-route is ["models"], but must be ready or metrics'],
     ['--insecure-no-auth=maybe', '', '--insecure-no-auth is "maybe", but must be true or false'],
     ['--cors-origin', 'https://a.example/path', '--cors-origin is "https://a.example/path", but must be * or an origin such as https://chat.example.com, without a path'],
     ['--tls-cert', 'cert.pem', '--tls-cert is set, but --tls-key is not; TLS needs both'],
@@ -218,6 +222,10 @@ describe('file', () => {
     ])
     expect(config.apiKeys).toEqual(['key-one', 'key-two'])
     expect(warnings).toEqual([])
+  })
+
+  it.each([['data', () => path.join(directory, 'data')], ['auto', () => 'auto'], ['off', () => 'off'], ['/var/lib/x', () => '/var/lib/x']])('resolves the data folder %s', (dataDir, expected) => {
+    expect(load(['--config', fileOf('data.yaml', `dataDir: ${dataDir}\n`)]).config.dataDir).toBe(expected())
   })
 })
 
@@ -392,14 +400,17 @@ describe('API keys', () => {
 })
 
 describe('settings that do not go together', () => {
+  const reach = (argv: readonly string[], hasStoredKeys = false) => () => checkReach(load(argv).config, hasStoredKeys, (flag) => `--${flag}`)
+
   it.each(['0.0.0.0', '::', '192.168.1.5', 'example.com', '2001:db8::1'])('refuses %s without a key', (host) => {
-    expect(refusal(['--host', host])).toBe(`--host is "${host}", where others can reach the server, and no API key is set; set --api-key-file FILE, or --insecure-no-auth if everybody there may use it`)
-    expect(load(['--host', host, '--api-key', 'k']).config.host).toBe(host)
-    expect(load(['--host', host, '--insecure-no-auth']).config.host).toBe(host)
+    expect(reach(['--host', host])).toThrow(new StartupError(`--host is "${host}", where others can reach the server, and there is no API key; make one with drawbridge keys create, set --api-key-file FILE, or --insecure-no-auth if everybody there may use it`))
+    expect(reach(['--host', host, '--api-key', 'k'])).not.toThrow()
+    expect(reach(['--host', host, '--insecure-no-auth'])).not.toThrow()
+    expect(reach(['--host', host], true)).not.toThrow()
   })
 
   it.each(['127.0.0.1', '127.1.2.3', '::1', 'localhost', 'LOCALHOST', '[::1]'])('needs no key on %s', (host) => {
-    expect(load(['--host', host]).config.host).toBe(host)
+    expect(reach(['--host', host])).not.toThrow()
   })
 
   it('checks slots, lanes, step tokens and threads against each other', () => {

@@ -75,11 +75,12 @@ describe('texts made from it', () => {
 
 describe('--print-config', () => {
   it('hides keys, says where settings come from, and can be read back', () => {
-    const flags = ['--api-key', 'hunter2', '--port', '9000', '--model', 'a.gguf', '--alias', 'a', '--queue-timeout', '5000']
+    const flags = ['--api-key', 'hunter2', '--port', '9000', '--model', 'a.gguf', '--alias', 'a', '--queue-timeout', '5000', '--database-url', 'postgres://a:hunter2@db/x']
     const loaded = loadConfig(readFlags(flags).settings, { DRAWBRIDGE_SLOTS: '4' })
     const text = printConfig(loaded)
     expect(text).not.toContain('hunter2')
     expect(text).toContain('# apiKeys: 1 hidden, from --api-key\n')
+    expect(text).toContain('# databaseUrl: hidden, from --database-url\n')
     expect(text).toContain('port: 9000  # --port\n')
     expect(text).toContain('slots: 4  # DRAWBRIDGE_SLOTS\n')
     expect(text).toContain('queueTimeout: 5s  # --queue-timeout\n')
@@ -87,6 +88,6 @@ describe('--print-config', () => {
     expect(parse(text)).toMatchObject({ models: [{ ref: 'a.gguf', alias: 'a' }] })
 
     const again = loadConfig(parseConfigFile(text, '/x.yaml'), {})
-    expect(again.config).toEqual({ ...loaded.config, apiKeys: [], models: [{ ref: '/a.gguf', alias: 'a', draftModel: null }] })
+    expect(again.config).toEqual({ ...loaded.config, apiKeys: [], databaseUrl: 'off', models: [{ ref: '/a.gguf', alias: 'a', draftModel: null }] })
   })
 })

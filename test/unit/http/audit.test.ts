@@ -1,5 +1,11 @@
+import { mkdtemp, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { Database } from '../../../src/access/storage/database.ts'
+import { migrate } from '../../../src/access/storage/migrate.ts'
+import { SqliteDatabase } from '../../../src/access/storage/sqlite-database.ts'
 import { AdapterLibrary } from '../../../src/adapters/adapter-library.ts'
 import type { Config } from '../../../src/config/config.ts'
 import { createModelCatalogue } from '../../../src/models/catalogue.ts'
@@ -13,13 +19,13 @@ afterEach(async () => { for (const dispose of disposers.splice(0).reverse()) awa
 
 const tenant: Config['tenants'][number] = { name: 'search', keys: ['key-of-search'], weight: 1, priority: 'normal', highestPriority: 'normal', namesUsers: false, admin: false }
 
-async function setUp (config: Partial<Config> = { adminKeys: ['key-of-an-admin'], tenants: [tenant] }) {
+async function setUp (config: Partial<Config> = { adminKeys: ['key-of-an-admin'], tenants: [tenant] }, database?: Database) {
   const lines: Record<string, unknown>[] = []
   const host = createTestHost(createScriptedInference(() => answerEvents(['a'])), { id: 'base' })
   const scripted = await createScriptedRegistry({ model: 'base' })
   disposers.push(async () => await scripted.dispose())
   const library = new AdapterLibrary({ catalogue: createModelCatalogue([host]), registries: [scripted.registry], resolveReference: (reference) => reference })
-  const { app } = await buildTestApp([host], { config, adapters: library, auditLog: { append: (entry) => { lines.push({ ...entry }) } } })
+  const { app } = await buildTestApp([host], { config, adapters: library, ...(database === undefined ? {} : { database }), auditLog: { append: (entry) => { lines.push({ ...entry }) } } })
   disposers.push(async () => await app.close())
   const send = async (method: 'GET' | 'POST' | 'DELETE', url: string, payload?: object, key = 'key-of-an-admin') =>
     (await app.inject({ method, url, headers: { authorization: `Bearer ${key}`, 'x-request-id': 'r' }, ...(payload === undefined ? {} : { payload }) })).statusCode
@@ -84,6 +90,44 @@ describe('the audit log', () => {
     const { lines, send } = await setUp()
     await send('POST', '/v1/adapters', { name: 'x', source: 'https://user:marker@example.com/a.gguf?token=marker' })
     expect(lines).toEqual([expect.objectContaining({ event: 'adapter.load', source: 'https://example.com/a.gguf' })])
+  })
+
+  it('has refusals of what the path names', async () => {
+    const { lines, send } = await setUp()
+    expect(await send('DELETE', '/v1/adapters/pirate', undefined, 'key-of-search')).toBe(403)
+    expect(await send('POST', '/v1/unload_lora_adapter', { lora_name: 'pirate' }, 'key-of-search')).toBe(403)
+    expect(await send('POST', '/lora-adapters', [], 'key-of-search')).toBe(403)
+    expect(lines).toEqual([
+      expect.objectContaining({ event: 'adapter.unload', outcome: 'refused', adapter: 'pirate', tenant: 'search' }),
+      expect.objectContaining({ event: 'adapter.unload', outcome: 'refused', tenant: 'search' }),
+      expect.objectContaining({ event: 'adapter.set-scales', outcome: 'refused', tenant: 'search' })
+    ])
+  })
+
+  it('has every change of keys, and none of them', async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'drawbridge-audit-'))
+    disposers.push(async () => await rm(folder, { recursive: true }))
+    const database = new SqliteDatabase(path.join(folder, 'keys.db'), { warn: () => {} })
+    await migrate(database)
+    disposers.push(async () => await database.close())
+    const { lines, send, app } = await setUp(undefined, database)
+    const headers = { authorization: 'Bearer key-of-an-admin', 'x-request-id': 'r' }
+    const make = async (url: string, payload: object) => (await app.inject({ method: 'POST', url, payload, headers })).json<{ id: string, key: string, prefix: string }>()
+    const first = await make('/v1/admin/keys', { owner: 'anna', scopes: ['inference', 'models'] })
+    const second = await make(`/v1/admin/keys/${first.id}/rotate`, {})
+    expect(await send('DELETE', `/v1/admin/keys/${second.id}`)).toBe(200)
+    expect(await send('DELETE', `/v1/admin/keys/${second.key}`)).toBe(404)
+    expect(await send('POST', '/v1/admin/keys', { owner: 'anna' }, 'key-of-search')).toBe(403)
+    expect(await send('GET', '/v1/admin/keys')).toBe(200)
+    const done = { ...admin, method: 'POST', outcome: 'done', status: 201, errorCode: null }
+    expect(lines).toEqual([
+      { ...done, event: 'key.create', owner: 'anna', scopes: 'inference models', keyId: first.id, prefix: first.prefix, route: '/v1/admin/keys' },
+      { ...done, event: 'key.rotate', keyId: first.id, prefix: first.prefix, replacedBy: second.id, route: '/v1/admin/keys/:id/rotate' },
+      { ...done, event: 'key.revoke', keyId: second.id, prefix: second.prefix, method: 'DELETE', status: 200, route: '/v1/admin/keys/:id' },
+      { ...done, event: 'key.revoke', method: 'DELETE', outcome: 'failed', status: 404, errorCode: 'key_not_found', route: '/v1/admin/keys/:id' },
+      { ...done, event: 'key.create', outcome: 'refused', tenant: 'search', status: 403, errorCode: 'permission_denied', route: '/v1/admin/keys' }
+    ])
+    for (const { key } of [first, second]) expect(JSON.stringify(lines)).not.toContain(key)
   })
 
   it('has nothing of what changes nothing', async () => {

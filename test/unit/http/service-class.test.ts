@@ -9,7 +9,9 @@ import { buildTestApp } from '../../support/test-app.ts'
 import { createTestHost } from '../../support/test-host.ts'
 import { readSse } from '../../support/sse.ts'
 
-const caller = (priority: Priority, highestPriority: Priority): Caller => ({ tenant: asTenantId('a'), weight: 1, priority, highestPriority, isAdmin: false })
+const caller = (priority: Priority, highestPriority: Priority): Caller => ({
+  tenant: asTenantId('a'), keyId: null, isAnonymous: false, scopes: ['inference'], models: null, adapters: null, weight: 1, priority, highestPriority
+})
 
 describe('the class of a request', () => {
   it.each([

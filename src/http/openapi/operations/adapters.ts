@@ -5,7 +5,7 @@ import type { Operation } from '../operation.ts'
 
 const tag = 'Adapters'
 const name = { name: 'Name of an adapter; slashes need not be encoded' }
-const forAdmins = 'Needs an admin\'s key, or without keys a program on this machine.'
+const forAdmins = 'Needs a key with the scope `adapters`, or without keys a program on this machine.'
 
 export const adapterOperations: readonly Operation[] = [
   {
@@ -52,7 +52,7 @@ export const adapterOperations: readonly Operation[] = [
     pathParameters: name,
     query: adapterQuerySchema,
     answers: { 200: { description: 'The adapter as it was', json: adapterSchema } },
-    errors: [...accessErrors, ...queryErrors, 'permission_denied', 'model_not_found', 'adapter_not_found', 'adapter_conflict']
+    errors: [...accessErrors, ...queryErrors, 'model_not_found', 'adapter_not_found', 'adapter_conflict']
   },
   {
     id: 'loadLoraAdapter',

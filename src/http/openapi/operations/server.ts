@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { errorSchema } from '../../schemas/answers/error.ts'
 import { healthSchema, readinessSchema, rootSchema } from '../../schemas/answers/server-state.ts'
-import { accessErrors } from '../error-codes.ts'
+import { accessErrors, keyErrors } from '../error-codes.ts'
 import type { Operation } from '../operation.ts'
 
 const tag = 'Server'
@@ -22,11 +23,12 @@ export const serverOperations: readonly Operation[] = [
     paths: ['/ready'],
     tag,
     summary: 'Whether requests can be answered',
+    description: 'Needs no key with `--public-route ready`, and does not tell of the models then.',
     answers: {
       200: { description: 'Every model can decode', json: readinessSchema },
-      503: { description: 'Not now, and why', json: readinessSchema }
+      503: { description: 'Not now, and why', json: z.union([readinessSchema, errorSchema]) }
     },
-    errors: accessErrors
+    errors: keyErrors
   },
   {
     id: 'metrics',
@@ -34,7 +36,7 @@ export const serverOperations: readonly Operation[] = [
     paths: ['/metrics'],
     tag,
     summary: 'Prometheus\' text',
-    description: 'Never waits for a decode.',
+    description: 'Never waits for a decode. Needs no key with `--public-route metrics`.',
     answers: { 200: { description: 'The metrics', text: 'text/plain' } },
     errors: accessErrors
   },

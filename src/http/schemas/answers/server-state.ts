@@ -6,7 +6,8 @@ const stateSchema = z.enum(['loading', 'ready', 'restarting', 'draining', 'faile
 
 export const readinessSchema = z.strictObject({
   status: stateSchema,
-  models: z.array(z.strictObject({ id: z.string(), state: stateSchema, reason: z.string().nullable(), restarts: z.int().min(0) }))
+  /** Not told where the route needs no key. */
+  models: z.array(z.strictObject({ id: z.string(), state: stateSchema, reason: z.string().nullable(), restarts: z.int().min(0) })).optional()
 })
 
 export const rootSchema = z.strictObject({

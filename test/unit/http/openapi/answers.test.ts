@@ -1,7 +1,12 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { FastifyInstance } from 'fastify'
 import { AdapterLibrary } from '../../../../src/adapters/adapter-library.ts'
+import { migrate } from '../../../../src/access/storage/migrate.ts'
+import { SqliteDatabase } from '../../../../src/access/storage/sqlite-database.ts'
 import { ServerError } from '../../../../src/domain/errors.ts'
 import { createFakeEngine } from '../../../../src/engine/fake/fake-engine.ts'
 import { createOpenApiDocument } from '../../../../src/http/openapi/create-openapi-document.ts'
@@ -35,6 +40,7 @@ const operationOf = (id: string): Operation => {
 
 let app: FastifyInstance
 let writer: TestHost
+const adminKey = 'key-of-an-admin'
 const closers: (() => Promise<unknown>)[] = []
 const ajv = new Ajv2020({ strict: true, strictTypes: false, strictRequired: false, allowUnionTypes: true })
 const document = JSON.parse(JSON.stringify(createOpenApiDocument('1.0.0'))) as {
@@ -54,10 +60,13 @@ beforeAll(async () => {
   const ranker = new LocalInference(createFakeEngine({ embeddings: 'rank', canGenerate: false, contextSize: 64 }), { maxQueue: 8 })
   writer = createTestHost(scripted, { id: 'writer' })
   const hosts = [writer, createTestHost(embedder, { id: 'embedder' }), createTestHost(ranker, { id: 'ranker' })]
+  const folder = mkdtempSync(path.join(tmpdir(), 'drawbridge-answers-'))
+  const database = new SqliteDatabase(path.join(folder, 'keys.db'), { warn: () => {} })
+  await migrate(database)
   const { registry, dispose } = await createScriptedRegistry({ model: 'writer' })
   const adapters = new AdapterLibrary({ catalogue: createModelCatalogue(hosts), registries: [registry], resolveReference: (reference) => reference })
-  ;({ app } = await buildTestApp(hosts, { adapters }))
-  closers.push(async () => await app.close(), dispose, async () => await embedder.close(), async () => await ranker.close())
+  ;({ app } = await buildTestApp(hosts, { adapters, database, config: { adminKeys: [adminKey] } }))
+  closers.push(async () => await app.close(), dispose, async () => await embedder.close(), async () => await ranker.close(), async () => await database.close(), async () => rmSync(folder, { recursive: true }))
   ajv.addKeyword('components')
   ajv.addSchema({ $id: 'document', components: document.components })
 })
@@ -67,7 +76,7 @@ afterAll(async () => { for (const close of closers) await close() })
 async function send (id: string, options: { path?: string, query?: string, body?: unknown, headers?: Record<string, string>, status?: number } = {}): Promise<unknown> {
   const operation = operationOf(id)
   const { path = operation.paths[0], query = '', body, headers = {}, status = 200 } = options
-  const response = await app.inject({ method: operation.method.toUpperCase() as 'GET', url: `${path}${query}`, headers, ...(body === undefined ? {} : { payload: body as object }) })
+  const response = await app.inject({ method: operation.method.toUpperCase() as 'GET', url: `${path}${query}`, headers: { authorization: `Bearer ${adminKey}`, ...headers }, ...(body === undefined ? {} : { payload: body as object }) })
   expect({ id, status: response.statusCode, ...(response.statusCode === status ? {} : { body: response.body }) }).toEqual({ id, status })
   const media = String(response.headers['content-type']).split(';', 1)[0]!
   const told = document.paths[operation.paths[0]]?.[operation.method]?.responses[status]?.content?.[media]
@@ -190,6 +199,19 @@ describe('answers are what the document says', () => {
     await send('loadLoraAdapter', { body: { lora_name: 'parrot', lora_path: '10' }, status: 400 })
     await send('unloadLoraAdapter', { body: { lora_name: 'parrot' } })
     await send('unloadLoraAdapter', { body: { lora_name: 'parrot' }, status: 404 })
+  })
+
+  it('of keys', async () => {
+    const made = idOf(await send('createKey', { body: { owner: 'anna', name: 'laptop', models: ['writer*'], expires_in: 60 }, status: 201 }))
+    const at = `/v1/admin/keys/${made}`
+    await send('createKey', { body: { owner: 'no body' }, status: 400 })
+    await send('createKey', { body: { owner: 'anna' }, headers: { authorization: 'Bearer wrong' }, status: 401 })
+    await send('listKeys', { query: '?owner=anna' })
+    await send('listKeys', { query: '?owner=', status: 400 })
+    await send('retrieveKey', { path: at })
+    await send('retrieveKey', { path: '/v1/admin/keys/key_0', status: 404 })
+    await send('rotateKey', { path: `${at}/rotate`, body: { overlap: 60 }, status: 201 })
+    await send('revokeKey', { path: at })
   })
 
   it('of tokens', async () => {

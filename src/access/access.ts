@@ -1,0 +1,87 @@
+import { isLoopback } from '../config/check-config.ts'
+import { ServerError } from '../domain/errors.ts'
+import { asTenantId } from '../domain/ids.ts'
+import type { Priority } from '../domain/priority.ts'
+import type { Caller } from './caller.ts'
+import type { KeyRing } from './keys/key-ring.ts'
+import { plainScopes, type StaticKeys } from './static-keys.ts'
+
+/** What a client sends to say who it is. */
+export interface Credentials {
+  readonly authorization: string | undefined
+  readonly xApiKey: string | undefined
+  /** The client's network address: who is charged when there are no keys. */
+  readonly address: string
+  /** Whether the address is that of whoever asks: neither a proxy nor a web page of somebody else's speaks for them. */
+  readonly isDirect: boolean
+  /** A user of the key's owner, named by `x-llm-d-inference-fairness-id`. */
+  readonly user: string | undefined
+}
+
+export interface Access {
+  /** @throws ServerError `invalid_api_key`, `storage_unavailable`, or `invalid_value` for a user's name that is none. */
+  identify (credentials: Credentials): Promise<Caller>
+}
+
+/** Gateways of the llm-d family name the flow that a request belongs to with it. */
+export const userHeader = 'x-llm-d-inference-fairness-id'
+
+/** `Bearer <key>`; the scheme's case does not matter. */
+const bearerPattern = /^bearer[ \t]+(\S+)[ \t]*$/i
+
+/** Longest name of a user. */
+const longestUser = 256
+
+/** Far longer than any key. */
+const longestKey = 4096
+
+/**
+ * Knows callers by their keys: those given at the start, and those in the database. With no keys at all everybody may come in; each address is
+ * a tenant and is trusted with any class, and whoever is on this machine may change adapters.
+ *
+ * @param keyRing null where there is no database
+ */
+export function createAccess (staticKeys: StaticKeys, keyRing: Pick<KeyRing, 'find' | 'hasAny'> | null): Access {
+  async function findCaller (key: string, user: string | undefined): Promise<Caller | null> {
+    const owner = staticKeys.find(key)
+    if (owner !== null) {
+      const { name, weight, priority, highestPriority, namesUsers, isAdmin } = owner
+      return {
+        tenant: tenantOf(name, namesUsers, user), keyId: null, isAnonymous: false, scopes: isAdmin ? ['admin'] : plainScopes, models: null, adapters: null, weight, priority, highestPriority
+      }
+    }
+    const found = await keyRing?.find(key) ?? null
+    if (found === null) return null
+    const { id, owner: name, scopes, models, adapters, weight, priority, highestPriority, namesUsers } = found
+    return { tenant: tenantOf(name, namesUsers, user), keyId: id, isAnonymous: false, scopes, models, adapters, weight, priority, highestPriority }
+  }
+
+  return {
+    async identify ({ authorization, xApiKey, address, isDirect, user }) {
+      if (staticKeys.count === 0 && await keyRing?.hasAny() !== true) return anonymous(address, isDirect)
+      const key = bearerPattern.exec(authorization ?? '')?.[1] ?? xApiKey
+      if (key === undefined || key === '') {
+        throw new ServerError('invalid_api_key', 'You did not provide an API key. Send it in the Authorization header (Authorization: Bearer YOUR_KEY).')
+      }
+      const caller = key.length > longestKey ? null : await findCaller(key, user)
+      if (caller === null) throw new ServerError('invalid_api_key', 'Incorrect API key provided. Ask the operator of this server for a key.')
+      return caller
+    }
+  }
+}
+
+function anonymous (address: string, isDirect: boolean): Caller {
+  const isHere = isDirect && isLoopback(address.replace(/^::ffff:/i, ''))
+  const priorities: { readonly priority: Priority, readonly highestPriority: Priority } = { priority: 'normal', highestPriority: 'interactive' }
+  return {
+    tenant: asTenantId(address), keyId: null, isAnonymous: true, scopes: isHere ? [...plainScopes, 'adapters'] : plainScopes, models: null, adapters: null, weight: 1, ...priorities
+  }
+}
+
+const tenantOf = (owner: string, namesUsers: boolean, user: string | undefined): Caller['tenant'] =>
+  asTenantId(namesUsers && user !== undefined && user !== '' ? `${owner}/${checkUser(user)}` : owner)
+
+function checkUser (user: string): string {
+  if (user.length <= longestUser && /^[\x20-\x7E]+$/.test(user)) return user
+  throw new ServerError('invalid_value', `${userHeader} must be 1 to ${longestUser} printable ASCII characters`, { param: userHeader })
+}

@@ -1,0 +1,20 @@
+import type { KeyOwner, StaticKeys } from './static-keys.ts'
+
+/** Keys of the settings that can change while the server runs. Whoever is in stays until the request ends. */
+export class ReplaceableKeys implements StaticKeys {
+  #current: StaticKeys
+
+  constructor (first: StaticKeys) {
+    this.#current = first
+  }
+
+  get count (): number { return this.#current.count }
+
+  replace (next: StaticKeys): void {
+    this.#current = next
+  }
+
+  find (key: string): KeyOwner | null {
+    return this.#current.find(key)
+  }
+}

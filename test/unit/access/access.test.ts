@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest'
+import { createAccess } from '../../../src/access/access.ts'
+import { type ApiKey, newKeySchema } from '../../../src/access/keys/api-key.ts'
+import { createStaticKeys } from '../../../src/access/static-keys.ts'
+
+const staticAccess = (...keys: Parameters<typeof createStaticKeys>) => createAccess(createStaticKeys(...keys), null)
+
+const nobody = { authorization: undefined, xApiKey: undefined, address: '10.0.0.1', isDirect: true, user: undefined }
+
+describe('callers', () => {
+  it('are their addresses where there are no keys', async () => {
+    expect(await staticAccess([]).identify({ ...nobody, authorization: 'Bearer whatever', user: 'somebody' })).toEqual({
+      tenant: '10.0.0.1', keyId: null, isAnonymous: true, scopes: ['inference', 'models', 'metrics'], models: null, adapters: null, weight: 1, priority: 'normal', highestPriority: 'interactive'
+    })
+  })
+
+  it.each([
+    ['127.0.0.1', true, true], ['127.9.9.9', true, true], ['::1', true, true], ['::ffff:127.0.0.1', true, true],
+    ['10.0.0.1', true, false], ['::ffff:10.0.0.1', true, false], ['127.0.0.1', false, false]
+  ])('may change adapters from %s (directly: %s) where there are none: %s, but never keys', async (address, isDirect, mayChange) => {
+    const { scopes } = await staticAccess([]).identify({ ...nobody, address, isDirect })
+    expect(scopes.includes('adapters')).toBe(mayChange)
+    expect(scopes).not.toContain('admin')
+  })
+
+  it('are the owners of their keys, with their weight and class', async () => {
+    const owner = { name: 'support', keys: ['k-1'], weight: 3, priority: 'interactive', highestPriority: 'interactive', namesUsers: false, isAdmin: false } as const
+    const access = staticAccess(['plain'], [owner], ['k-admin'])
+    expect(await access.identify({ ...nobody, xApiKey: 'k-1', user: 'somebody' })).toEqual({
+      tenant: 'support', keyId: null, isAnonymous: false, scopes: ['inference', 'models', 'metrics'], models: null, adapters: null, weight: 3, priority: 'interactive', highestPriority: 'interactive'
+    })
+    expect((await access.identify({ ...nobody, authorization: 'bearer  plain ' })).tenant).toMatch(/^key_/)
+    expect((await access.identify({ ...nobody, authorization: 'Bearer k-admin' })).scopes).toEqual(['admin'])
+    expect((await access.identify({ ...nobody, address: '127.0.0.1', xApiKey: 'plain' })).scopes).not.toContain('adapters')
+  })
+
+  it('may name the user who is charged where their key may', async () => {
+    const owner = { name: 'gateway', keys: ['k-3'], weight: 1, priority: 'normal', highestPriority: 'normal', namesUsers: true, isAdmin: false } as const
+    const tenantOf = async (user?: string): Promise<string> => (await staticAccess([], [owner]).identify({ ...nobody, xApiKey: 'k-3', user })).tenant
+    expect([await tenantOf('anna'), await tenantOf(''), await tenantOf()]).toEqual(['gateway/anna', 'gateway', 'gateway'])
+    for (const user of ['a\u00e9', 'x'.repeat(257)]) {
+      await expect(tenantOf(user)).rejects.toMatchObject({ code: 'invalid_value', param: 'x-llm-d-inference-fairness-id' })
+    }
+  })
+
+  it.each([
+    ['no key', nobody],
+    ['a wrong key', { ...nobody, authorization: 'Bearer secret' }],
+    ['a longer key', { ...nobody, authorization: 'Bearer secret-one-and-more' }],
+    ['another scheme', { ...nobody, authorization: 'Basic secret-one' }],
+    ['the bare key', { ...nobody, authorization: 'secret-one' }],
+    ['an empty key', { ...nobody, xApiKey: '' }],
+    ['a wrong bearer beside the right x-api-key', { ...nobody, authorization: 'Bearer no', xApiKey: 'secret-one' }]
+  ])('are refused with %s', async (_name, credentials) => {
+    await expect(staticAccess(['secret-one']).identify(credentials)).rejects.toMatchObject({ code: 'invalid_api_key' })
+  })
+})
+
+describe('callers with a key of the database', () => {
+  const key: ApiKey = {
+    ...newKeySchema.parse({ owner: 'anna', scopes: ['inference', 'adapters'], models: ['a*'], adapters: ['b'], weight: 2, priority: 'batch', namesUsers: true }),
+    id: 'key_1',
+    createdAt: 0,
+    revokedAt: null,
+    lastUsedAt: null,
+    replacedBy: null
+  }
+  const ring = (hasAny: boolean) => ({ find: async (secret: string) => secret === 'stored' ? key : null, hasAny: async () => hasAny })
+
+  it('have what is said of it', async () => {
+    const access = createAccess(createStaticKeys(['static']), ring(true))
+    expect(await access.identify({ ...nobody, xApiKey: 'stored', user: 'ben' })).toEqual({
+      tenant: 'anna/ben', keyId: 'key_1', isAnonymous: false, scopes: ['inference', 'adapters'], models: ['a*'], adapters: ['b'], weight: 2, priority: 'batch', highestPriority: 'normal'
+    })
+    expect((await access.identify({ ...nobody, xApiKey: 'static' })).keyId).toBeNull()
+    await expect(access.identify({ ...nobody, xApiKey: 'other' })).rejects.toMatchObject({ code: 'invalid_api_key' })
+  })
+
+  it('are asked for one as soon as there is one', async () => {
+    await expect(createAccess(createStaticKeys([]), ring(true)).identify(nobody)).rejects.toMatchObject({ code: 'invalid_api_key' })
+    expect((await createAccess(createStaticKeys([]), ring(false)).identify(nobody)).isAnonymous).toBe(true)
+  })
+})
