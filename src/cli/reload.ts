@@ -1,4 +1,4 @@
-import { checkConfig } from '../config/check-config.ts'
+import { checkConfig, checkReach } from '../config/check-config.ts'
 import type { Config } from '../config/config.ts'
 import type { LoadedConfig } from '../config/load-config.ts'
 import { type Option, options } from '../config/options.ts'
@@ -16,6 +16,8 @@ export interface ReloadParts {
   readonly load: () => LoadedConfig
   /** What the server looks at; its reloadable fields are overwritten. */
   readonly live: { -readonly [Field in keyof Config]: Config[Field] }
+  /** Whether the database has keys, so that everybody needs one. */
+  readonly hasStoredKeys: () => boolean
   /** Called before anything changes. @throws StartupError when the server must not go on with them */
   readonly check: (config: Config) => void
   /** Tells the parts that do not look at `live` themselves. */
@@ -44,7 +46,7 @@ export class Reload {
   }
 
   #run (): void {
-    const { load, live, check, apply, rereadFiles, logger } = this.#parts
+    const { load, live, hasStoredKeys, check, apply, rereadFiles, logger } = this.#parts
     rereadFiles()
     const { config, origins, warnings } = load()
     const changed = changedFields(live, config)
@@ -52,6 +54,7 @@ export class Reload {
     const next: Config = { ...live, ...Object.fromEntries(reloadable.map((field) => [field, config[field]])) }
     // What is left of the new settings must fit what is kept of the old ones: no keys, for example, were meant for another address.
     checkConfig(next, origins)
+    checkReach(next, hasStoredKeys(), (flag) => origins.get(flag) ?? `--${flag}`)
     check(next)
     for (const warning of warnings) logger.warn({}, warning)
     Object.assign(live, next)

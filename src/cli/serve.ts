@@ -149,10 +149,10 @@ async function serveModels ({ config, sourceOf, load, database, storedKeys, hang
     const reload = new Reload({
       load,
       live,
+      hasStoredKeys: () => storedKeys.count > 0,
       check: (next) => {
         checkChatTemplates(next, sourceOf)
         check(next.adapters)
-        checkReach(next, storedKeys.count > 0, sourceOf)
       },
       apply: (next, changed) => {
         if (changed.has('logLevel')) logger.level = next.logLevel

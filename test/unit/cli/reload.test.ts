@@ -12,12 +12,14 @@ function setUp (first: Partial<Config> = {}) {
   const state = {
     next: {} as Partial<Config>,
     warnings: [] as string[],
+    hasStoredKeys: false,
     load: () => ({ config: { ...live, ...state.next }, origins: new Map<string, string>(), warnings: state.warnings }),
     check: () => {}
   }
   const reload = new Reload({
     load: () => state.load(),
     live,
+    hasStoredKeys: () => state.hasStoredKeys,
     check: () => state.check(),
     apply: (_, changed) => { applied.push([...changed]) },
     rereadFiles: () => { rereads++ },
@@ -69,6 +71,10 @@ describe('reading the settings again', () => {
     state.next = { host: '127.0.0.1', apiKeys: [] }
     reload.run()
     expect(live.apiKeys).toEqual(['k'])
-    expect(logged).toMatchObject([['error', { reason: expect.stringContaining('no API key is set') }, 'settings cannot be read again']])
+    expect(logged).toMatchObject([['error', { reason: expect.stringContaining('there is no API key') }, 'settings cannot be read again']])
+    // Then everybody needs one all the same.
+    state.hasStoredKeys = true
+    reload.run()
+    expect(live.apiKeys).toEqual([])
   })
 })
