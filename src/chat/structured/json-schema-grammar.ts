@@ -198,7 +198,7 @@ class SchemaCompiler implements Compiler {
       if (place !== undefined) throw unsupportedSchema(place, 'this keyword together with "enum" or "const" is not supported; leave out the values that it excludes')
     }
     if (fitting.length === 0) return []
-    return [{ text: textGrammar(this.rules, automatonOfTexts(fitting.map((value) => jsonOf(value, constraints.values!.path))), 'plain'), needs: [] }]
+    return [{ text: textGrammar(this.rules, automatonOfTexts(fitting.map((value) => jsonOf(value, constraints.values!.path)), this.rules.budget), 'plain'), needs: [] }]
   }
 
   /** A union that leads to itself would be left recursion, which says nothing and which no engine can follow. */
