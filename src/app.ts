@@ -43,9 +43,12 @@ import { rootRoute } from './http/routes/root.ts'
 import { tokenizeRoute } from './http/routes/tokenize.ts'
 import type { HttpConfig, HttpServices } from './http/services.ts'
 import type { ModelCatalogue } from './models/catalogue.ts'
+import { createAuditLog } from './telemetry/audit-log.ts'
+import type { LineSink } from './telemetry/line-file.ts'
 import { createRequestLog } from './telemetry/logging.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import { createFanOut } from './telemetry/observer.ts'
+import { noTracing, type Tracing } from './telemetry/tracing.ts'
 
 /** What the server is made of. The caller creates the models and closes them; the app only asks them. */
 export interface AppParts {
@@ -57,6 +60,12 @@ export interface AppParts {
   /** Of the server, for its documentation. */
   readonly version?: string
   readonly metrics?: Metrics
+  /** Without it, no traces are recorded. The caller closes it after the app. */
+  readonly tracing?: Tracing
+  /** Takes the lines of the audit log. */
+  readonly auditLog?: LineSink
+  /** Takes prompts and answers. */
+  readonly promptLog?: LineSink
   /** Monotonic clock in milliseconds. */
   readonly now?: () => Millis
   /** Unsigned 32-bit, for requests without a seed. */
@@ -94,7 +103,9 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
       maxBytes: config.responseStore === 'off' ? 0 : config.responseStore, maxCount: config.maxResponses, ttlMs: config.responseTtlMs, now
     }),
     backgroundRuns: new BackgroundRuns(),
-    observer: createFanOut([createRequestLog(logger), metrics]),
+    observer: createFanOut([createRequestLog(logger), metrics, ...(parts.auditLog === undefined ? [] : [createAuditLog(parts.auditLog)])]),
+    promptLog: parts.promptLog ?? null,
+    tracing: parts.tracing ?? noTracing,
     now,
     randomSeed: parts.randomSeed ?? (() => randomInt(2 ** 32)),
     maxStreamBufferBytes: parts.maxStreamBufferBytes ?? mebibyte

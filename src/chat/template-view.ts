@@ -1,3 +1,4 @@
+import { argumentObject } from './argument-object.ts'
 import type { CallIds } from './call-ids.ts'
 import type { ChatMessage, ToolCall, ToolDefinition } from './chat-message.ts'
 
@@ -46,21 +47,12 @@ export function viewMessage (message: ChatMessage, options: ViewOptions, mark: M
 }
 
 function viewCall ({ id, name, arguments: text }: ToolCall, options: ViewOptions, mark: Mark, markWord: Mark): object {
-  const value = options.argumentsAs === 'object' ? objectOf(text) : null
+  // Where there is none a template gets the text, which is better than to lose it.
+  const value = options.argumentsAs === 'object' ? argumentObject(text) : null
   return {
     id: markWord(options.callIds(id)),
     type: 'function',
     function: { name: markWord(name), arguments: value === null ? mark(text) : markDeep(value, markWord) }
-  }
-}
-
-/** Null for what is no JSON object; a template then gets the text, which is better than to lose it. */
-function objectOf (text: string): object | null {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : null
-  } catch {
-    return null
   }
 }
 

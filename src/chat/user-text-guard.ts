@@ -25,15 +25,11 @@ export interface UserTextGuard {
 
 type Mark = (text: string) => string
 
-interface MarkPair {
+interface Marks {
   readonly open: string
   readonly close: string
-}
-
-interface Rendering {
-  readonly segments: readonly PromptSegment[]
-  /** The control texts in template text, in order. */
-  readonly controls: readonly string[]
+  /** Stands for a user's text where only the template's is looked at. */
+  readonly gap: string
 }
 
 /** Unicode's noncharacters for internal use, then the private use area: [first, last]. */
@@ -42,7 +38,7 @@ const markCandidates = /[\uFDD0-\uFDEF\uE000-\uF8FF]/g
 
 const escapePattern = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
 
-function chooseMarks (texts: readonly string[]): MarkPair {
+function chooseMarks (texts: readonly string[]): Marks {
   const taken = new Set<string>()
   for (const text of texts) {
     for (const match of text.matchAll(markCandidates)) taken.add(match[0])
@@ -52,8 +48,8 @@ function chooseMarks (texts: readonly string[]): MarkPair {
     for (let code = first; code <= last; code++) {
       const mark = String.fromCharCode(code)
       if (!taken.has(mark)) free.push(mark)
-      const [open, close] = free
-      if (open !== undefined && close !== undefined) return { open, close }
+      const [open, close, gap] = free
+      if (open !== undefined && close !== undefined && gap !== undefined) return { open, close, gap }
     }
   }
   throw new ServerError('invalid_value', 'The messages use every private-use character of Unicode\'s basic plane; leave some out', { param: 'messages' })
@@ -86,7 +82,13 @@ export function createUserTextGuard (controlTexts: readonly string[], templateSo
     return core !== '' && literals.some((literal) => literal.includes(core))
   }
 
-  function read (rendered: string, { open, close }: MarkPair): Rendering {
+  // A mark without its partner is what a template left of a pair; what it enclosed is then read as template text, and
+  // comparing the renderings tells whether that matters. So are two marks of different pairs, between which a template wrote
+  // a control text: a pair holds one and nothing else.
+  const markPattern = ({ open, close }: Marks): RegExp => new RegExp(`${open}([^${open}${close}]*)${close}|[${open}${close}]`, 'gu')
+  const isOfUser = (text: string): boolean => text.match(literalPattern)?.[0].length === text.length || !anyLiteralPattern.test(text)
+
+  function segmentsOf (rendered: string, marks: Marks): PromptSegment[] {
     const segments: PromptSegment[] = []
     const push = (text: string, origin: PromptSegment['origin']): void => {
       if (text === '') return
@@ -94,20 +96,24 @@ export function createUserTextGuard (controlTexts: readonly string[], templateSo
       if (last?.origin === origin) segments[segments.length - 1] = { text: last.text + text, origin }
       else segments.push({ text, origin })
     }
-    // A mark without its partner is what a template left of a pair; what it enclosed is then read as template text, and
-    // comparing the renderings tells whether that matters. So are two marks of different pairs, between which a template wrote
-    // a control text: a pair holds one and nothing else.
-    const marked = new RegExp(`${open}([^${open}${close}]*)${close}|[${open}${close}]`, 'gu')
     let position = 0
-    for (const match of rendered.matchAll(marked)) {
+    for (const match of rendered.matchAll(markPattern(marks))) {
       push(rendered.slice(position, match.index), 'template')
       const text = match[1] ?? ''
-      push(text, text.match(literalPattern)?.[0].length === text.length || !anyLiteralPattern.test(text) ? 'user' : 'template')
+      push(text, isOfUser(text) ? 'user' : 'template')
       position = match.index + match[0].length
     }
     push(rendered.slice(position), 'template')
-    const controls = segments.flatMap((segment) => segment.origin === 'template' ? segment.text.match(literalPattern) ?? [] : [])
-    return { segments, controls }
+    return segments
+  }
+
+  /** The control texts in template text, in order. Single characters, of which a text may have a million, are cut out all at once. */
+  function controlsOf (rendered: string, marks: Marks): readonly string[] {
+    const { open, close, gap } = marks
+    const ofTemplate = rendered
+      .replace(new RegExp(`${open}[^${open}${close}]${close}`, 'gu'), gap)
+      .replace(markPattern(marks), (_marked, text = '') => isOfUser(text) ? (text === '' ? '' : gap) : text)
+    return ofTemplate.match(literalPattern) ?? []
   }
 
   return {
@@ -116,11 +122,12 @@ export function createUserTextGuard (controlTexts: readonly string[], templateSo
 
       const marks = chooseMarks([...texts, templateSource])
       const wrap = (pattern: RegExp): Mark => (text) => text.replace(pattern, `${marks.open}$&${marks.close}`)
-      const light = read(render(wrap(literalPattern)), marks)
-      const heavy = read(render(wrap(heavyPattern)), marks)
-      const isSame = light.controls.length === heavy.controls.length &&
-        light.controls.every((text, index) => text === heavy.controls[index])
-      return isSame ? light.segments : heavy.segments
+      const light = render(wrap(literalPattern))
+      const heavy = render(wrap(heavyPattern))
+      const lightControls = controlsOf(light, marks)
+      const heavyControls = controlsOf(heavy, marks)
+      const isSame = lightControls.length === heavyControls.length && lightControls.every((text, index) => text === heavyControls[index])
+      return segmentsOf(isSame ? light : heavy, marks)
     }
   }
 }

@@ -21,6 +21,7 @@ import { createProcessHost, type ProcessHost } from '../models/process-host.ts'
 import { createLogger } from '../telemetry/logging.ts'
 import { LogOutput } from '../telemetry/log-output.ts'
 import { describeListenError } from './listen-error.ts'
+import { openTelemetry } from './open-telemetry.ts'
 import { reachableOrigins } from './reachable-origins.ts'
 import { drain, waitForSignal } from './shutdown.ts'
 import { startScreen } from './start-screen.ts'
@@ -48,6 +49,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
   const logger = createLogger({ level: config.logLevel, format: config.logFormat, isTerminal, isColoured }, output)
   for (const warning of warnings) logger.warn({}, warning)
 
+  const telemetry = await openTelemetry(config, sourceOf, logger)
   const machine = await inspectMachine({ withGpu: config.gpu === 'auto' || config.gpu === 'cuda' })
   const models = await prepareModels(config, machine, sourceOf)
   const takenBytes = models.reduce((sum, { capacity }) => sum + (capacity.estimate?.totalBytes ?? 0), 0)
@@ -81,7 +83,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
     })
     checkChatTemplates(config, sourceOf)
     const { configured } = await adapters.start()
-    app = await buildApp({ config, catalogue, adapters: adapters.library, logger, version: readVersion() })
+    app = await buildApp({ config, catalogue, adapters: adapters.library, logger, version: readVersion(), ...telemetry.parts })
     await listen(app, config, sourceOf)
     const urls = reachableOrigins(config.host, (app.server.address() as AddressInfo).port)
 
@@ -100,6 +102,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
     throw error
   } finally {
     await adapters?.close()
+    await telemetry.close()
     await parking.dispose()
     signals.dispose()
   }

@@ -149,6 +149,10 @@ export const configSchema = z.strictObject({
 
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   logFormat: z.enum(['auto', 'json', 'pretty']).default('auto'),
+  /** `off` leaves it to OpenTelemetry's variables. */
+  otlpEndpoint: z.string().min(1).default('off'),
+  auditLog: z.string().min(1).default('off'),
+  logPrompts: z.string().min(1).default('off'),
 
   fake: fakeConfigSchema.prefault({})
 })

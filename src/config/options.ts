@@ -473,6 +473,25 @@ export const options: readonly Option[] = [
     summary: 'Form of the log',
     defaultNote: 'pretty on a terminal, else json'
   }),
+  define({
+    flag: 'otlp-endpoint',
+    group: 'Logs',
+    placeholder: 'URL',
+    summary: 'OpenTelemetry collector that traces are sent to, as JSON over HTTP; `/v1/traces` is added',
+    defaultNote: 'what `OTEL_EXPORTER_OTLP_ENDPOINT` says, if anything'
+  }),
+  define({
+    flag: 'audit-log',
+    group: 'Logs',
+    placeholder: 'FILE',
+    summary: 'File that gets a line of JSON for each change by an admin, and for each request that was turned away with 401 or 403'
+  }),
+  define({
+    flag: 'log-prompts',
+    group: 'Logs',
+    placeholder: 'FILE',
+    summary: 'File that gets a line of JSON with the body and the answers of each request that ran a model; no other log has them'
+  }),
 
   define({
     flag: 'config',

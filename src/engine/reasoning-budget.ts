@@ -10,11 +10,12 @@ export class ReasoningBudget {
   readonly #limit: ReasoningLimit
   readonly #tokenizer: Tokenizer
   readonly #closing: readonly Token[]
-  /** The answer so far; one character for each byte. */
+  readonly #open: string
+  readonly #close: string
+  /** Before the reasoning all of the answer, within it what may be a beginning of the tag that closes it; one character for each byte. */
   #text = ''
   #seen = 0
-  /** Where the reasoning begins in the text; null before, or where there is none. */
-  #begin: number | null
+  #hasBegun: boolean
   #reasoningTokens = 0
   /** How much of the closing was drawn; null before it is due. */
   #closed: number | null = null
@@ -26,7 +27,9 @@ export class ReasoningBudget {
     // With line breaks around it as templates write it, unless the tokenizer adds something to them.
     const written = [`\n${limit.close}\n\n`, limit.close].map((text) => ({ text, tokens: tokenizer.tokenize(text, { special: true }) }))
     this.#closing = (written.find(({ text, tokens }) => tokens.map((token) => this.#textOf(token)).join('') === latin1(text)) ?? written[1])?.tokens ?? []
-    this.#begin = limit.open === null ? 0 : null
+    this.#open = latin1(limit.open ?? '')
+    this.#close = latin1(limit.close)
+    this.#hasBegun = limit.open === null
     this.#decide()
   }
 
@@ -50,8 +53,8 @@ export class ReasoningBudget {
     // A grammar may have had another wish.
     this.#closed = null
     this.#text += this.#textOf(asToken(token))
-    if (this.#begin === null) this.#open()
-    else this.#reasoningTokens++
+    if (this.#hasBegun) this.#reasoningTokens++
+    else this.#begin()
     this.#decide()
   }
 
@@ -62,19 +65,23 @@ export class ReasoningBudget {
   }
 
   /** Answers that begin with something else have no reasoning. */
-  #open (): void {
-    const open = latin1(this.#limit.open ?? '')
+  #begin (): void {
     const said = this.#text.trimStart()
-    if (said.startsWith(open)) this.#begin = this.#text.length - said.length + open.length
-    else this.#isOver = !open.startsWith(said)
+    this.#hasBegun = said.startsWith(this.#open)
+    if (this.#hasBegun) this.#text = said.slice(this.#open.length)
+    else this.#isOver = !this.#open.startsWith(said)
   }
 
   #decide (): void {
-    if (this.#begin === null || this.#isOver) return
-    if (this.#text.includes(latin1(this.#limit.close), this.#begin)) this.#isOver = true
+    if (!this.#hasBegun || this.#isOver) return
+    if (this.#text.includes(this.#close)) this.#isOver = true
     else if (this.#reasoningTokens >= this.#limit.tokens && endsWhole(this.#text)) this.#closed = 0
+    this.#text = this.#text.slice(-Math.max(this.#close.length - 1, longestCharacter))
   }
 }
+
+/** Bytes of a character in UTF-8. */
+const longestCharacter = 4
 
 /** Whether a text in UTF-8, a character for each byte, does not end within a character. */
 function endsWhole (text: string): boolean {

@@ -1,17 +1,23 @@
 import type { FinishReason } from '../domain/finish-reason.ts'
 import type { Millis } from '../domain/ids.ts'
 import type { GenerationEvent } from '../inference/inference.ts'
-import type { GenerationRecord } from '../telemetry/observer.ts'
+import type { GenerationRecord, Operation } from '../telemetry/observer.ts'
 import { GapCounts } from '../telemetry/gap-counts.ts'
 
 export interface GenerationTraceOptions {
   readonly id: string
+  readonly operation: Operation
+  /** As the client named it. */
+  readonly requestedModel: string
   readonly model: string
   /** Names of the adapters it runs with. */
   readonly adapters: readonly string[]
   readonly isStream: boolean
   readonly arrivedAt: Millis
   readonly choicesPerPrompt: number
+  readonly maxTokens: number | null
+  /** Whether the answers are kept, for the prompt log. */
+  readonly keepsAnswers: boolean
   readonly now: () => Millis
 }
 
@@ -23,11 +29,15 @@ export class GenerationTrace {
   /** By choice: when it last had text. */
   readonly #lastTextAt: (Millis | undefined)[] = []
   readonly #drawnTokens: number[] = []
+  readonly #answers: string[] = []
   /** By prompt. */
   readonly #promptTokens: number[] = []
   readonly #cachedTokens: number[] = []
   #queuedMs: Millis | null = null
+  #acceptedMs: Millis | null = null
+  #startedMs: Millis | null = null
   #ttftMs: Millis | null = null
+  #endedMs: Millis | null = null
 
   constructor (options: GenerationTraceOptions) {
     this.#options = options
@@ -39,6 +49,7 @@ export class GenerationTrace {
         const choice = prompt * this.#options.choicesPerPrompt + event.choice
         this.#drawnTokens[choice] = event.drawnTokens
         if (event.text === '') return
+        if (this.#options.keepsAnswers) this.#answers[choice] = (this.#answers[choice] ?? '') + event.text
         const now = this.#options.now()
         const lastTextAt = this.#lastTextAt[choice]
         this.#lastTextAt[choice] = now
@@ -48,8 +59,10 @@ export class GenerationTrace {
       }
       case 'accepted':
         this.#promptTokens[prompt] = event.promptTokens
+        this.#acceptedMs ??= this.#sinceArrival()
         return
       case 'choice-started':
+        this.#startedMs ??= this.#sinceArrival()
         this.#cachedTokens[prompt] = Math.max(this.#cachedTokens[prompt] ?? 0, event.cachedTokens)
         this.#queuedMs = Math.max(this.#queuedMs ?? 0, event.queuedMs)
         return
@@ -60,21 +73,39 @@ export class GenerationTrace {
       case 'finished':
         this.#promptTokens[prompt] = event.promptTokens
         this.#cachedTokens[prompt] = event.cachedTokens
+        this.#endedMs = this.#sinceArrival()
     }
   }
 
+  /** By choice; empty unless they are kept. */
+  answers (): readonly string[] {
+    return Array.from(this.#answers, (answer) => answer ?? '')
+  }
+
+  #sinceArrival (): Millis {
+    return this.#options.now() - this.#options.arrivedAt
+  }
+
   record (): GenerationRecord {
+    const { id, operation, requestedModel, model, adapters, isStream, choicesPerPrompt, maxTokens } = this.#options
     return {
-      id: this.#options.id,
-      model: this.#options.model,
-      adapters: this.#options.adapters,
-      isStream: this.#options.isStream,
+      id,
+      operation,
+      requestedModel,
+      model,
+      adapters,
+      isStream,
+      choicesPerPrompt,
+      maxTokens,
       promptTokens: sum(this.#promptTokens),
       cachedTokens: sum(this.#cachedTokens),
       completionTokens: sum(this.#drawnTokens),
       finishReasons: this.#finishReasons,
       queuedMs: this.#queuedMs,
+      acceptedMs: this.#acceptedMs,
+      startedMs: this.#startedMs,
       ttftMs: this.#ttftMs,
+      endedMs: this.#endedMs,
       gaps: this.#gaps
     }
   }

@@ -1,7 +1,10 @@
+import type { ChatMessage } from '../chat/chat-message.ts'
 import type { AnswerFormat } from '../chat/dialects/answer-parser.ts'
 import { prepareChat } from '../chat/prepare-chat.ts'
 import { maxTokensOf } from '../domain/answer-length.ts'
 import { asRequestId } from '../domain/ids.ts'
+import type { EngineInfo } from '../engine/engine.ts'
+import { promptRefusal } from '../inference/call-limits.ts'
 import { type AnswerIdentity, type AnswerPrefix, createAnswerIdentity } from './answer-identity.ts'
 import { chatModelOf } from './chat-model.ts'
 import { toChatRequest } from './chat-request.ts'
@@ -41,17 +44,23 @@ export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefi
   const model = openGenerativeModel(services.adapters, body.model, body.lora)
   const { host, info, picks } = model
   checkLogitBias(body.logit_bias, info)
+  checkLength(body.messages, info)
   const chat = prepareChat({ ...toChatRequest(body, withSystemPrompt(body.messages, model.systemPrompt)), contentGrammar }, chatModelOf(model, services))
 
+  const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? null
   const serviceClass = serviceClassOf(body, caller)
   const identity = createAnswerIdentity(prefix, body.model, info, serviceClass.tier)
   const trace = new GenerationTrace({
     id: identity.id,
+    operation: 'chat',
+    requestedModel: body.model,
     model: host.id,
     adapters: picks.map(({ name }) => name),
     isStream: body.stream,
     arrivedAt: context.arrivedAt,
     choicesPerPrompt: body.n,
+    maxTokens,
+    keepsAnswers: services.promptLog !== null,
     now
   })
   context.generation = trace
@@ -72,7 +81,7 @@ export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefi
         prompt: { segments: chat.segments },
         adapters: held.adapters,
         choices: body.n,
-        maxTokens: maxTokensOf(body.max_completion_tokens ?? body.max_tokens ?? null, host.answerLength),
+        maxTokens: maxTokensOf(maxTokens, host.answerLength),
         stop: body.stop,
         ...(body.prediction === undefined ? {} : { prediction: body.prediction.content }),
         shownControlTexts: chat.shownControlTexts,
@@ -82,4 +91,14 @@ export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefi
       }]
     }
   }
+}
+
+/**
+ * Rendering takes long for what is far too long: that is refused before. What the assistant said is not counted, because templates
+ * leave some of it out.
+ */
+function checkLength (messages: readonly ChatMessage[], info: EngineInfo): void {
+  const segments = messages.filter(({ role }) => role !== 'assistant').map(({ content }) => ({ text: content, origin: 'user' }) as const)
+  const refusal = promptRefusal({ segments }, info)
+  if (refusal !== null) throw refusal
 }

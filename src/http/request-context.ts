@@ -2,11 +2,20 @@ import type { Caller } from '../access/caller.ts'
 import type { Millis } from '../domain/ids.ts'
 import { asTenantId } from '../domain/ids.ts'
 import type { ServerError } from '../domain/errors.ts'
-import type { GenerationRecord, RequestRecord } from '../telemetry/observer.ts'
+import type { AdminAction, GenerationRecord, RequestRecord } from '../telemetry/observer.ts'
+import type { RequestTrace } from '../telemetry/tracing.ts'
+
+interface RunTrace {
+  readonly record: () => GenerationRecord
+  /** The answers so far, by choice, where they are kept for the prompt log. */
+  readonly answers?: () => readonly string[]
+}
 
 /** What belongs to one HTTP exchange beside Fastify's request and reply. */
 export class RequestContext {
   readonly arrivedAt: Millis
+  /** The client's network address; a socket that is closed does not know it any more. */
+  readonly address: string
   /** Set by access before any handler runs that is not public. */
   caller: Caller = { tenant: asTenantId(''), weight: 1, priority: 'normal', highestPriority: 'normal', isAdmin: false }
   /** Fires when the client goes before its answer is complete, or when the server gives the request up. */
@@ -15,16 +24,21 @@ export class RequestContext {
   error: ServerError | null = null
   /** Whether the client, and not the server, ended the exchange early. */
   isAborted = false
+  /** The trace that it belongs to. */
+  trace: RequestTrace | null = null
+  /** What it is to change, if it is an admin's. */
+  action: AdminAction | null = null
   /** What watches the run of a model. */
-  generation: { readonly record: () => GenerationRecord } | null = null
+  generation: RunTrace | null = null
   /**
    * Work that goes on without the client: its leaving ends nothing any more, and the exchange is told of when this settles. It
    * never rejects.
    */
   background: Promise<void> | null = null
 
-  constructor (arrivedAt: Millis) {
+  constructor (arrivedAt: Millis, address: string) {
     this.arrivedAt = arrivedAt
+    this.address = address
   }
 
   outcome (): RequestRecord['outcome'] {

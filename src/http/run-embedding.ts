@@ -19,12 +19,14 @@ export type EmbeddingWish = Pick<EmbeddingRequest, 'inputs' | 'query' | 'param'>
 
 /** Runs a request for vectors to its end. The context hears of it. */
 export async function runEmbedding (
-  { host, embedding }: OpenEmbedder, { idPrefix, ...wish }: EmbeddingWish, body: ServiceClassRequest, context: RequestContext, { config }: HttpServices
+  { host, embedding }: OpenEmbedder, { idPrefix, ...wish }: EmbeddingWish, body: ServiceClassRequest & { readonly model: string }, context: RequestContext, { config, now }: HttpServices
 ): Promise<EmbeddingRun> {
   const { caller } = context
   const serviceClass = serviceClassOf(body, caller)
   const id = `${idPrefix}-${randomUUID().replaceAll('-', '')}`
-  const trace = new EmbeddingTrace(id, host.id)
+  const trace = new EmbeddingTrace({
+    id, operation: idPrefix === 'embd' ? 'embeddings' : 'rerank', requestedModel: body.model, model: host.id, inputs: wish.inputs.length, arrivedAt: context.arrivedAt, now
+  })
   context.generation = trace
   const vectors = new Array<Float32Array>(wish.inputs.length).fill(new Float32Array(embedding.size))
   let promptTokens = 0

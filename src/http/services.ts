@@ -6,8 +6,10 @@ import type { Config } from '../config/config.ts'
 import type { Millis } from '../domain/ids.ts'
 import type { AdapterLibrary } from '../adapters/adapter-library.ts'
 import type { ModelCatalogue } from '../models/catalogue.ts'
+import type { LineSink } from '../telemetry/line-file.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Observer } from '../telemetry/observer.ts'
+import type { Tracing } from '../telemetry/tracing.ts'
 import type { BackgroundRuns } from './responses/background-runs.ts'
 import type { ResponseStore } from './responses/response-store.ts'
 import type { Access } from '../access/static-keys.ts'
@@ -30,6 +32,9 @@ export interface HttpServices {
   readonly access: Access
   readonly metrics: Metrics
   readonly observer: Observer
+  readonly tracing: Tracing
+  /** Takes prompts and answers; null unless the operator wants them written. */
+  readonly promptLog: LineSink | null
   readonly logger: FastifyBaseLogger
   /** Monotonic clock in milliseconds. */
   readonly now: () => Millis

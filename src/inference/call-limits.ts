@@ -16,6 +16,9 @@ const NO_LONGEST_TOKEN = Number.MAX_SAFE_INTEGER
 const LONGEST_TEXT_BYTES = 1024 * 1024
 const MOST_TOKENS = 256 * 1024
 
+/** Of all inputs of a request for vectors: they wait in memory. */
+const MOST_EMBEDDED_TOKENS = 4 * 1024 * 1024
+
 /** Why a prompt cannot fit, whatever its tokens are; null when it has to be tokenized to know. */
 export function promptRefusal (prompt: Prompt, info: EngineInfo): ServerError | null {
   if ('tokens' in prompt) return lengthRefusal(prompt.tokens.length, info)
@@ -86,6 +89,13 @@ export function inputLengthRefusal (tokens: number, info: EngineInfo, name: stri
 
 const inputTooLong = (tokens: string, { embedding }: EngineInfo, name: string): ServerError => new ServerError('context_length_exceeded',
   `This model's maximum input length is ${embedding?.maxTokens} tokens, and '${name}' has ${tokens}`, { param: name })
+
+/** Why the inputs of a request, which have at least so many tokens, are too many: a query counts for each document anew. */
+export function requestLengthRefusal (tokens: number, param: string): ServerError | null {
+  if (tokens <= MOST_EMBEDDED_TOKENS) return null
+  return new ServerError('invalid_value',
+    `Invalid value for '${param}': a request's inputs may have ${MOST_EMBEDDED_TOKENS} tokens, and these have more; send them in several requests`, { param })
+}
 
 /** Why tokens are not turned into text. */
 export function detokenizeRefusal (tokens: readonly Token[], { contextSize }: EngineInfo): ServerError | null {

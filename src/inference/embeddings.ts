@@ -3,7 +3,7 @@ import { ServerError } from '../domain/errors.ts'
 import type { Millis, RequestId, Token } from '../domain/ids.ts'
 import type { Engine } from '../engine/engine.ts'
 import { EmbeddingQueue, type EmbeddingLimits, type EmbeddingTurn, type FailedEmbedding } from '../scheduler/embedding-queue.ts'
-import { embeddingRefusal, inputLengthRefusal } from './call-limits.ts'
+import { embeddingRefusal, inputLengthRefusal, requestLengthRefusal } from './call-limits.ts'
 import type { EmbeddingEvent, EmbeddingInput, EmbeddingRequest } from './inference.ts'
 
 /** Takes a request's events as they happen, synchronously; after `end` or `fail` there is nothing more. */
@@ -31,8 +31,8 @@ interface RunningEmbedding {
   missing: number
 }
 
-/** So many characters are tokenized before others have their turn: requests, disconnects, and the next step. */
-const MOST_CHARACTERS_AT_ONCE = 64 * 1024
+/** So many characters are tokenized, or tokens put together, before others have their turn: requests, disconnects, and the next step. */
+const MOST_AT_ONCE = 64 * 1024
 
 /**
  * The requests for vectors in the process that holds the engine. Their inputs are tokenized when they come and wait in a queue; the
@@ -136,16 +136,18 @@ export class Embeddings {
     const arrivedAt = this.#now()
     const tokenized: (readonly Token[])[] = []
     const head = this.#head(query)
-    let characters = query?.length ?? 0
+    let work = query?.length ?? 0
     for (const [index, input] of inputs.entries()) {
       const tokens = this.#tokens(input, head)
       const refusal = inputLengthRefusal(tokens.length, this.#engine.info, `${param}[${index}]`)
       if (refusal !== null) throw refusal
       tokenized.push(tokens)
       running.promptTokens += tokens.length
-      characters += 'text' in input ? input.text.length : 0
-      if (characters < MOST_CHARACTERS_AT_ONCE) continue
-      characters = 0
+      const excess = requestLengthRefusal(running.promptTokens, param)
+      if (excess !== null) throw excess
+      work += 'text' in input ? Math.max(input.text.length, tokens.length) : 0
+      if (work < MOST_AT_ONCE) continue
+      work = 0
       await yieldToEventLoop()
       if (!this.#requests.has(request.id)) return
     }

@@ -1,7 +1,8 @@
 import { type BaseLogger, type DestinationStream, type Logger, pino } from 'pino'
 import { prettyFactory } from 'pino-pretty'
 import type { Config } from '../config/config.ts'
-import type { Observer, RequestRecord } from './observer.ts'
+import type { GenerationRecord, Observer, RequestRecord } from './observer.ts'
+import { probeRoutes } from './probe-routes.ts'
 
 export interface LoggerOptions {
   readonly level: Config['logLevel']
@@ -29,8 +30,6 @@ export function createLogger (options: LoggerOptions, destination: DestinationSt
   return pino({ level: options.level, redact }, { write: (line) => destination.write(toPretty(line)) })
 }
 
-const probeRoutes = new Set(['/health', '/ready', '/metrics'])
-
 const round = (value: number): number => Math.round(value * 10) / 10
 
 /** One line per request; probes and scrapes only at `debug`. */
@@ -47,6 +46,7 @@ function toLine (record: RequestRecord): Record<string, unknown> {
   const { generation } = record
   return {
     requestId: record.requestId,
+    ...(record.traceId === null ? {} : { traceId: record.traceId }),
     method: record.method,
     route: record.route,
     status: record.status,
@@ -54,18 +54,27 @@ function toLine (record: RequestRecord): Record<string, unknown> {
     ...(record.errorCode === null ? {} : { errorCode: record.errorCode }),
     ...(record.tenant === null ? {} : { tenant: record.tenant }),
     durationMs: round(record.durationMs),
-    ...(generation === null
-      ? {}
+    ...(generation === null ? {} : describeGeneration(generation))
+  }
+}
+
+function describeGeneration (generation: GenerationRecord): Record<string, unknown> {
+  const { inputs } = generation
+  return {
+    completionId: generation.id,
+    operation: generation.operation,
+    model: generation.model,
+    ...(generation.adapters.length === 0 ? {} : { adapters: generation.adapters }),
+    promptTokens: generation.promptTokens,
+    queuedMs: generation.queuedMs === null ? null : round(generation.queuedMs),
+    completionTokens: generation.completionTokens,
+    // Vectors and ranks have no tokens that are cached or awaited.
+    ...(inputs !== undefined
+      ? { inputs }
       : {
-          completionId: generation.id,
-          model: generation.model,
-          ...(generation.adapters.length === 0 ? {} : { adapters: generation.adapters }),
           stream: generation.isStream,
-          promptTokens: generation.promptTokens,
           cachedTokens: generation.cachedTokens,
-          completionTokens: generation.completionTokens,
           finishReasons: generation.finishReasons,
-          queuedMs: generation.queuedMs === null ? null : round(generation.queuedMs),
           ttftMs: generation.ttftMs === null ? null : round(generation.ttftMs)
         })
   }

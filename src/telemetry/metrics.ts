@@ -4,6 +4,7 @@ import type { InferenceSnapshot } from '../inference/inference.ts'
 import type { ModelHost } from '../models/model-host.ts'
 import type { Observer, RequestRecord } from './observer.ts'
 import { createAdapterMetrics } from './adapter-metrics.ts'
+import { gapBucketsSeconds } from './gap-counts.ts'
 import { GapHistogram } from './gap-histogram.ts'
 
 export interface Metrics extends Observer {
@@ -11,6 +12,13 @@ export interface Metrics extends Observer {
   /** The metrics as text. Reads the latest known numbers, never waits for a step. */
   render (): Promise<string>
 }
+
+/**
+ * Tokens in a block of `vllm:cache_config_info`. A slot's cache is reused token by token and has no blocks; this is vLLM's own default.
+ * Routers that look for known prefixes cut prompts into blocks of this size and compare a few hundred of them, so that blocks of one token
+ * would make them blind after the first sentences.
+ */
+const cacheBlockSize = 16
 
 /** Upper bounds in seconds, as vLLM has them. */
 const ttftBuckets = [
@@ -146,6 +154,20 @@ export function createMetrics (hosts: () => readonly ModelHost[], adapters: Adap
       }
     }
   })
+  const cacheConfig: Gauge = new Gauge({
+    name: 'vllm:cache_config_info',
+    help: 'Size of the KV cache in blocks of tokens, always 1',
+    labelNames: ['model_name', 'block_size', 'num_gpu_blocks'],
+    registers,
+    collect () {
+      cacheConfig.reset()
+      for (const { id, info } of hosts()) {
+        if (info === null || info.canGenerate === false) continue
+        const { laneCount, slotsPerLane, contextSize } = info
+        cacheConfig.set({ model_name: id, block_size: cacheBlockSize, num_gpu_blocks: laneCount * slotsPerLane * Math.floor(contextSize / cacheBlockSize) }, 1)
+      }
+    }
+  })
   const engineRestarts: Counter = new Counter({
     name: 'drawbridge_engine_restarts_total',
     help: 'Engine processes replaced after a crash',
@@ -165,11 +187,18 @@ export function createMetrics (hosts: () => readonly ModelHost[], adapters: Adap
   const ttft = histogram('vllm:time_to_first_token_seconds', 'Arrival of the request to its first text', ttftBuckets)
   const endToEnd = histogram('vllm:e2e_request_latency_seconds', 'Arrival of the request to its last byte', requestBuckets)
   const queueTime = histogram('vllm:request_queue_time_seconds', 'Longest wait of a request\'s choices for a slot', requestBuckets)
+  const prefillTime = histogram('vllm:request_prefill_time_seconds', 'First slot of a request to its first text', requestBuckets)
+  const decodeTime = histogram('vllm:request_decode_time_seconds', 'First text of a request to its last', requestBuckets)
+  const inferenceTime = histogram('vllm:request_inference_time_seconds', 'First slot or turn of a request to its end', requestBuckets)
+  const timePerToken = histogram('vllm:request_time_per_output_token_seconds', 'Decode time per token after the first, of requests for one choice', [...gapBucketsSeconds])
+  const choiceCounts = histogram('vllm:request_params_n', 'Choices that a request asks for, per prompt', [1, 2, 5, 10, 20])
+  const maxTokens = histogram('vllm:request_params_max_tokens', 'Most tokens per choice that a request asks for', tokenBuckets)
   const promptTokens = histogram('vllm:request_prompt_tokens', 'Prompt tokens of a request', tokenBuckets)
   const generationTokens = histogram('vllm:request_generation_tokens', 'Tokens drawn for a request', tokenBuckets)
-  const gaps = new GapHistogram({
-    name: 'vllm:inter_token_latency_seconds', help: 'Gaps between consecutive texts of a choice', registry
-  })
+  const gapHistograms = [
+    new GapHistogram({ name: 'vllm:inter_token_latency_seconds', help: 'Gaps between consecutive texts of a choice', registry }),
+    new GapHistogram({ name: 'vllm:time_per_output_token_seconds', help: 'Old name of vllm:inter_token_latency_seconds', registry })
+  ]
   const httpRequests = new Counter({
     name: 'drawbridge_http_requests_total', help: 'Requests answered', labelNames: ['route', 'method', 'status'], registers
   })
@@ -191,8 +220,18 @@ export function createMetrics (hosts: () => readonly ModelHost[], adapters: Adap
       if (record.outcome !== 'ok' && wasAccepted) success.inc({ ...labels, finished_reason: record.outcome === 'aborted' ? 'abort' : 'error' })
       if (generation.queuedMs !== null) queueTime.observe(labels, generation.queuedMs / 1000)
       if (generation.ttftMs !== null) ttft.observe(labels, generation.ttftMs / 1000)
-      gaps.merge(generation.model, generation.gaps)
+      for (const gaps of gapHistograms) gaps.merge(generation.model, generation.gaps)
+      const { startedMs, ttftMs, endedMs } = generation
+      if (startedMs !== null && ttftMs !== null) prefillTime.observe(labels, (ttftMs - startedMs) / 1000)
       if (record.outcome !== 'ok') return
+      if (startedMs !== null && endedMs !== null) inferenceTime.observe(labels, (endedMs - startedMs) / 1000)
+      if (ttftMs !== null && endedMs !== null) {
+        const decodeSeconds = (endedMs - ttftMs) / 1000
+        decodeTime.observe(labels, decodeSeconds)
+        if (generation.finishReasons.length === 1 && generation.completionTokens > 1) timePerToken.observe(labels, decodeSeconds / (generation.completionTokens - 1))
+      }
+      if (generation.choicesPerPrompt > 0) choiceCounts.observe(labels, generation.choicesPerPrompt)
+      if (generation.maxTokens !== null) maxTokens.observe(labels, generation.maxTokens)
       endToEnd.observe(labels, record.durationMs / 1000)
       promptTokens.observe(labels, generation.promptTokens)
       // Requests for vectors and ranks have no choices.

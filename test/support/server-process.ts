@@ -33,7 +33,7 @@ export async function freePort (): Promise<number> {
 
 /** The environment of the tests without settings for the server, which whoever runs them may have. */
 export const neutralEnvironment = (): NodeJS.ProcessEnv =>
-  Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DRAWBRIDGE_')))
+  Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(?:DRAWBRIDGE|OTEL)_/.test(name)))
 
 /**
  * Starts the built server and waits until `/ready` says yes. It measures nothing at its start unless the flags ask for it.

@@ -15,13 +15,15 @@ export interface TestApp {
 
 export interface TestAppOptions extends Partial<Omit<AppParts, 'config' | 'catalogue' | 'logger'>> {
   readonly config?: Partial<Config>
+  /** `debug` unless said otherwise. */
+  readonly logLevel?: Config['logLevel']
 }
 
 /** The real app over the given models, with its log in memory. */
-export async function buildTestApp (hosts: readonly ModelHost[], { config = {}, ...parts }: TestAppOptions = {}): Promise<TestApp> {
+export async function buildTestApp (hosts: readonly ModelHost[], { config = {}, logLevel = 'debug', ...parts }: TestAppOptions = {}): Promise<TestApp> {
   let text = ''
   const logger = createLogger(
-    { level: 'debug', format: 'json', isTerminal: false, isColoured: false },
+    { level: logLevel, format: 'json', isTerminal: false, isColoured: false },
     { write: (line: string) => { text += line } }
   )
   const app = await buildApp({

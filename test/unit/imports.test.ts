@@ -29,6 +29,11 @@ const packageOwners: Record<string, RegExp> = {
   fastify: /^(http\/|app\.ts$)/,
   'fastify-plugin': /^http\/plugins\//,
   'prom-client': /^telemetry\//,
+  // Loaded only where traces are wanted.
+  '@opentelemetry/api': /^telemetry\/otlp-tracing\.ts$/,
+  '@opentelemetry/exporter-trace-otlp-http': /^telemetry\/otlp-tracing\.ts$/,
+  '@opentelemetry/resources': /^telemetry\/otlp-tracing\.ts$/,
+  '@opentelemetry/sdk-trace-base': /^telemetry\/otlp-tracing\.ts$/,
   '@huggingface/jinja': /^chat\//,
   openai: /^http\//
 }
@@ -89,6 +94,13 @@ describe('imports under src', () => {
     const development = Object.keys(manifest['devDependencies'] ?? {})
     const wrong = imports.filter(({ target, isTypeOnly }) => !isTypeOnly && development.some((name) => target === name || target.startsWith(`${name}/`)))
     expect(wrong.map(show)).toEqual([])
+  })
+
+  it('load the exporter of traces only when it is asked for', () => {
+    const importers = readdirSync(sourceRoot, { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts') && readFileSync(join(sourceRoot, file), 'utf8').includes('/otlp-tracing.ts\''))
+    expect(importers.map((file) => file.split(sep).join('/'))).toEqual(['cli/open-telemetry.ts'])
+    expect(readFileSync(join(sourceRoot, 'cli/open-telemetry.ts'), 'utf8')).toContain('await import(\'../telemetry/otlp-tracing.ts\')')
   })
 
   it('name files by their extension', () => {

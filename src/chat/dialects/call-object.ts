@@ -45,7 +45,8 @@ function begin (writer: AnswerWriter, draft: Draft): void {
   if (draft.early !== null) writer.argumentText(draft.early)
 }
 
-function * readMembers (reader: AnswerReader, writer: AnswerWriter, draft: Draft): Reading<boolean> {
+/** @param isInner whether it is the object of `function`, which has no other within */
+function * readMembers (reader: AnswerReader, writer: AnswerWriter, draft: Draft, isInner = false): Reading<boolean> {
   if (!(yield * reader.skip('{'))) return false
   yield * reader.space()
   if (yield * reader.skip('}')) return true
@@ -61,8 +62,8 @@ function * readMembers (reader: AnswerReader, writer: AnswerWriter, draft: Draft
       if (name === null || (draft.isTool !== null && !draft.isTool(name))) return false
       draft.name = name
       begin(writer, draft)
-    } else if (key === 'function' && first === '{') {
-      if (!(yield * readMembers(reader, writer, draft))) return false
+    } else if (key === 'function' && first === '{' && !isInner) {
+      if (!(yield * readMembers(reader, writer, draft, true))) return false
     } else if (argumentKeys.has(key) && !draft.hasArguments) {
       if (!(yield * readArguments(reader, writer, draft, first))) return false
     } else if (!(yield * reader.json())) {

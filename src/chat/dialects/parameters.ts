@@ -1,3 +1,4 @@
+import { argumentObject } from '../argument-object.ts'
 import type { ParameterForm } from '../structured/parameter-grammar.ts'
 import { argumentJson, isText } from '../structured/parameter-types.ts'
 import type { AnswerReader, Reading } from './answer-reader.ts'
@@ -71,20 +72,10 @@ function * readValue (reader: AnswerReader, writer: AnswerWriter, { close, isOnL
 
 const inString = (text: string): string => JSON.stringify(text).slice(1, -1)
 
-/** The members of a JSON object; null where the text is none. */
-export function membersOf (argumentText: string): readonly (readonly [string, unknown])[] | null {
-  try {
-    const value: unknown = JSON.parse(argumentText)
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value) : null
-  } catch {
-    return null
-  }
-}
-
 /** Arguments in a form that has texts without quotes; as they are where they are no JSON object. */
 export function writeParameters (argumentText: string, { open, end, separator }: ParameterForm): string {
-  const members = membersOf(argumentText)
-  if (members === null) return argumentText
-  return members.map(([name, value]) =>
-    `${open(name)}${typeof value === 'string' ? value : JSON.stringify(value)}${end === null ? '' : end.before + end.marker + end.after}`).join(separator)
+  const value = argumentObject(argumentText)
+  if (value === null) return argumentText
+  return Object.entries(value).map(([name, member]: readonly [string, unknown]) =>
+    `${open(name)}${typeof member === 'string' ? member : JSON.stringify(member)}${end === null ? '' : end.before + end.marker + end.after}`).join(separator)
 }

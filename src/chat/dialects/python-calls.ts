@@ -1,6 +1,7 @@
+import { mostLevels } from '../../domain/is-deeper-than.ts'
 import { gbnfLiteral } from '../structured/gbnf-text.ts'
 import type { ParameterForm } from '../structured/parameter-grammar.ts'
-import { membersOf } from './parameters.ts'
+import { argumentObject } from '../argument-object.ts'
 import type { AnswerReader, Reading } from './answer-reader.ts'
 import type { AnswerWriter } from './answer-writer.ts'
 import { type CallOutcome, readCallObject } from './call-object.ts'
@@ -20,8 +21,8 @@ export const pythonCallList = (tools: readonly ToolRule[], context: GrammarConte
 
 /** A call as Python has it; with arguments that are no JSON object as they are. */
 export function writePythonCall (name: string, argumentText: string): string {
-  const members = membersOf(argumentText)
-  return `${name}(${members === null ? argumentText : members.map(([key, value]) => `${key}=${pythonOf(value)}`).join(', ')})`
+  const value = argumentObject(argumentText)
+  return `${name}(${value === null ? argumentText : Object.entries(value).map(([key, member]) => `${key}=${pythonOf(member)}`).join(', ')})`
 }
 
 function pythonOf (value: unknown): string {
@@ -89,31 +90,37 @@ export function * readPythonCall (reader: AnswerReader, writer: AnswerWriter, is
 
 const constants: Readonly<Record<string, string>> = { True: 'true', False: 'false', None: 'null', true: 'true', false: 'false', null: 'null' }
 
-/** A Python literal as JSON; null when it is none. */
-function * readPythonValue (reader: AnswerReader): Reading<string | null> {
+/**
+ * A Python literal as JSON; null when it is none, or has too many levels.
+ * @param levels that it may have
+ */
+function * readPythonValue (reader: AnswerReader, levels = mostLevels): Reading<string | null> {
   const first = yield * reader.peek()
   if (first === '"' || first === '\'') return yield * readPythonString(reader, first)
-  if (first === '[' || first === '(') return yield * readItems(reader, first, first === '[' ? ']' : ')', false)
-  if (first === '{') return yield * readItems(reader, '{', '}', true)
+  if (first === '[' || first === '(') return yield * readItems(reader, first, first === '[' ? ']' : ')', levels - 1)
+  if (first === '{') return yield * readItems(reader, '{', '}', levels - 1)
   let text = ''
   yield * reader.while(/[-+.\w]/, (piece) => { text += piece })
   if (Object.hasOwn(constants, text)) return constants[text] ?? null
   return text !== '' && Number.isFinite(Number(text)) ? String(Number(text)) : null
 }
 
-function * readItems (reader: AnswerReader, open: string, close: string, hasKeys: boolean): Reading<string | null> {
+/** @param levels that each item may have */
+function * readItems (reader: AnswerReader, open: string, close: string, levels: number): Reading<string | null> {
+  if (levels < 0) return null
+  const hasKeys = open === '{'
   yield * reader.skip(open)
   const items: string[] = []
   while (true) {
     yield * reader.space()
     if (yield * reader.skip(close)) return hasKeys ? `{${items.join(', ')}}` : `[${items.join(', ')}]`
-    const item = yield * readPythonValue(reader)
+    const item = yield * readPythonValue(reader, levels)
     if (item === null) return null
     yield * reader.space()
     if (hasKeys) {
       if (!(yield * reader.skip(':'))) return null
       yield * reader.space()
-      const value = yield * readPythonValue(reader)
+      const value = yield * readPythonValue(reader, levels)
       if (value === null) return null
       items.push(`${item.startsWith('"') ? item : JSON.stringify(item)}: ${value}`)
     } else {

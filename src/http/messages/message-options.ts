@@ -5,6 +5,7 @@ import type { AnswerIdentity } from '../answer-identity.ts'
 export interface MessageOptions {
   readonly identity: AnswerIdentity
   readonly format: AnswerFormat
+  /** What the answer was held to: the request's limit, or the model's where that is less. */
   readonly maxTokens: number
   /** Whether thinking is told; otherwise its signature alone is. */
   readonly showsThinking: boolean

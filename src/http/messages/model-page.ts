@@ -24,7 +24,9 @@ export const toModelInfo = ({ id, createdAt, contextSize }: ModelCard) => ({
 export const modelPageQuerySchema = z.strictObject({
   limit: z.string().regex(/^\d{1,4}$/, 'expected a number').transform(Number).pipe(z.int().min(1).max(1000)).optional(),
   after_id: z.string().min(1).max(1024).optional(),
-  before_id: z.string().min(1).max(1024).optional()
+  before_id: z.string().min(1).max(1024).optional(),
+  /** Of clients that ask for the beta of this API, which is the same. */
+  beta: z.literal('true').optional()
 })
 
 /**

@@ -40,7 +40,8 @@ export const toClientError = (error: unknown, bodyLimit: number): ServerError =>
 export function noteError (request: FastifyRequest, error: ServerError): void {
   request.requestContext.error ??= error
   if (error.status >= 500 && !error.isRetryable) {
-    request.log.error({ requestId: request.id, code: error.code, err: error.cause ?? error }, 'request failed')
+    const traceId = request.requestContext.trace?.traceId
+    request.log.error({ requestId: request.id, ...(traceId === undefined ? {} : { traceId }), code: error.code, err: error.cause ?? error }, 'request failed')
   }
 }
 

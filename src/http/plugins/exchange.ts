@@ -1,16 +1,19 @@
 import fastifyPlugin from 'fastify-plugin'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isFromAnthropicClient } from '../messages/anthropic-error.ts'
+import type { RequestRecord } from '../../telemetry/observer.ts'
 import type { HttpServices } from '../services.ts'
 import { RequestContext } from '../request-context.ts'
 
+const single = (header: string | string[] | undefined): string | undefined => Array.isArray(header) ? header[0] : header
+
 /**
  * Follows every exchange from its first hook to the end of its connection: gives it a context, the headers that all
- * answers have, a signal that fires when the client leaves, and a line in log and metrics.
+ * answers have, a signal that fires when the client leaves, and a place in log, metrics and traces.
  *
  * The signal comes from the response: `request.signal` of a POST fires as soon as its body was read.
  */
-export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, observer }) => {
+export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, observer, promptLog, tracing }) => {
   app.decorateRequest('requestContext')
 
   function finish (request: FastifyRequest, reply: FastifyReply, isComplete: boolean): void {
@@ -18,8 +21,9 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
     const { background } = context
     const tell = (): void => {
       const outcome = context.outcome()
-      observer.requestFinished({
+      const record: RequestRecord = {
         requestId: request.id,
+        traceId: context.trace?.traceId ?? null,
         method: request.method,
         route: request.routeOptions.url ?? 'unknown',
         status: outcome === 'aborted' ? 499 : reply.raw.statusCode,
@@ -27,8 +31,13 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
         outcome,
         errorCode: context.error?.code ?? null,
         tenant: context.caller.tenant === '' ? null : context.caller.tenant,
+        address: context.address,
+        action: context.action,
         generation: context.generation?.record() ?? null
-      })
+      }
+      observer.requestFinished(record)
+      context.trace?.end(record)
+      if (promptLog !== null && context.generation !== null) promptLog.append(toPromptEntry(request, record))
     }
     if (background !== null) {
       background.then(tell, tell)
@@ -43,7 +52,14 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
   }
 
   app.addHook('onRequest', async (request, reply) => {
-    request.requestContext = new RequestContext(now())
+    const context = new RequestContext(now(), request.ip)
+    request.requestContext = context
+    context.trace = tracing.begin({
+      method: request.method,
+      route: request.routeOptions.url ?? null,
+      traceparent: single(request.headers['traceparent']),
+      tracestate: single(request.headers['tracestate'])
+    })
     let isComplete = false
     reply.raw.once('finish', () => { isComplete = true })
     reply.raw.once('close', () => finish(request, reply, isComplete))
@@ -53,3 +69,20 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
     reply.header('cache-control', 'no-store')
   })
 }, { name: 'exchange' })
+
+/** What was asked and answered: the one place where both are told, and only where the operator wants it. */
+function toPromptEntry ({ body, requestContext: { generation } }: FastifyRequest, record: RequestRecord): object {
+  return {
+    time: new Date().toISOString(),
+    requestId: record.requestId,
+    traceId: record.traceId,
+    completionId: record.generation?.id ?? null,
+    tenant: record.tenant,
+    route: record.route,
+    model: record.generation?.model ?? null,
+    adapters: record.generation?.adapters ?? [],
+    outcome: record.outcome,
+    request: body,
+    answers: generation?.answers?.() ?? []
+  }
+}

@@ -1,6 +1,13 @@
 import { isUtf8 } from 'node:buffer'
 import fastifyPlugin from 'fastify-plugin'
 import { ServerError } from '../../domain/errors.ts'
+import { hasMoreJsonThan } from './has-more-json-than.ts'
+
+/**
+ * Far above what the largest conversations have. A body that is nothing but members of one object would keep the server busy
+ * for many seconds: V8 takes longer for each the more there are.
+ */
+const maxJsonParts = 262_144
 
 /** Where and why a text is not JSON, in V8's words; null when it is. */
 function syntaxErrorOf (text: string): string | null {
@@ -28,6 +35,10 @@ export const jsonBodyPlugin = fastifyPlugin(async (app) => {
     // Decoding would put U+FFFD in the place of what the client meant.
     if (!isUtf8(bytes)) {
       done(new ServerError('invalid_json', 'The request body is not valid UTF-8'))
+      return
+    }
+    if (hasMoreJsonThan(bytes, maxJsonParts)) {
+      done(new ServerError('invalid_value', `The request body has more than ${maxJsonParts} members, objects and lists; that is the limit`))
       return
     }
     const body = bytes.toString()

@@ -11,6 +11,8 @@ type Stored =
 export class MemoryResponseStore implements ResponseStore {
   readonly isOn: boolean
   readonly #objects: SharedStore<Stored>
+  /** Items never change, and conversations grow item by item: each is measured once. */
+  readonly #sizes = new WeakMap<ResponseItem, number>()
 
   /** @param options `maxBytes` is counted in characters of JSON; 0 keeps nothing */
   constructor (options: SharedStoreOptions) {
@@ -24,7 +26,7 @@ export class MemoryResponseStore implements ResponseStore {
   }
 
   saveResponse (tenant: TenantId, response: StoredResponse): void {
-    this.#objects.set(tenant, response.body.id, { kind: 'response', response }, JSON.stringify(response).length)
+    this.#objects.set(tenant, response.body.id, { kind: 'response', response }, this.#sizeOfResponse(response))
   }
 
   deleteResponse (tenant: TenantId, id: string): boolean {
@@ -36,8 +38,9 @@ export class MemoryResponseStore implements ResponseStore {
     return found?.kind === 'conversation' ? found.conversation : null
   }
 
-  saveConversation (tenant: TenantId, conversation: StoredConversation): void {
-    this.#objects.set(tenant, conversation.id, { kind: 'conversation', conversation }, JSON.stringify(conversation).length)
+  saveConversation (tenant: TenantId, conversation: StoredConversation): boolean {
+    const { items, ...others } = conversation
+    return this.#objects.set(tenant, conversation.id, { kind: 'conversation', conversation }, JSON.stringify(others).length + this.#sizeOf(items))
   }
 
   deleteConversation (tenant: TenantId, id: string): boolean {
@@ -59,5 +62,23 @@ export class MemoryResponseStore implements ResponseStore {
 
   sweep (): void {
     this.#objects.sweep()
+  }
+
+  #sizeOfResponse ({ body: { output, ...others }, input, events }: StoredResponse): number {
+    const sizeOfEvents = events?.reduce((sum, event) => sum + event.length, 0) ?? 0
+    return JSON.stringify(others).length + this.#sizeOf(input) + this.#sizeOf(output) + sizeOfEvents
+  }
+
+  #sizeOf (items: readonly ResponseItem[]): number {
+    let sum = 0
+    for (const item of items) {
+      let size = this.#sizes.get(item)
+      if (size === undefined) {
+        size = JSON.stringify(item).length
+        this.#sizes.set(item, size)
+      }
+      sum += size
+    }
+    return sum
   }
 }

@@ -6,13 +6,14 @@ import type { RequestContext } from '../request-context.ts'
 import type { ResponseRequest } from '../schemas/response-request.ts'
 import type { ChatCompletionRequest } from '../schemas/chat-completion-request.ts'
 import type { HttpServices } from '../services.ts'
+import { checkLength } from './check-length.ts'
 import { contextOf } from './context-of.ts'
 import { createResponseBody, type ResponseBody } from './response-body.ts'
 import type { ResponseEvent } from './response-events.ts'
 import type { ResponseItem } from './response-item.ts'
 import type { ResponseStore } from './response-store.ts'
 import { ResponseWriter } from './response-writer.ts'
-import { resolveInput } from './resolve-input.ts'
+import { resolveInput, withOwnIds } from './resolve-input.ts'
 import { toChatCompletion } from './to-chat-completion.ts'
 import { toMessages } from './to-messages.ts'
 import { toResponsesError } from './to-responses-error.ts'
@@ -28,13 +29,17 @@ export interface ResponseTurn {
  * Finds what a request goes on from, and puts it in the chat endpoint's terms.
  * @throws ServerError for whatever is wrong with it
  */
-export function readTurn (request: ResponseRequest, tenant: TenantId, store: ResponseStore): ResponseTurn {
+export function readTurn (
+  request: ResponseRequest, tenant: TenantId, { config, responseStore: store }: Pick<HttpServices, 'config' | 'responseStore'>
+): ResponseTurn {
   const before = contextOf(request, tenant, store)
   const input = resolveInput(request.input ?? [], before, 'input', tenant, store)
   if (before.length + input.length === 0) {
     throw new ServerError('missing_required_parameter', 'Missing required parameter: \'input\'', { param: 'input' })
   }
-  const chat = toChatCompletion(request, toMessages([...before, ...input], request.instructions ?? ''))
+  const items = [...before, ...input]
+  checkLength(items, config.bodyLimit, 'input')
+  const chat = toChatCompletion(request, toMessages(items, request.instructions ?? ''))
   try {
     checkChatRequest(chat)
   } catch (error) {
@@ -61,7 +66,7 @@ export interface OpenResponse extends Pick<OpenChat, 'generation' | 'release'> {
 export async function openResponse (request: ResponseRequest, context: RequestContext, services: HttpServices): Promise<OpenResponse> {
   const { responseStore } = services
   const isStored = isStoredFor(request, responseStore)
-  const { chat, input } = readTurn(request, context.caller.tenant, responseStore)
+  const { chat, input } = readTurn(request, context.caller.tenant, services)
   const { identity, format, generation, release } = await inResponsesTerms(openChat(chat, 'resp', context, services))
   const body = createResponseBody(request, identity, isStored)
   return {
@@ -106,5 +111,7 @@ export function keepResponse (
   if (body.conversation == null || (body.status !== 'completed' && body.status !== 'incomplete')) return
   const conversation = store.findConversation(tenant, body.conversation.id)
   if (conversation === null) return
-  store.saveConversation(tenant, { ...conversation, items: [...conversation.items, ...input, ...body.output] })
+  const items = [...conversation.items, ...withOwnIds([...input, ...body.output], conversation.items)]
+  // One that has become too large is gone rather than without this turn.
+  if (!store.saveConversation(tenant, { ...conversation, items })) store.deleteConversation(tenant, conversation.id)
 }

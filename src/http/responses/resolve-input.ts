@@ -18,7 +18,6 @@ export function resolveInput (
   drafts: readonly ItemDraft[], before: readonly ResponseItem[], name: string, tenant: TenantId, store: ResponseStore
 ): ResponseItem[] {
   const stored = store.findItems(tenant, new Set(drafts.flatMap((draft) => draft.type === 'item_reference' ? [draft.id] : [])))
-  const usedIds = new Set(before.map(({ id }) => id))
   const calls = new Set(before.flatMap((item) => item.type === 'function_call' ? [item.call_id] : []))
   const items: ResponseItem[] = []
   for (const [index, draft] of drafts.entries()) {
@@ -32,11 +31,19 @@ export function resolveInput (
       throw new ServerError('invalid_value', `No tool call found for function call output with call_id ${JSON.stringify(item.call_id).slice(0, 64)}: no item before it is that call`, { param: `${path}.call_id` })
     }
     if (item.type === 'reasoning') checkReasoning(item, path)
-    // Lists are read page by page, each from the item after the last one's id.
-    items.push(usedIds.has(item.id) ? { ...item, id: createItemId(item.type) } : item)
-    usedIds.add(items.at(-1)?.id ?? '')
+    items.push(item)
   }
-  return items
+  return withOwnIds(items, before)
+}
+
+/** The items, each with an id that no other has: lists are read page by page, each from the item after the last one's id. */
+export function withOwnIds (items: readonly ResponseItem[], before: readonly ResponseItem[]): ResponseItem[] {
+  const usedIds = new Set(before.map(({ id }) => id))
+  return items.map((item) => {
+    const own = usedIds.has(item.id) ? { ...item, id: createItemId(item.type) } : item
+    usedIds.add(own.id)
+    return own
+  })
 }
 
 function checkReasoning ({ content, summary, encrypted_content: encrypted }: Extract<ResponseItem, { type: 'reasoning' }>, path: string): void {

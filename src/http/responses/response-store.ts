@@ -31,8 +31,8 @@ export interface ResponseStore {
   /** Whether there was one. */
   deleteResponse (tenant: TenantId, id: string): boolean
   findConversation (tenant: TenantId, id: string): StoredConversation | null
-  /** Makes or replaces it. */
-  saveConversation (tenant: TenantId, conversation: StoredConversation): void
+  /** Makes or replaces it; false when it alone has no room, and then nothing has changed. */
+  saveConversation (tenant: TenantId, conversation: StoredConversation): boolean
   deleteConversation (tenant: TenantId, id: string): boolean
   /** Those of the items that are part of anything which is stored, by their ids. */
   findItems (tenant: TenantId, ids: ReadonlySet<string>): ReadonlyMap<string, ResponseItem>

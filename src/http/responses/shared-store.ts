@@ -54,11 +54,11 @@ export class SharedStore<Value> {
     return entry.value
   }
 
-  /** Takes the place of what had the id. What does not fit at all is not kept. */
-  set (tenant: TenantId, id: string, value: Value, bytes: number): void {
+  /** Takes the place of what had the id. What does not fit at all is not kept, and nothing changes: false. */
+  set (tenant: TenantId, id: string, value: Value, bytes: number): boolean {
     this.sweep()
+    if (bytes > this.#options.maxBytes) return false
     this.delete(tenant, id)
-    if (bytes > this.#options.maxBytes) return
     let share = this.#shares.get(tenant)
     if (share === undefined) {
       share = { entries: new Map(), bytes: 0 }
@@ -70,6 +70,7 @@ export class SharedStore<Value> {
     this.#count++
     while (this.#bytes > this.#options.maxBytes) this.#evictFrom(this.#largest(({ bytes: size }) => size))
     while (this.#count > this.#options.maxCount) this.#evictFrom(this.#largest(({ entries }) => entries.size))
+    return true
   }
 
   delete (tenant: TenantId, id: string): boolean {

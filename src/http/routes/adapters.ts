@@ -1,4 +1,5 @@
 import type { AdapterStatus } from '../../adapters/adapter-status.ts'
+import { noteAction, plainSource } from '../note-action.ts'
 import { requireAdmin } from '../require-admin.ts'
 import { adapterQuerySchema, loadAdapterSchema } from '../schemas/adapter-requests.ts'
 import { parseRequest } from '../schemas/parse-request.ts'
@@ -42,8 +43,10 @@ export const adaptersRoute: Route = (app, services) => {
   })
 
   app.post('/v1/adapters', async (request, reply) => {
+    noteAction(request, 'adapter.load')
     requireAdmin(request, services)
     const body = parseRequest(loadAdapterSchema, request.body)
+    noteAction(request, 'adapter.load', { adapter: body.name, model: body.model ?? null, source: plainSource(body.source) })
     const status = await adapters.load({
       name: body.name,
       reference: body.source,
@@ -53,6 +56,7 @@ export const adaptersRoute: Route = (app, services) => {
       ifExists: body.replace ? 'replace' : 'refuse',
       expectedGeneration: body.expected_generation
     }, request.requestContext.cancellation.signal)
+    noteAction(request, 'adapter.load', { model: status.model, generation: status.generation })
     reply.code(status.generation === 1 ? 201 : 200)
     return toAdapterObject(status)
   })
@@ -63,9 +67,11 @@ export const adaptersRoute: Route = (app, services) => {
   })
 
   app.delete<{ Params: { '*': string } }>('/v1/adapters/*', async (request) => {
+    noteAction(request, 'adapter.unload', { adapter: request.params['*'] })
     requireAdmin(request, services)
     const { model, expected_generation: expectedGeneration } = parseRequest(adapterQuerySchema, request.query)
     const status = await adapters.unload(request.params['*'], { model, expectedGeneration })
+    noteAction(request, 'adapter.unload', { model: status.model, generation: status.generation })
     return { ...toAdapterObject(status), state: status.inFlight > 0 ? 'draining' : 'gone' }
   })
 }

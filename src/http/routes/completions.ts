@@ -39,11 +39,15 @@ export const completionsRoute: Route = (app, services) => {
     const identity = createAnswerIdentity('cmpl', body.model, info, serviceClass.tier)
     const trace = new GenerationTrace({
       id: identity.id,
+      operation: 'text_completion',
+      requestedModel: body.model,
       model: host.id,
       adapters: picks.map(({ name }) => name),
       isStream: body.stream,
       arrivedAt: context.arrivedAt,
       choicesPerPrompt: body.n,
+      maxTokens: body.max_tokens,
+      keepsAnswers: services.promptLog !== null,
       now
     })
     context.generation = trace

@@ -2,6 +2,7 @@ import { ServerError } from '../../domain/errors.ts'
 import { findConversation, toConversationObject } from '../responses/find-conversation.ts'
 import { pageOf, toItemList } from '../responses/page-of.ts'
 import { resolveInput } from '../responses/resolve-input.ts'
+import { saveConversation } from '../responses/save-conversation.ts'
 import { createItemsSchema } from '../schemas/conversation-requests.ts'
 import { listQuerySchema } from '../schemas/list-query.ts'
 import { parseRequest } from '../schemas/parse-request.ts'
@@ -12,7 +13,9 @@ interface ById { Params: { id: string } }
 interface ByItem { Params: { id: string, item: string } }
 
 /** `GET` and `POST /v1/conversations/{id}/items`, `GET` and `DELETE /v1/conversations/{id}/items/{item}` */
-export const conversationItemsRoute: Route = (app, { responseStore }) => {
+export const conversationItemsRoute: Route = (app, services) => {
+  const { responseStore } = services
+
   app.get<ById>('/v1/conversations/:id/items', async (request) => {
     const query = parseRequest(listQuerySchema, request.query)
     return pageOf(findConversation(request.requestContext.caller.tenant, request.params.id, responseStore).items, query)
@@ -24,7 +27,7 @@ export const conversationItemsRoute: Route = (app, { responseStore }) => {
     const { body } = request
     if (typeof body === 'object' && body !== null && 'items' in body) refuseUnsupportedItems(body.items, 'items')
     const items = resolveInput(parseRequest(createItemsSchema, body).items, conversation.items, 'items', tenant, responseStore)
-    responseStore.saveConversation(tenant, { ...conversation, items: [...conversation.items, ...items] })
+    saveConversation(tenant, { ...conversation, items: [...conversation.items, ...items] }, 'items', services)
     return toItemList(items, false)
   })
 

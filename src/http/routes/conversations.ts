@@ -3,6 +3,7 @@ import type { OpenAI } from 'openai'
 import { ServerError } from '../../domain/errors.ts'
 import { findConversation, toConversationObject } from '../responses/find-conversation.ts'
 import { resolveInput } from '../responses/resolve-input.ts'
+import { saveConversation } from '../responses/save-conversation.ts'
 import { createConversationSchema, updateConversationSchema } from '../schemas/conversation-requests.ts'
 import { parseRequest } from '../schemas/parse-request.ts'
 import { refuseUnsupportedItems } from '../schemas/refuse-unsupported-items.ts'
@@ -11,7 +12,8 @@ import type { Route } from '../services.ts'
 interface ById { Params: { id: string } }
 
 /** `POST /v1/conversations`, `GET`, `POST` and `DELETE /v1/conversations/{id}` */
-export const conversationsRoute: Route = (app, { responseStore }) => {
+export const conversationsRoute: Route = (app, services) => {
+  const { responseStore } = services
   app.post('/v1/conversations', async (request) => {
     if (!responseStore.isOn) throw new ServerError('route_not_found', 'This server keeps no conversations (--response-store off)')
     const { caller: { tenant } } = request.requestContext
@@ -25,7 +27,7 @@ export const conversationsRoute: Route = (app, { responseStore }) => {
       metadata,
       items: resolveInput(items, [], 'items', tenant, responseStore)
     }
-    responseStore.saveConversation(tenant, conversation)
+    saveConversation(tenant, conversation, 'items', services)
     return toConversationObject(conversation)
   })
 
@@ -36,7 +38,7 @@ export const conversationsRoute: Route = (app, { responseStore }) => {
     const { caller: { tenant } } = request.requestContext
     const { metadata } = parseRequest(updateConversationSchema, request.body)
     const conversation = { ...findConversation(tenant, request.params.id, responseStore), metadata }
-    responseStore.saveConversation(tenant, conversation)
+    saveConversation(tenant, conversation, 'metadata', services)
     return toConversationObject(conversation)
   })
 

@@ -3,6 +3,7 @@ import { checkAdapterName } from '../../adapters/adapter-name.ts'
 import { ServerError } from '../../domain/errors.ts'
 import { toErrorBody, toErrorHeaders } from '../error-response.ts'
 import { noteError } from '../plugins/errors.ts'
+import { noteAction, plainSource } from '../note-action.ts'
 import { requireAdmin } from '../require-admin.ts'
 import { loadLoraAdapterSchema, unloadLoraAdapterSchema } from '../schemas/adapter-requests.ts'
 import { parseRequest } from '../schemas/parse-request.ts'
@@ -69,9 +70,11 @@ export const loadLoraAdapterRoute: Route = (app, services) => {
   const { adapters } = services
 
   app.post('/v1/load_lora_adapter', inVllmsWords(async (request, reply) => {
+    noteAction(request, 'adapter.load')
     requireAdmin(request, services)
     const body = parseRequest(loadLoraAdapterSchema, request.body)
     const { lora_name: name, lora_path: reference } = body
+    noteAction(request, 'adapter.load', { adapter: name, model: body.model ?? null, source: plainSource(reference) })
     if (name === '' || reference === '') throw missing("Both 'lora_name' and 'lora_path' must be provided.")
     checkAdapterName(name, 'lora_name')
     await adapters.load({
@@ -87,8 +90,10 @@ export const loadLoraAdapterRoute: Route = (app, services) => {
   }, loadWording))
 
   app.post('/v1/unload_lora_adapter', inVllmsWords(async (request, reply) => {
+    noteAction(request, 'adapter.unload')
     requireAdmin(request, services)
     const { lora_name: name, model, expected_generation: expectedGeneration } = parseRequest(unloadLoraAdapterSchema, request.body)
+    noteAction(request, 'adapter.unload', { adapter: name, model: model ?? null })
     if (name === '') throw missing("'lora_name' needs to be provided to unload a LoRA adapter.")
     await adapters.unload(name, { model, expectedGeneration })
     return asText(reply, `Success: LoRA adapter '${name}' removed successfully.`)

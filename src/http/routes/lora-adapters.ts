@@ -1,4 +1,5 @@
 import { ServerError } from '../../domain/errors.ts'
+import { noteAction } from '../note-action.ts'
 import { requireAdmin } from '../require-admin.ts'
 import { adapterScalesSchema } from '../schemas/adapter-requests.ts'
 import { parseRequest } from '../schemas/parse-request.ts'
@@ -20,9 +21,11 @@ export const loraAdaptersRoute: Route = (app, services) => {
   })))
 
   app.post('/lora-adapters', async (request) => {
+    noteAction(request, 'adapter.set-scales')
     requireAdmin(request, services)
     if (!Array.isArray(request.body)) throw new ServerError('invalid_value', 'Request body must be an array')
     const { scales } = parseRequest(adapterScalesSchema, { scales: request.body })
+    noteAction(request, 'adapter.set-scales', { scales: scales.map(({ id, scale }) => `${id}=${scale}`).join(' ') })
     adapters.setScales(new Map(scales.map(({ id, scale }) => [id, scale])))
     return { success: true }
   })

@@ -20,7 +20,8 @@ export const messagesRoute: Route = (app, services) => {
     const { identity, format, generation, release } = await openMessage(body, request.requestContext, services)
     try {
       const thinking = body.thinking !== undefined && 'display' in body.thinking ? body.thinking.display : null
-      const options: MessageOptions = { identity, format, maxTokens: body.max_tokens, showsThinking: thinking !== 'omitted' }
+      const maxTokens = generation.requests[0]?.maxTokens ?? body.max_tokens
+      const options: MessageOptions = { identity, format, maxTokens, showsThinking: thinking !== 'omitted' }
       if (!body.stream) {
         const answer = new MessageAnswer(options)
         await runGeneration(generation, answer)

@@ -16,7 +16,7 @@ export const responseInputTokensRoute: Route = (app, services) => {
     const name = isObject && 'model' in raw && typeof raw.model === 'string' && raw.model !== '' ? raw.model : undefined
     const model = openNamedOrOnlyModel(services, name)
     const body = readResponseRequest(isObject ? { ...raw, model: name ?? model.host.id } : raw)
-    const { chat } = readTurn(body, request.requestContext.caller.tenant, services.responseStore)
+    const { chat } = readTurn(body, request.requestContext.caller.tenant, services)
     try {
       const { segments } = prepareChat(toChatRequest(chat, withSystemPrompt(chat.messages, model.systemPrompt)), chatModelOf(model, services))
       // As the model would read it: with BOS, unless the template wrote it.

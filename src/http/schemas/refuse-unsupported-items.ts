@@ -1,5 +1,8 @@
 import { ServerError } from '../../domain/errors.ts'
 
+/** Far above what conversations have; a schema notes every item that is wrong. */
+export const maxItems = 8192
+
 /** Over all items. The schema notes each part that is wrong, so without a bound one request could fill the memory. */
 const maxParts = 16_384
 
@@ -20,16 +23,17 @@ const knownItems = new Set(['message', 'function_call', 'function_call_output', 
  * @throws ServerError `unsupported_value`, or `invalid_value` when there are too many parts
  */
 export function refuseUnsupportedItems (items: unknown, name: string): void {
-  if (!Array.isArray(items)) return
+  // Of more, the schema says how many there may be.
+  if (!Array.isArray(items) || items.length > maxItems) return
   let partCount = 0
   for (const [index, item] of items.entries() as IterableIterator<[number, unknown]>) {
     if (typeof item !== 'object' || item === null) continue
     const path = `${name}[${index}]`
-    const { type, content, output } = item as Record<string, unknown>
+    const { type, content, output, summary } = item as Record<string, unknown>
     if (typeof type === 'string' && !knownItems.has(type)) {
       throw new ServerError('unsupported_value', `${path} has the type ${JSON.stringify(type).slice(0, 64)}. Supported are messages, function calls, their outputs, reasoning and references to stored items.`, { param: path })
     }
-    for (const [member, parts] of [['content', content], ['output', output]] as const) {
+    for (const [member, parts] of [['content', content], ['output', output], ['summary', summary]] as const) {
       if (!Array.isArray(parts)) continue
       partCount += parts.length
       if (partCount > maxParts) {

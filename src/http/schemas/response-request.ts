@@ -4,6 +4,7 @@ import { loraMembers } from './lora.ts'
 import { formatNameSchema, schemaSchema } from './output-format.ts'
 import { metadataSchema } from './parameter-policy.ts'
 import { reasoningMembers } from './reasoning.ts'
+import { maxItems } from './refuse-unsupported-items.ts'
 import { itemSchema } from './response-items.ts'
 import { samplingMembers } from './sampling-options.ts'
 import { serviceClassMembers } from './service-class.ts'
@@ -59,9 +60,6 @@ const includableSchema = z.enum([
   'computer_call_output.output.image_url',
   'code_interpreter_call.outputs'
 ])
-
-/** Far above what conversations have; a schema notes every item that is wrong. */
-export const maxItems = 8192
 
 export const itemsSchema = z.array(itemSchema, { error: ({ input }) => Array.isArray(input) ? undefined : 'expected a string or a list of items' }).max(maxItems)
 

@@ -1,29 +1,18 @@
 import { z } from 'zod'
 import type { ToolCall, ToolDefinition } from '../../chat/chat-message.ts'
+import { isDeeperThan, mostLevels } from '../../domain/is-deeper-than.ts'
 
 /** OpenAI's limit. */
 export const maxTools = 128
 const maxCallsInMessage = 128
-/** Of schemas and arguments, objects and lists within each other. */
-const maxDepth = 128
 
 export const toolNameSchema = z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'expected a name of 1 to 64 letters, digits, "_" and "-"')
 
 export const callIdSchema = z.string().min(1).max(256)
 
-/** Iterative: a body can nest deeper than the stack. */
-function isDeeperThan (value: unknown, most: number): boolean {
-  let level: unknown[] = [value]
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth > most) return true
-    level = level.flatMap((item) => typeof item === 'object' && item !== null ? Object.values(item).filter((member) => typeof member === 'object' && member !== null) : [])
-  }
-  return false
-}
-
 /** A JSON object that may go into a prompt. */
 export const jsonObjectSchema = z.record(z.string(), z.unknown())
-  .refine((value) => !isDeeperThan(value, maxDepth), `expected at most ${maxDepth} levels`)
+  .refine((value) => !isDeeperThan(value, mostLevels), `expected at most ${mostLevels} levels`)
 
 const functionSchema = z.strictObject({
   name: toolNameSchema,

@@ -135,6 +135,16 @@ describe('chat template', () => {
     expect(textOf(template.render([{ role: 'user', content: 'x', name: 'Ann' }], { addGenerationPrompt: false }))).toBe('<s>Ann:x</s>')
   })
 
+  it('gives arguments as their text when they nest deeper than the stack', () => {
+    const chatTemplate = '{% for m in messages %}{{ m.content }}{% for call in m.tool_calls or [] %}{{ call.function.arguments if call.function.arguments is string else call.function.arguments | tojson }}{% endfor %}{% endfor %}'
+    const template = createChatTemplate({ ...model, chatTemplate })
+    const shown = (argumentText: string): string =>
+      textOf(template.render([user('x'), { role: 'assistant', content: '', toolCalls: [{ id: 'a', name: 'f', arguments: argumentText }] }]))
+    expect(shown('{"a":[[1]]}')).toBe('x{"a": [[1]]}')
+    const deep = `{"a":${'['.repeat(20_000)}${']'.repeat(20_000)}}`
+    expect(shown(deep)).toBe(`x${deep}`)
+  })
+
   it('falls back to a plain transcript when the model has no template', () => {
     const template = createChatTemplate({ ...model, chatTemplate: null })
     expect(template.isFallback).toBe(true)

@@ -56,6 +56,15 @@ describe('a budget of reasoning', () => {
     expect(answerOf({ ...opened, open: '<think>' }, ['<', 'a'], 8)).not.toContain('[')
   })
 
+  it('reads long reasoning once', () => {
+    // Looking through all of it for each token would take minutes.
+    const budget = new ReasoningBudget({ ...opened, tokens: 1_000_000 }, tokenizer)
+    for (let index = 0; index < 400_000; index++) budget.push(pieces.indexOf('think'))
+    for (const piece of ['</', 'think', '>']) budget.push(pieces.indexOf(piece))
+    for (let index = 0; index < 700_000; index++) budget.push(pieces.indexOf('a'))
+    expect(budget.next).toBeNull()
+  })
+
   it('leaves reasoning alone that has closed itself, in however many tokens', () => {
     expect(answerOf(opened, ['a', '</think>'], 8)).not.toContain('[')
     expect(answerOf({ ...opened, tokens: 4 }, ['b</', 'think', '>'], 8)).not.toContain('[')

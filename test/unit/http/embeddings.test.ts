@@ -219,6 +219,14 @@ describe('reranking', () => {
     expect(await refusal('/v1/rerank', body)).toMatchObject({ status: 400, ...error })
   })
 
+  it('counts the query for each document, and takes no more tokens than may wait', async () => {
+    const { post, refusal } = await setUp({ ...reranker, contextSize: 4096 })
+    const query = 'river '.repeat(3000)
+    expect((await post('/v1/rerank', { query, documents: ['a', 'b'] })).json<{ usage: { prompt_tokens: number } }>().usage.prompt_tokens).toBeGreaterThan(6000)
+    expect(await refusal('/v1/rerank', { query, documents: new Array(2048).fill('a') }))
+      .toMatchObject({ status: 400, code: 'invalid_value', param: 'documents', message: expect.stringContaining('4194304 tokens') as string })
+  })
+
   it('is for rerankers, which make no embeddings', async () => {
     const { refusal } = await setUp(reranker)
     expect(await refusal('/v1/embeddings', { input: 'a' })).toMatchObject({ status: 400, code: 'unsupported_value', param: 'model', message: expect.stringContaining('/v1/rerank') as string })

@@ -142,6 +142,14 @@ describe('a message in one piece', () => {
     expect(await ended('stop', '}', twoCalls.slice(0, 60), { tools })).toEqual(['stop_sequence', '}'])
   })
 
+  it.each([false, true])('names the limit of the model where that is less than the request\'s (stream: %s)', async (stream) => {
+    const inference = createScriptedInference(() => answerEvents(['x', 'y'], { reason: 'length' }))
+    const { app } = await buildTestApp([{ ...createTestHost(inference), answerLength: { byDefault: 'off', atMost: 2 } }])
+    apps.push(app)
+    const { body } = await app.inject({ method: 'POST', url: '/v1/messages', payload: { ...hello, stream } })
+    expect(body).toContain('"stop_reason":"max_tokens"')
+  })
+
   it('has no blocks where there is nothing', async () => {
     const { message } = await setUp(answerEvents([]))
     expect(await message()).toMatchObject({ content: [], stop_reason: 'end_turn' })
@@ -532,6 +540,7 @@ describe('the list of models', () => {
     expect(await page('?limit=2&after_id=b')).toEqual(['c', false])
     expect(await page('?after_id=c')).toEqual(['', false])
     expect(await page('?limit=1&before_id=c')).toEqual(['b', true])
+    expect(await page('?beta=true&limit=3')).toEqual(['abc', false])
     expect(await page('?before_id=c')).toEqual(['ab', false])
     for (const [query, name] of [['?limit=0', 'limit'], ['?limit=x', 'limit'], ['?after_id=d', 'after_id'], ['?page=2', 'page']] as const) {
       expect(await list(query)).toMatchObject({ type: 'error', error: { type: 'invalid_request_error', message: expect.stringContaining(name) } })

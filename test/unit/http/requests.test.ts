@@ -65,6 +65,19 @@ describe('a request body', () => {
     await limited.close()
   })
 
+  it('is refused before its prompt is rendered when what it says cannot fit', async () => {
+    const chatTemplate = '{% for m in messages %}{{ raise_exception("I was rendered") if m.content | length > 100 else m.content }}{% endfor %}'
+    const own = createScriptedInference(() => answerEvents(['x']), { info: { contextSize: 50 }, model: { chatTemplate, longestTokenBytes: 4 } })
+    const { app: short } = await buildTestApp([createTestHost(own)])
+    const codeFor = async (...messages: readonly object[]): Promise<unknown> =>
+      (await short.inject({ method: 'POST', url: '/v1/chat/completions', payload: { ...hello, messages } })).json<{ error: { code: string } }>().error.code
+    expect(await codeFor({ role: 'user', content: 'a'.repeat(199) })).toBe('context_length_exceeded')
+    expect(await codeFor({ role: 'system', content: 'a'.repeat(100) }, { role: 'user', content: 'a'.repeat(99) })).toBe('context_length_exceeded')
+    // Templates may leave out what the assistant thought.
+    expect(await codeFor({ role: 'assistant', content: 'a'.repeat(199) }, { role: 'user', content: 'a' })).toBe('chat_template_error')
+    await short.close()
+  })
+
   it('may hold a prediction of the answer, as a text or as parts', async () => {
     for (const content of ['first\nsecond', [{ type: 'text', text: 'first' }, { type: 'text', text: 'second' }]]) {
       expect((await post({ ...hello, prediction: { type: 'content', content } })).statusCode).toBe(200)
@@ -152,6 +165,14 @@ describe('a request body', () => {
     expect(response.statusCode).toBe(415)
     expect(response.json()).toMatchObject({ error: { code: 'unsupported_media_type', message: 'The request body is encoded with gzip; send it as it is' } })
     expect((await post(JSON.stringify(hello), { 'content-type': 'application/json', 'content-encoding': 'identity' })).statusCode).toBe(200)
+  })
+
+  it('that has more to it than any request is refused before it is read', async () => {
+    const large = await buildTestApp([createTestHost(inference)])
+    const postLarge = async (payload: string) => await large.app.inject({ method: 'POST', url: '/v1/chat/completions', payload, headers: { 'content-type': 'application/json' } })
+    expect((await postLarge('['.repeat(262_145))).json()).toMatchObject({ error: { code: 'invalid_value', message: 'The request body has more than 262144 members, objects and lists; that is the limit' } })
+    expect((await postLarge(JSON.stringify({ ...hello, user: '["a":{'.repeat(100_000) }))).statusCode).toBe(200)
+    await large.app.close()
   })
 
   it('names the body limit when it is too large', async () => {

@@ -97,6 +97,42 @@ describe('/metrics', () => {
     expect(text).toContain(`vllm:inter_token_latency_seconds_bucket{le="+Inf",${model}} 6`)
   })
 
+  it('tells apart the wait, the reading of the prompt and the writing of the answer', async () => {
+    const { post, scrape } = await setUp()
+    await post({ ...hello, max_tokens: 7 })
+    const text = await scrape()
+    const sumOf = (name: string): unknown => samplesOf(text, `${name}_sum`)
+    const is = (name: string, value: number): string[] => [`${name}_sum{model_name="test-model"} ${value}`]
+    // Looked at the clock: accepted, started, three texts, ended.
+    for (const [name, value] of [
+      ['vllm:request_queue_time_seconds', 0.003],
+      ['vllm:request_prefill_time_seconds', 0.01],
+      ['vllm:request_decode_time_seconds', 0.03],
+      ['vllm:request_inference_time_seconds', 0.04],
+      ['vllm:request_time_per_output_token_seconds', 0.015],
+      ['vllm:request_params_n', 1],
+      ['vllm:request_params_max_tokens', 7]
+    ] as const) expect(sumOf(name)).toEqual(is(name, value))
+    expect(samplesOf(text, 'vllm:time_per_output_token_seconds_count')).toEqual(['vllm:time_per_output_token_seconds_count{model_name="test-model"} 2'])
+  })
+
+  it('has no time per token where several choices share it, and no end of what failed', async () => {
+    const { post, scrape } = await setUp()
+    await post({ ...hello, n: 2 })
+    const text = await scrape()
+    expect(samplesOf(text, 'vllm:request_params_n_sum')).toEqual(['vllm:request_params_n_sum{model_name="test-model"} 2'])
+    expect(samplesOf(text, 'vllm:request_time_per_output_token_seconds_count')).toEqual([])
+    const failing = await buildTestApp([createTestHost(createScriptedInference(() => [
+      ...answerEvents(['a', 'b']).slice(0, 4), { type: 'throw', error: new ServerError('engine_crashed', 'gone') }
+    ]))], { now: createSteppingClock() })
+    apps.push(failing.app)
+    expect((await failing.app.inject({ method: 'POST', url: '/v1/chat/completions', payload: hello })).statusCode).toBe(500)
+    const failed = (await failing.app.inject('/metrics')).body
+    expect(samplesOf(failed, 'vllm:request_prefill_time_seconds_count')).toEqual(['vllm:request_prefill_time_seconds_count{model_name="test-model"} 1'])
+    expect(samplesOf(failed, 'vllm:request_decode_time_seconds_count')).toEqual([])
+    expect(samplesOf(failed, 'vllm:request_inference_time_seconds_count')).toEqual([])
+  })
+
   it('lumps unknown paths together, so that clients cannot invent labels', async () => {
     const { app, scrape } = await setUp()
     await app.inject('/a')
@@ -148,8 +184,8 @@ describe('the request log', () => {
       completionTokens: 3,
       finishReasons: ['length'],
       queuedMs: 3,
-      ttftMs: 10,
-      durationMs: 40
+      ttftMs: 30,
+      durationMs: 70
     })])
   })
 

@@ -59,6 +59,17 @@ describe.each(toolDialects)('answers in the format of %s', (name) => {
     for (const pieces of cuts(text)) expect(partsOf(formatOf(name, format), pieces)).toEqual(whole)
   })
 
+  it.each([
+    ['lists', '['],
+    ['objects', '{"a":'],
+    ['functions', '{"function":']
+  ])('are read to their end when %s nest deeper than the stack', (_what, opening) => {
+    const deep = opening.repeat(20_000)
+    for (const before of ['<tool_call>', '<|tool_call_start|>[search(filter=', '[search(filter=', '']) {
+      expect(partsOf(formatOf(name), [before + deep.slice(0, 7), deep.slice(7)])).toEqual(partsOf(formatOf(name), [before + deep]))
+    }
+  })
+
   it('are read alike however they are cut, also when they are mixed up or broken', () => {
     fc.assert(fc.property(
       fc.array(fc.constantFrom(...cases), { minLength: 1, maxLength: 3 }),

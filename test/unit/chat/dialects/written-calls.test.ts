@@ -61,6 +61,11 @@ describe.each(toolDialects)('calls that are written as %s', (name) => {
     expect(before).toEqual({ others: { content: 'Let me look.' }, calls: [['get_time', { city: 'Oslo' }]] })
   })
 
+  it('are written as they are when they nest deeper than the stack', () => {
+    const argumentText = `{"filter":${'['.repeat(20_000)}${']'.repeat(20_000)}}`
+    expect(dialect.write('search', argumentText, template)).toContain(argumentText)
+  })
+
   it('are calls of no other tool wherever they are cut off', () => {
     const text = write(['search', { query: 'tea and cake', limit: 5, tags: ['a'] }])
     for (let at = 0; at < text.length; at++) {

@@ -249,6 +249,8 @@ describe('the input of a response', () => {
     ['a reference to nothing', { input: [{ type: 'item_reference', id: 'msg_x' }] }, 'item_not_found', 'input[0].id'],
     ['a bare reference to nothing', { input: [{ id: 'msg_x' }] }, 'item_not_found', 'input[0].id'],
     ['reasoning of another server', { input: [{ type: 'reasoning', summary: [], encrypted_content: 'gAAAA' }] }, 'invalid_value', 'input[0].encrypted_content'],
+    ['more items than any conversation has', { input: Array(8193).fill(0) }, 'invalid_value', 'input'],
+    ['more parts of a summary than one has', { input: [{ type: 'reasoning', summary: Array(16_385).fill(0) }] }, 'invalid_value', 'input'],
     ['a hosted tool', { tools: [tool, { type: 'web_search' }] }, 'unsupported_value', 'tools[1].type'],
     ['a custom tool', { tools: [{ type: 'custom', name: 'x' }] }, 'unsupported_value', 'tools[0].type'],
     ['a tool without a good name', { tools: [{ ...tool, name: 'not a name' }] }, 'invalid_value', 'tools[0].name'],

@@ -59,9 +59,11 @@ describe('a store that tenants share', () => {
   it('keeps nothing that is larger than all of it, and drops nothing for it', () => {
     const { store } = setUp()
     store.set(ann, 'a', 'small', 10)
-    store.set(ann, 'b', 'large', 101)
+    expect(store.set(ann, 'b', 'large', 101)).toBe(false)
     expect(store.get(ann, 'b')).toBeNull()
+    expect(store.set(ann, 'a', 'grown too large', 101)).toBe(false)
     expect(store.get(ann, 'a')).toBe('small')
+    expect(store.set(ann, 'a', 'grown', 100)).toBe(true)
   })
 
   it('stays within its limits, counts rightly, and leaves everybody an equal share', () => {

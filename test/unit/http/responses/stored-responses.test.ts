@@ -166,6 +166,21 @@ describe('a response that goes on from another', () => {
   })
 })
 
+describe('what a response refers to and goes on from', () => {
+  it('counts as if the request sent it', async () => {
+    const { create, inference, send } = await setUp(undefined, { bodyLimit: 5000 })
+    const large = await create({ input: [{ id: 'msg_large', role: 'user', content: 'x'.repeat(2000) }] })
+    const references = (count: number) => ({ model: 'test-model', input: Array(count).fill({ type: 'item_reference', id: 'msg_large' }) })
+    expect((await send('POST', '/responses', references(2))).statusCode).toBe(200)
+    const runs = inference.requests.length
+    for (const path of ['/responses', '/responses/input_tokens']) {
+      expect(errorOf(await send('POST', path, references(3)))).toEqual({ status: 400, code: 'context_length_exceeded', param: 'input' })
+      expect(errorOf(await send('POST', path, { ...references(2), previous_response_id: large.id }))).toEqual({ status: 400, code: 'context_length_exceeded', param: 'input' })
+    }
+    expect(inference.requests.length).toBe(runs)
+  })
+})
+
 describe('a conversation', () => {
   it('collects what is asked and answered in it', async () => {
     const { create, get, prompt, send } = await setUp()
@@ -195,6 +210,37 @@ describe('a conversation', () => {
     for (const method of ['GET', 'DELETE'] as const) expect(errorOf(await send(method, `/conversations/${id}/items/${added.first_id}`))).toEqual({ status: 404, code: 'item_not_found', param: 'item' })
     expect((await send('DELETE', `/conversations/${id}`)).json()).toEqual({ id, object: 'conversation.deleted', deleted: true })
     expect(errorOf(await send('GET', `/conversations/${id}`))).toEqual({ status: 404, code: 'conversation_not_found', param: 'id' })
+  })
+
+  it('gives every item an id of its own, whatever clients call theirs', async () => {
+    const { create, get, send } = await setUp()
+    const { id } = (await send('POST', '/conversations')).json<{ id: string }>()
+    // Side by side: neither sees what the other adds.
+    await Promise.all(['One', 'Two'].map(async (content) => await create({ conversation: id, input: [{ id: 'msg_mine', role: 'user', content }] })))
+    const { data } = await get<List>(`/conversations/${id}/items?order=asc`)
+    expect(data.map(({ content }) => content?.[0]?.text)).toEqual(['One', 'Answer', 'Two', 'Answer'])
+    expect(data[0]?.id).toBe('msg_mine')
+    expect(new Set(data.map((item) => item.id)).size).toBe(4)
+  })
+
+  it('stays as it is when it would become larger than what a request may send', async () => {
+    const { get, send } = await setUp(undefined, { bodyLimit: 5000 })
+    const first = { id: 'msg_large', role: 'user', content: 'x'.repeat(2000) }
+    const { id } = (await send('POST', '/conversations', { items: [first] })).json<{ id: string }>()
+    const references = (count: number) => ({ items: Array(count).fill({ type: 'item_reference', id: 'msg_large' }) })
+    expect(errorOf(await send('POST', `/conversations/${id}/items`, references(2)))).toEqual({ status: 400, code: 'context_length_exceeded', param: 'items' })
+    expect(errorOf(await send('POST', '/conversations', references(3)))).toEqual({ status: 400, code: 'context_length_exceeded', param: 'items' })
+    expect((await get<List>(`/conversations/${id}/items`)).data).toHaveLength(1)
+    expect((await send('POST', `/conversations/${id}/items`, references(1))).statusCode).toBe(200)
+  })
+
+  it('stays as it is when it would become larger than what is kept, but goes rather than miss a turn', async () => {
+    const { create, get, send } = await setUp(undefined, { responseStore: 1000 })
+    const { id } = (await send('POST', '/conversations', { items: [{ role: 'user', content: 'x'.repeat(600) }] })).json<{ id: string }>()
+    expect(errorOf(await send('POST', `/conversations/${id}/items`, { items: [{ role: 'user', content: 'y'.repeat(300) }] }))).toEqual({ status: 400, code: 'invalid_value', param: 'items' })
+    expect((await get<List>(`/conversations/${id}/items`)).data).toHaveLength(1)
+    expect((await create({ conversation: id, store: false, input: 'z'.repeat(300) })).status).toBe('completed')
+    expect(errorOf(await send('GET', `/conversations/${id}`))).toMatchObject({ status: 404, code: 'conversation_not_found' })
   })
 
   it('refuses what a response would refuse', async () => {
