@@ -1,8 +1,10 @@
 import { randomInt } from 'node:crypto'
+import type { Server as HttpsServer } from 'node:https'
 import cors from '@fastify/cors'
-import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify'
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { AdapterLibrary } from './adapters/adapter-library.ts'
-import { createStaticKeys } from './access/static-keys.ts'
+import { createConfiguredAccess } from './access/configured-access.ts'
+import type { Access } from './access/static-keys.ts'
 import { createChatTemplates } from './chat/chat-templates.ts'
 import { OutputGrammars } from './chat/structured/output-grammars.ts'
 import { ToolGrammars } from './chat/tool-grammars.ts'
@@ -11,11 +13,15 @@ import type { Millis } from './domain/ids.ts'
 import { accessPlugin } from './http/plugins/access.ts'
 import { answerMalformedHttp, errorsPlugin, toClientError } from './http/plugins/errors.ts'
 import { exchangePlugin } from './http/plugins/exchange.ts'
+import { drainingPlugin } from './http/plugins/draining.ts'
 import { closeIdlePlugin } from './http/plugins/close-idle.ts'
 import { documentationPlugin } from './http/plugins/documentation.ts'
+import { connectionLimitPlugin } from './http/plugins/connection-limit.ts'
 import { jsonBodyPlugin } from './http/plugins/json-body.ts'
 import { createMethodRefusals } from './http/plugins/methods.ts'
 import { requestIdOf } from './http/plugins/request-id.ts'
+import { securityHeadersPlugin } from './http/plugins/security-headers.ts'
+import { Lifecycle } from './http/lifecycle.ts'
 import { toErrorBody } from './http/error-response.ts'
 import { BackgroundRuns } from './http/responses/background-runs.ts'
 import { MemoryResponseStore } from './http/responses/memory-response-store.ts'
@@ -57,6 +63,12 @@ export interface AppParts {
   /** Without it, models take no adapters. */
   readonly adapters?: AdapterLibrary
   readonly logger: FastifyBaseLogger
+  /** Without it, the keys of the config. */
+  readonly access?: Access
+  /** Told by whoever ends the server. */
+  readonly lifecycle?: Lifecycle
+  /** PEM; without it, the server speaks plain HTTP. */
+  readonly tls?: { readonly cert: Buffer, readonly key: Buffer }
   /** Of the server, for its documentation. */
   readonly version?: string
   readonly metrics?: Metrics
@@ -78,6 +90,7 @@ const mebibyte = 1024 * 1024
 /** Time in which a request's head and body must arrive. Answers may take as long as they like. */
 const headersTimeoutMs = 60_000
 const requestTimeoutMs = 300_000
+const handshakeTimeoutMs = 10_000
 
 const sweepIntervalMs = 60_000
 
@@ -93,7 +106,8 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     adapters,
     logger,
     metrics,
-    access: createStaticKeys(config.apiKeys, config.tenants.map(({ admin, ...tenant }) => ({ ...tenant, isAdmin: admin })), config.adminKeys),
+    access: parts.access ?? createConfiguredAccess(config),
+    lifecycle: parts.lifecycle ?? new Lifecycle(),
     chatTemplates: createChatTemplates(({ name, architecture }) => {
       logger.warn({ modelName: name, architecture }, 'the model has no chat template; a plain transcript is used')
     }),
@@ -111,33 +125,41 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     maxStreamBufferBytes: parts.maxStreamBufferBytes ?? mebibyte
   }
 
-  const app = Fastify({
+  const connections = { headersTimeout: headersTimeoutMs, maxHeaderSize: config.headerLimit }
+  const options = {
     loggerInstance: logger,
     // One line per request comes from telemetry.
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: requestIdOf,
     bodyLimit: config.bodyLimit,
     requestTimeout: requestTimeoutMs,
-    http: { headersTimeout: headersTimeoutMs },
-    // While draining, models refuse requests themselves, in the shape that clients know.
+    keepAliveTimeout: config.idleTimeoutMs,
+    http: connections,
+    // The draining plugin refuses requests, in the shape that clients know.
     return503OnClosing: false,
     routerOptions: { maxParamLength: 1024, ignoreTrailingSlash: true },
     clientErrorHandler: answerMalformedHttp,
-    frameworkErrors: (thrown, request, reply: FastifyReply) => {
+    frameworkErrors: (thrown: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
       const error = toClientError(thrown, config.bodyLimit)
       reply.hijack()
       reply.raw
         .writeHead(error.status, { 'x-request-id': request.id, 'content-type': 'application/json; charset=utf-8' })
         .end(JSON.stringify(toErrorBody(error)))
     }
-  })
+  }
+  // Routes and plugins do not care which of the two it is.
+  const app = parts.tls === undefined
+    ? Fastify(options)
+    : Fastify<HttpsServer>({ ...options, https: { ...connections, ...parts.tls, handshakeTimeout: handshakeTimeoutMs } }) as unknown as FastifyInstance
   const methods = createMethodRefusals(app)
   // What has expired goes even if nobody asks for anything.
   const sweeping = setInterval(() => services.responseStore.sweep(), sweepIntervalMs).unref()
   app.addHook('onClose', async () => clearInterval(sweeping))
 
   await app.register(closeIdlePlugin)
+  await app.register(connectionLimitPlugin, services)
   await app.register(exchangePlugin, services)
+  await app.register(securityHeadersPlugin)
   await app.register(errorsPlugin, services)
   await app.register(jsonBodyPlugin)
   if (config.corsOrigins.length > 0) {
@@ -148,6 +170,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
       maxAge: 600
     })
   }
+  await app.register(drainingPlugin, services)
   await app.register(accessPlugin, services)
 
   for (const route of [

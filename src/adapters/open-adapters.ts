@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { rmSync, statSync } from 'node:fs'
-import { homedir, hostname, tmpdir } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import path from 'node:path'
 import type { AdapterConfig, Config } from '../config/config.ts'
 import { StartupError } from '../domain/startup-error.ts'
 import { fileErrorText } from '../domain/file-error-text.ts'
 import type { ModelCatalogue } from '../models/catalogue.ts'
 import { removeLeftovers } from '../models/remove-leftovers.ts'
-import { adapterNameAdvice, isAdapterName } from './adapter-name.ts'
 import { AdapterFolder } from './adapter-folder.ts'
 import type { PrepareAdapter } from './adapter-facts.ts'
 import { AdapterLibrary } from './adapter-library.ts'
@@ -15,6 +14,8 @@ import type { AdapterLogger } from './adapter-entries.ts'
 import type { AdapterHost } from './adapter-host.ts'
 import { AdapterRegistry } from './adapter-registry.ts'
 import { type AdapterState, AdapterStateWriter, readAdapterState } from './adapter-state.ts'
+import { ConfiguredAdapters } from './configured-adapters.ts'
+import { expandHome } from './expand-home.ts'
 import { allowListProblem } from './sources/allow-list.ts'
 import { createFetchAdapter, resolveReference } from './sources/fetch-adapter.ts'
 
@@ -43,6 +44,13 @@ export interface OpenAdapters {
    * @returns settles when what is configured is loaded. @throws StartupError when that fails
    */
   start (): Promise<{ readonly configured: Promise<void> }>
+  /** @throws StartupError when adapters cannot be configured like this */
+  check (adapters: readonly AdapterConfig[]): void
+  /**
+   * Makes the configured adapters those of a new configuration; see `ConfiguredAdapters`.
+   * @throws StartupError when one of them cannot be placed; then nothing has changed
+   */
+  reconfigure (adapters: readonly AdapterConfig[]): Promise<void>
   close (): Promise<void>
 }
 
@@ -59,7 +67,6 @@ export function openAdapters ({ config, catalogue, models, logger, sourceOf, env
     const problem = allowListProblem(entry)
     if (problem !== null) throw new StartupError(`${sourceOf('adapter-fetch')} is ${JSON.stringify(entry)}, but ${problem}`)
   }
-  const configured = config.adapters.map((adapter) => placeAdapter(adapter, catalogue, sourceOf('adapter')))
   const stateFile = config.adapterState !== 'auto' ? path.resolve(expandHome(config.adapterState)) : directory === null ? null : path.join(directory, '.drawbridge-adapters.json')
   const remembered = stateFile === null ? { adapters: [], unloaded: [] } : readAdapterState(stateFile)
 
@@ -87,6 +94,9 @@ export function openAdapters ({ config, catalogue, models, logger, sourceOf, env
     logger
   }))
 
+  const registryOf = (model: string): AdapterRegistry | undefined => registries.find((registry) => registry.model === model)
+  const configured = new ConfiguredAdapters(config.adapters, { catalogue, registryOf, sourceOf, logger })
+
   /** Once the server closes, what is given up on the way is not forgotten. */
   let isClosing = false
   const save = (): void => { if (!isClosing) writer?.write(stateOf(library, folders)) }
@@ -106,7 +116,6 @@ export function openAdapters ({ config, catalogue, models, logger, sourceOf, env
       onChange: save
     }))
   const starting = new AbortController()
-  const registryOf = (model: string): AdapterRegistry | undefined => registries.find((registry) => registry.model === model)
 
   return {
     library,
@@ -114,30 +123,16 @@ export function openAdapters ({ config, catalogue, models, logger, sourceOf, env
     async start () {
       // A place that cannot be read matters to whoever loads an adapter.
       await removeLeftovers(tmpdir(), prefix).catch(() => {})
-      const loads = configured.map(async ({ model, adapter, name }) => {
-        const status = await registryOf(model)?.load({
-          name,
-          reference: resolveReference(expandHome(adapter.ref), null),
-          origin: 'option',
-          scale: adapter.scale,
-          isPinned: adapter.pinned,
-          systemPrompt: adapter.systemPrompt,
-          chatTemplate: adapter.chatTemplate,
-          ifExists: 'refuse',
-          keepsFailure: false
-        }, starting.signal).catch((error: unknown) => {
-          if (starting.signal.aborted) return undefined
-          throw new StartupError(`The adapter ${name} (${sourceOf('adapter')}) could not be loaded: ${(error as Error).message}`, { cause: error })
-        })
-        return status
-      })
+      const loads = configured.start(starting.signal)
       restore(remembered, registryOf, logger)
       await Promise.all(folders.map(async (watched) => await watched.start()))
-      const all = Promise.all(loads).then(() => {})
       // It may be waited for later than it fails.
-      all.catch(() => {})
-      return { configured: all }
+      loads.catch(() => {})
+      return { configured: loads }
     },
+
+    check: (adapters) => configured.check(adapters),
+    reconfigure: async (adapters) => await configured.replace(adapters, starting.signal),
 
     async close () {
       isClosing = true
@@ -172,40 +167,6 @@ function stateOf (library: AdapterLibrary, folders: readonly AdapterFolder[]): A
   }
 }
 
-interface PlacedAdapter {
-  readonly adapter: AdapterConfig
-  readonly model: string
-  readonly name: string
-}
-
-/** Finds the model of a configured adapter. */
-function placeAdapter (adapter: AdapterConfig, catalogue: ModelCatalogue, source: string): PlacedAdapter {
-  const place = findPlace(adapter, catalogue)
-  if (place === null) {
-    const models = catalogue.hosts.map(({ id }) => `"${id}"`).join(', ')
-    throw new StartupError(adapter.model === null
-      ? `The adapter "${adapter.name}" (${source}) does not say for which model it is; write MODEL:${adapter.name} with one of ${models}`
-      : `The adapter "${adapter.name}" (${source}) is for the model "${adapter.model}", but there are only ${models}`)
-  }
-  if (!isAdapterName(place.name)) throw new StartupError(`The adapter's name "${place.name}" (${source}) ${adapterNameAdvice}`)
-  if (catalogue.find(place.name) !== null) throw new StartupError(`The adapter "${place.name}" (${source}) has the name of a model; give it another one`)
-  return { adapter, ...place }
-}
-
-function findPlace ({ name, model }: AdapterConfig, catalogue: ModelCatalogue): { readonly model: string, readonly name: string } | null {
-  const placeAt = (base: string, rest: string): { readonly model: string, readonly name: string } | null => {
-    const host = catalogue.find(base)
-    return host === null ? null : { model: host.id, name: rest }
-  }
-  if (model !== null) return placeAt(model, name)
-  for (let colon = name.indexOf(':'); colon !== -1; colon = name.indexOf(':', colon + 1)) {
-    const place = placeAt(name.slice(0, colon), name.slice(colon + 1))
-    if (place !== null) return place
-  }
-  const [only, second] = catalogue.hosts
-  return only !== undefined && second === undefined ? { model: only.id, name } : null
-}
-
 function checkDirectory (directory: string, source: string): void {
   let problem: string | null
   try {
@@ -220,5 +181,3 @@ function readEndpoint (text = 'https://huggingface.co'): URL {
   if (!/^https?:\/\//.test(text) || !URL.canParse(text)) throw new StartupError(`HF_ENDPOINT is ${JSON.stringify(text)}, but must be an address such as https://huggingface.co`)
   return new URL(text)
 }
-
-const expandHome = (file: string): string => file.replace(/^~(?=$|\/)/, homedir())

@@ -43,7 +43,7 @@ export async function runCommand (argv: readonly string[], environment: NodeJS.P
     }
     // Loaded late, so that --help does not wait for the server's parts.
     const { serve } = await import('./serve.ts')
-    return await serve(loaded)
+    return await serve(loaded, () => loadConfig(settings, environment))
   } catch (error) {
     if (!(error instanceof StartupError)) throw error
     process.stderr.write(`drawbridge: ${error.message}\n`)

@@ -1,7 +1,10 @@
 import type { AddressInfo } from 'node:net'
+import type { Server as TlsServer } from 'node:tls'
 import { setMaxListeners } from 'node:events'
 import { availableParallelism } from 'node:os'
 import type { Logger } from 'pino'
+import { createConfiguredAccess } from '../access/configured-access.ts'
+import { ReplaceableAccess } from '../access/replaceable-access.ts'
 import type { AdapterLibrary } from '../adapters/adapter-library.ts'
 import { openAdapters, type OpenAdapters } from '../adapters/open-adapters.ts'
 import { createPrepareAdapter } from '../adapters/files/prepare-adapter.ts'
@@ -13,6 +16,7 @@ import { isLoopback } from '../config/check-config.ts'
 import { ServerError } from '../domain/errors.ts'
 import { StartupError } from '../domain/startup-error.ts'
 import { threadPoolSize } from '../engine/llama-cpp/thread-pool-size.ts'
+import { Lifecycle } from '../http/lifecycle.ts'
 import { prepareCacheParking } from '../models/cache-parking.ts'
 import { createModelCatalogue } from '../models/catalogue.ts'
 import { inspectMachine } from '../models/machine.ts'
@@ -22,8 +26,10 @@ import { createLogger } from '../telemetry/logging.ts'
 import { LogOutput } from '../telemetry/log-output.ts'
 import { describeListenError } from './listen-error.ts'
 import { openTelemetry } from './open-telemetry.ts'
+import { Reload } from './reload.ts'
 import { reachableOrigins } from './reachable-origins.ts'
 import { drain, waitForSignal } from './shutdown.ts'
+import { openTlsFiles } from './tls-files.ts'
 import { startScreen } from './start-screen.ts'
 import { readVersion } from './version.ts'
 
@@ -37,10 +43,11 @@ const mostGuesses = { off: [0, 0], auto: [15, 15], draft: [0, 15] } as const
 
 /**
  * Serves until a signal ends it. It listens while the models load, so that `/health` and `/ready` can tell.
+ * @param load reads the settings again, when SIGHUP asks for it.
  * @returns the exit code.
  * @throws StartupError when it cannot start.
  */
-export async function serve ({ config, origins, warnings }: LoadedConfig): Promise<number> {
+export async function serve ({ config, origins, warnings }: LoadedConfig, load: () => LoadedConfig): Promise<number> {
   process.title = 'drawbridge'
   const sourceOf = (flag: string): string => origins.get(flag) ?? `--${flag}`
   const isTerminal = process.stdout.isTTY
@@ -50,6 +57,16 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
   for (const warning of warnings) logger.warn({}, warning)
 
   const telemetry = await openTelemetry(config, sourceOf, logger)
+  const isService = !isTerminal && !process.stdin.isTTY
+  let reload: Reload | null = null
+  let isReloadDue = false
+  const hangUp = (): void => {
+    if (reload === null) isReloadDue = true
+    else reload.run()
+  }
+  // From the beginning on: a service that does not listen to it is ended by it.
+  if (isService) process.on('SIGHUP', hangUp)
+  const tls = openTlsFiles(config, { sourceOf, logger })
   const machine = await inspectMachine({ withGpu: config.gpu === 'auto' || config.gpu === 'cuda' })
   const models = await prepareModels(config, machine, sourceOf)
   const takenBytes = models.reduce((sum, { capacity }) => sum + (capacity.estimate?.totalBytes ?? 0), 0)
@@ -61,8 +78,9 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
   }
 
   // From here on there are processes to end.
-  const signals = waitForSignal()
+  const signals = waitForSignal(!isService)
   const hosts = models.map((model, index) => createHost(model, config, logger, parking.bytes, parking.directoryOf(index)))
+  const lifecycle = new Lifecycle()
   let app: App | null = null
   let adapters: OpenAdapters | null = null
   try {
@@ -83,15 +101,38 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
     })
     checkChatTemplates(config, sourceOf)
     const { configured } = await adapters.start()
-    app = await buildApp({ config, catalogue, adapters: adapters.library, logger, version: readVersion(), ...telemetry.parts })
+    const live = { ...config }
+    const access = new ReplaceableAccess(createConfiguredAccess(config))
+    app = await buildApp({ config: live, access, catalogue, adapters: adapters.library, lifecycle, logger, version: readVersion(), ...telemetry.parts, ...(tls === null ? {} : { tls: tls.pair }) })
+    const { server } = app
+    tls?.watch((pair) => (server as unknown as TlsServer).setSecureContext(pair))
     await listen(app, config, sourceOf)
-    const urls = reachableOrigins(config.host, (app.server.address() as AddressInfo).port)
+    const { check, reconfigure } = adapters
+    reload = new Reload({
+      load,
+      live,
+      check: (next) => {
+        checkChatTemplates(next, sourceOf)
+        check(next.adapters)
+      },
+      apply: (next, changed) => {
+        if (changed.has('logLevel')) logger.level = next.logLevel
+        access.replace(createConfiguredAccess(next))
+        // What one of them waits for must not keep a key that was taken away alive.
+        reconfigure(next.adapters).catch((error: unknown) => logger.error({ err: error }, 'adapters cannot be configured anew'))
+      },
+      rereadFiles: () => tls?.reload(),
+      logger
+    })
+    if (isReloadDue) reload.run()
+    const urls = reachableOrigins(config.host, (app.server.address() as AddressInfo).port, tls === null ? 'http' : 'https')
 
     const isReady = await untilReadyOrSignal(hosts, configured, signals.first)
     if (isReady) announce({ config, urls, models, hosts, adapters: adapters.library, logger, output, isTerminal, isColoured })
     const signal = await signals.first
-    logger.info({ signal, drainTimeoutMs: config.drainTimeoutMs }, 'draining')
-    await drain({ hosts, app, drainTimeoutMs: config.drainTimeoutMs, second: signals.second, logger })
+    const { drainTimeoutMs } = live
+    logger.info({ signal, drainTimeoutMs }, 'draining')
+    await drain({ lifecycle, hosts, app, drainTimeoutMs, second: signals.second, logger })
     logger.info({}, 'stopped')
     return 0
   } catch (error) {
@@ -101,10 +142,12 @@ export async function serve ({ config, origins, warnings }: LoadedConfig): Promi
     await closing
     throw error
   } finally {
+    tls?.close()
     await adapters?.close()
     await telemetry.close()
     await parking.dispose()
     signals.dispose()
+    process.off('SIGHUP', hangUp)
   }
 }
 

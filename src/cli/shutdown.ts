@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ServerError } from '../domain/errors.ts'
 
 export interface Signals {
-  /** The first SIGTERM, SIGINT or SIGHUP (the terminal was closed). */
+  /** The first SIGTERM, SIGINT or, where it ends the server, SIGHUP. */
   readonly first: Promise<NodeJS.Signals>
   /** One more of them, later: whoever sends it does not want to wait. */
   readonly second: Promise<NodeJS.Signals>
@@ -22,10 +22,12 @@ interface SignalSource {
  */
 const echoMs = 500
 
-const endSignals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
-
-/** Listens for the signals that ask a process to end. */
-export function waitForSignal (source: SignalSource = process, now: () => number = () => performance.now()): Signals {
+/**
+ * Listens for the signals that ask a process to end.
+ * @param endsOnHangUp whether SIGHUP is one of them: it says that the terminal was closed, or, to a service, to read its settings again.
+ */
+export function waitForSignal (endsOnHangUp: boolean, source: SignalSource = process, now: () => number = () => performance.now()): Signals {
+  const endSignals: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', ...endsOnHangUp ? ['SIGHUP' as const] : []]
   const waiting: ((signal: NodeJS.Signals) => void)[] = []
   const next = (): Promise<NodeJS.Signals> => new Promise((resolve) => { waiting.push(resolve) })
   const first = next()
@@ -48,6 +50,8 @@ export function waitForSignal (source: SignalSource = process, now: () => number
 }
 
 export interface DrainOptions {
+  /** Told first: `/ready` says no before anything is refused by a model. */
+  readonly lifecycle: { startDraining (): void }
   readonly hosts: readonly Pick<ModelHost, 'close' | 'destroy'>[]
   /** The HTTP server; closed last, so that `/ready` can say that it drains. */
   readonly app: { close (): PromiseLike<unknown>, readonly server: { closeAllConnections (): void } }
@@ -64,7 +68,8 @@ const lastWordsMs = 500
  * Ends a server in good order: new requests are refused, running ones may finish until the time is up or a second signal
  * comes, then they end with an error. Connections that are still open after that are cut.
  */
-export async function drain ({ hosts, app, drainTimeoutMs, second, logger }: DrainOptions): Promise<void> {
+export async function drain ({ lifecycle, hosts, app, drainTimeoutMs, second, logger }: DrainOptions): Promise<void> {
+  lifecycle.startDraining()
   const timer = new AbortController()
   const tooLong = Promise.race([
     delay(drainTimeoutMs, 'the time for running requests is up', { signal: timer.signal }).catch(() => 'the server is closed'),

@@ -1,5 +1,6 @@
 import type { Config } from './config.ts'
 import { BlockList, isIP } from 'node:net'
+import { isAddressRange } from '../domain/address-ranges.ts'
 import { StartupError } from '../domain/startup-error.ts'
 
 const loopback = new BlockList()
@@ -31,6 +32,15 @@ export function checkConfig (config: Config, origins: ReadonlyMap<string, string
   }
   if (config.insecureNoAuth && hasKeys) {
     warnings.push(`${source('insecure-no-auth')} changes nothing, because API keys are set and every request needs one`)
+  }
+
+  if ((config.tlsCert === 'off') !== (config.tlsKey === 'off')) {
+    const [given, missing] = config.tlsCert === 'off' ? ['tls-key', 'tls-cert'] : ['tls-cert', 'tls-key']
+    throw new StartupError(`${source(given)} is set, but --${missing} is not; TLS needs both`)
+  }
+
+  for (const range of config.trustedProxies) {
+    if (!isAddressRange(range)) throw new StartupError(`${source('trusted-proxy')} is "${range}", but must be an address or a range of them, such as 10.0.0.0/8`)
   }
 
   for (const origin of config.corsOrigins) {

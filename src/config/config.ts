@@ -85,6 +85,16 @@ export const configSchema = z.strictObject({
   apiDocs: z.enum(['on', 'off']).default('on'),
   /** Largest request body in bytes. */
   bodyLimit: z.int().min(1024).max(1024 * 1024 * 1024).default(32 * 1024 * 1024),
+  /** PEM files; `off` is plain HTTP. */
+  tlsCert: z.string().min(1).default('off'),
+  tlsKey: z.string().min(1).default('off'),
+  /** Addresses and ranges of them. */
+  trustedProxies: z.array(z.string().min(1)).default([]),
+  maxConnections: z.union([z.literal('off'), z.int().min(1).max(1_000_000)]).default(10_000),
+  /** Bytes of a request's line and headers. */
+  headerLimit: z.int().min(4096).max(1024 * 1024).default(16 * 1024),
+  /** After the last answer of a connection. */
+  idleTimeoutMs: milliseconds.default(72_000),
   /** Time between SSE comments while a stream has nothing to say. */
   keepAliveMs: milliseconds.default(10_000),
   /** How long SIGTERM waits for running requests before it ends them. */

@@ -32,6 +32,13 @@ the memory that the weights leave free, and as much of the rest as that leaves t
 not fit keeps the server from starting. When several models are served, each takes from what those before it leave.
 
 `,
+  Configuration: `SIGHUP makes a server that has no terminal read its files again (with one, it means that the terminal was closed, and ends the
+server). It takes over \`apiKeys\`, \`apiKeyFile\`, \`adminKeys\`, \`tenants\`, \`adapters\`, \`queueTimeout\`, \`requestTimeout\`, \`keepAlive\`,
+\`drainTimeout\`, \`logLevel\` (not of engine processes) and the TLS certificate, which it also looks after by itself. Running requests go on
+under what they began with. All other settings that have changed are named in the log and stay until a restart; settings that
+are wrong change nothing. What flags and variables say cannot change.
+
+`,
   Access: `Each key of \`api-key\` and \`api-key-file\` is a *tenant* of its own: somebody who is charged, and gets a fair share. The file can
 say more:
 

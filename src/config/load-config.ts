@@ -68,7 +68,7 @@ export function loadConfig (flags: Settings, environment: Readonly<Record<string
 }
 
 /** Words of these options are no paths. */
-const pathFlags: Readonly<Record<string, string>> = { 'adapter-dir': 'off', 'adapter-state': 'auto' }
+const pathFlags: Readonly<Record<string, string>> = { 'adapter-dir': 'off', 'tls-cert': 'off', 'tls-key': 'off', 'adapter-state': 'auto' }
 
 /** Relative paths of a file are relative to it. */
 function resolveFolder (value: unknown, { option: { flag }, directory }: Setting): unknown {

@@ -373,6 +373,28 @@ export const options: readonly Option[] = [
     summary: 'Port to listen on; 0 takes a free one'
   }),
   define({
+    flag: 'tls-cert',
+    group: 'Network',
+    placeholder: 'FILE',
+    summary: 'Certificate with its chain, as PEM, to serve HTTPS instead of HTTP; read again when it changes'
+  }),
+  define({
+    flag: 'tls-key',
+    group: 'Network',
+    placeholder: 'FILE',
+    summary: 'Private key of that certificate, as PEM'
+  }),
+  define({
+    flag: 'trusted-proxy',
+    fileKey: 'trustedProxies',
+    target: { type: 'config', path: ['trustedProxies'] },
+    isRepeatable: true,
+    group: 'Network',
+    placeholder: 'RANGE',
+    summary: 'Address or range (`10.0.0.0/8`) of reverse proxies whose `X-Forwarded-For` is believed; what comes from one never counts as a program on this machine; repeatable',
+    defaultNote: 'none'
+  }),
+  define({
     flag: 'cors-origin',
     fileKey: 'corsOrigins',
     target: { type: 'config', path: ['corsOrigins'] },
@@ -394,6 +416,27 @@ export const options: readonly Option[] = [
     group: 'Network',
     placeholder: 'SIZE',
     summary: 'Largest request body; bigger ones get a 413'
+  }),
+  define({
+    flag: 'header-limit',
+    kind: 'bytes',
+    group: 'Network',
+    placeholder: 'SIZE',
+    summary: 'Most bytes of the headers of a request'
+  }),
+  define({
+    flag: 'max-connections',
+    kind: 'integer',
+    group: 'Network',
+    placeholder: 'N',
+    summary: 'Most open connections; more are closed as they come'
+  }),
+  define({
+    flag: 'idle-timeout',
+    ...milliseconds('idleTimeoutMs'),
+    group: 'Network',
+    placeholder: 'TIME',
+    summary: 'How long a connection stays open between two requests; longer than that of a proxy in front'
   }),
   define({
     flag: 'keep-alive',

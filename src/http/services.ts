@@ -9,6 +9,7 @@ import type { ModelCatalogue } from '../models/catalogue.ts'
 import type { LineSink } from '../telemetry/line-file.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Observer } from '../telemetry/observer.ts'
+import type { Lifecycle } from './lifecycle.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
 import type { BackgroundRuns } from './responses/background-runs.ts'
 import type { ResponseStore } from './responses/response-store.ts'
@@ -16,7 +17,7 @@ import type { Access } from '../access/static-keys.ts'
 
 /** The settings that HTTP looks at. */
 export type HttpConfig = Pick<Config,
-  'apiDocs' | 'bodyLimit' | 'corsOrigins' | 'keepAliveMs' | 'maxResponses' | 'queueTimeoutMs' | 'requestTimeoutMs' | 'responseStore' | 'responseTtlMs'>
+  'apiDocs' | 'bodyLimit' | 'corsOrigins' | 'headerLimit' | 'idleTimeoutMs' | 'keepAliveMs' | 'maxConnections' | 'maxResponses' | 'trustedProxies' | 'queueTimeoutMs' | 'requestTimeoutMs' | 'responseStore' | 'responseTtlMs'>
 
 /** What routes and plugins use. Everything is passed in; nothing is looked up. */
 export interface HttpServices {
@@ -30,6 +31,7 @@ export interface HttpServices {
   /** Responses that are made without their clients. */
   readonly backgroundRuns: BackgroundRuns
   readonly access: Access
+  readonly lifecycle: Lifecycle
   readonly metrics: Metrics
   readonly observer: Observer
   readonly tracing: Tracing

@@ -2,6 +2,8 @@ import type { IncomingHttpHeaders } from 'node:http'
 import fastifyPlugin from 'fastify-plugin'
 import { userHeader } from '../../access/static-keys.ts'
 import { isLoopback } from '../../config/check-config.ts'
+import { AddressRanges } from '../../domain/address-ranges.ts'
+import { clientAddress } from '../client-address.ts'
 import type { HttpServices } from '../services.ts'
 
 const single = (header: string | string[] | undefined): string | undefined => Array.isArray(header) ? header[0] : header
@@ -17,14 +19,18 @@ function isDirect (headers: IncomingHttpHeaders): boolean {
 }
 
 /** Finds out who asks, before anything else of the request is looked at. Unknown paths are behind the keys as well. */
-export const accessPlugin = fastifyPlugin<HttpServices>(async (app, { access }) => {
+export const accessPlugin = fastifyPlugin<HttpServices>(async (app, { access, config }) => {
+  const trusted = new AddressRanges(config.trustedProxies)
   app.addHook('onRequest', async (request) => {
     if (request.routeOptions.config.isPublic === true) return
+    // Node joins headers of the same name.
+    const forwardedFor = request.headers['x-forwarded-for'] as string | undefined
     request.requestContext.caller = access.identify({
       authorization: request.headers.authorization,
       xApiKey: single(request.headers['x-api-key']),
-      address: request.ip,
-      isDirect: isDirect(request.headers),
+      address: clientAddress(request.ip, forwardedFor, trusted),
+      // A proxy is one whether or not it says so: through one on this machine, others would pass for programs of this machine.
+      isDirect: !trusted.includes(request.ip) && isDirect(request.headers),
       user: single(request.headers[userHeader])
     })
   })

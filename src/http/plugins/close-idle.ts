@@ -1,27 +1,51 @@
 import type { Socket } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
 import fastifyPlugin from 'fastify-plugin'
+
+const endsOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`
 
 /**
  * Lets `app.close()` end as soon as the last answer is complete.
  *
  * Node closes connections that idle between two requests when closing begins. Those that become idle later would stay
  * until their keep-alive runs out, and those that have not sent a request yet, which browsers and pooling clients open in
- * advance, until the time for sending headers is over.
+ * advance, until the time for sending headers is over; with TLS, those that are still negotiating until that has its end.
  */
 export const closeIdlePlugin = fastifyPlugin(async (app) => {
   /** Requests that each open connection has not had its answer to. */
   const unanswered = new Map<Socket, number>()
+  /** By their two ends: connections that TLS has not made usable yet. It wraps their sockets in others. */
+  const negotiating = new Map<string, Socket>()
   let isClosing = false
 
   const closeIfIdle = (socket: Socket): void => {
     if (isClosing && unanswered.get(socket) === 0) socket.destroySoon()
   }
 
-  app.server.on('connection', (socket) => {
+  const follow = (socket: Socket): void => {
     unanswered.set(socket, 0)
     socket.once('close', () => unanswered.delete(socket))
     closeIfIdle(socket)
-  })
+  }
+
+  // What Fastify calls an HTTP server is one of HTTPS with TLS.
+  if ((app.server as unknown) instanceof TlsServer) {
+    app.server.on('connection', (socket) => {
+      if (isClosing) {
+        socket.destroy()
+        return
+      }
+      const ends = endsOf(socket)
+      negotiating.set(ends, socket)
+      socket.once('close', () => { if (negotiating.get(ends) === socket) negotiating.delete(ends) })
+    })
+    app.server.on('secureConnection', (socket: Socket) => {
+      negotiating.delete(endsOf(socket))
+      follow(socket)
+    })
+  } else {
+    app.server.on('connection', follow)
+  }
 
   app.server.on('request', ({ socket }, response) => {
     unanswered.set(socket, (unanswered.get(socket) ?? 0) + 1)
@@ -34,6 +58,7 @@ export const closeIdlePlugin = fastifyPlugin(async (app) => {
 
   app.addHook('preClose', async () => {
     isClosing = true
+    for (const socket of negotiating.values()) socket.destroy()
     for (const socket of [...unanswered.keys()]) closeIfIdle(socket)
   })
 }, { name: 'close-idle' })

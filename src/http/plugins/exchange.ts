@@ -8,8 +8,8 @@ import { RequestContext } from '../request-context.ts'
 const single = (header: string | string[] | undefined): string | undefined => Array.isArray(header) ? header[0] : header
 
 /**
- * Follows every exchange from its first hook to the end of its connection: gives it a context, the headers that all
- * answers have, a signal that fires when the client leaves, and a place in log, metrics and traces.
+ * Follows every exchange from its first hook to the end of its connection: gives it a context, its ids in the
+ * headers, a signal that fires when the client leaves, and a place in log, metrics and traces.
  *
  * The signal comes from the response: `request.signal` of a POST fires as soon as its body was read.
  */
@@ -65,8 +65,6 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
     reply.raw.once('close', () => finish(request, reply, isComplete))
     reply.header('x-request-id', request.id)
     if (isFromAnthropicClient(request)) reply.header('request-id', request.id)
-    reply.header('x-content-type-options', 'nosniff')
-    reply.header('cache-control', 'no-store')
   })
 }, { name: 'exchange' })
 

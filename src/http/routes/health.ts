@@ -2,5 +2,5 @@ import type { Route } from '../services.ts'
 
 /** `GET /health`: the process is alive. Says nothing of models; that is what `/ready` is for. */
 export const healthRoute: Route = (app) => {
-  app.get('/health', { config: { isPublic: true } }, async () => ({ status: 'ok' }))
+  app.get('/health', { config: { isPublic: true, answersWhileDraining: true } }, async () => ({ status: 'ok' }))
 }

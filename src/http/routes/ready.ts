@@ -15,9 +15,9 @@ function stateOf (hosts: readonly ModelHost[]): ModelState {
 }
 
 /** `GET /ready`: 200 when requests can be answered, otherwise 503 and the reason. */
-export const readyRoute: Route = (app, { catalogue }) => {
-  app.get('/ready', async (_request, reply) => {
-    const status = stateOf(catalogue.hosts)
+export const readyRoute: Route = (app, { catalogue, lifecycle }) => {
+  app.get('/ready', { config: { answersWhileDraining: true } }, async (_request, reply) => {
+    const status = lifecycle.isDraining ? 'draining' : stateOf(catalogue.hosts)
     if (status !== 'ready') reply.code(503).header('retry-after', '1')
     return {
       status,

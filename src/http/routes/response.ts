@@ -23,7 +23,8 @@ interface ById { Params: { id: string } }
 export const responseRoute: Route = (app, services) => {
   const { backgroundRuns, responseStore } = services
 
-  app.get<ById>('/v1/responses/:id', async (request, reply) => {
+  // What runs in the background ends before the server does, and is nowhere else.
+  app.get<ById>('/v1/responses/:id', { config: { answersWhileDraining: true } }, async (request, reply) => {
     const { caller: { tenant } } = request.requestContext
     const query = parseRequest(responseQuerySchema, request.query)
     const run = backgroundRuns.find(tenant, request.params.id)
@@ -37,7 +38,7 @@ export const responseRoute: Route = (app, services) => {
     return await streamLog(reply, services, log, query.starting_after ?? -1)
   })
 
-  app.delete<ById>('/v1/responses/:id', async (request) => {
+  app.delete<ById>('/v1/responses/:id', { config: { answersWhileDraining: true } }, async (request) => {
     const { caller: { tenant } } = request.requestContext
     const { id } = request.params
     const run = backgroundRuns.find(tenant, id)
@@ -47,7 +48,7 @@ export const responseRoute: Route = (app, services) => {
     return { id, object: 'response', deleted: true }
   })
 
-  app.post<ById>('/v1/responses/:id/cancel', async (request) => {
+  app.post<ById>('/v1/responses/:id/cancel', { config: { answersWhileDraining: true } }, async (request) => {
     const { caller: { tenant } } = request.requestContext
     const run = backgroundRuns.find(tenant, request.params.id)
     if (run !== null) {

@@ -158,3 +158,59 @@ describe('what the API has loaded', () => {
     expect(seen.filter((folder) => existsSync(folder))).toEqual([])
   })
 })
+
+describe('configured adapters that change while the server runs', () => {
+  it('are loaded, replaced and unloaded, each by itself', async () => {
+    const [a, b, c] = [put('a.gguf'), put('b.gguf'), put('c.gguf')]
+    const one = await open(['base'], { adapters: adaptersOf(`stays=${a}`, `moves=${a}`, `goes=${a}`) })
+    await one.configured
+    await one.reconfigure(adaptersOf(`stays=${a}`, `moves=${b}@0.5`, `comes=${c}`))
+    expect(one.library.list().map(({ name, generation, scale, reference }) => [name, generation, scale, path.basename(reference)])).toEqual([
+      ['stays', 1, 1, 'a.gguf'], ['moves', 2, 0.5, 'b.gguf'], ['comes', 1, 1, 'c.gguf']
+    ])
+    expect([...one.engine].sort()).toEqual(['base comes#1', 'base moves#2', 'base stays#1'])
+  })
+
+  it('may be taken away before they are loaded, and that is no failure of the start', async () => {
+    const one = await open(['base'], { adapters: adaptersOf(`x=${put('a.gguf')}`) })
+    await one.reconfigure([])
+    await one.configured
+    expect(one.library.list()).toEqual([])
+  })
+
+  it('change nothing when one of them cannot be placed', async () => {
+    const file = put('a.gguf')
+    const two = await open(['one', 'two'], { adapters: adaptersOf(`one:x=${file}`) })
+    await two.configured
+    expect(() => two.check(adaptersOf(`three:y=${file}`))).toThrow('does not say for which model')
+    await expect(two.reconfigure(adaptersOf(`three:y=${file}`))).rejects.toThrow('does not say for which model')
+    expect(two.library.list().map(({ name }) => name)).toEqual(['x'])
+  })
+
+  it('leave one that cannot be loaded as it was, and try it again', async () => {
+    const one = await open(['base'], { adapters: adaptersOf(`x=${put('a.gguf')}`) })
+    await one.configured
+    const missing = path.join(directory, 'late.gguf')
+    await one.reconfigure(adaptersOf(`x=${missing}`))
+    expect(one.library.list()).toMatchObject([{ name: 'x', generation: 1, state: 'ready' }])
+    expect(one.logged.filter((line) => line.startsWith('configured adapter stays as it was'))).toHaveLength(1)
+    put('late.gguf')
+    await one.reconfigure(adaptersOf(`x=${missing}`))
+    expect(one.library.list()).toMatchObject([{ name: 'x', reference: missing }])
+    // And it is still theirs to remove.
+    await one.reconfigure([])
+    expect(one.library.list()).toEqual([])
+  })
+
+  it('do not touch what the API has brought', async () => {
+    const file = put('a.gguf')
+    const one = await open(['base'], { adapterDir: directory })
+    await one.configured
+    await one.settled()
+    await one.load('mine', file)
+    await one.reconfigure(adaptersOf(`mine=${put('other/b.gguf')}`))
+    await one.reconfigure([])
+    expect(one.library.list().find(({ name }) => name === 'mine')).toMatchObject({ origin: 'api', generation: 1, state: 'ready' })
+    expect(one.logged.some((line) => line.startsWith('configured adapter is there already'))).toBe(true)
+  })
+})

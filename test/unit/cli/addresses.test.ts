@@ -16,10 +16,10 @@ describe('addresses to give to clients', () => {
     ['example.com', ['http://example.com:80']],
     ['0.0.0.0', ['http://127.0.0.1:80', 'http://192.168.1.5:80']],
     ['::', ['http://127.0.0.1:80', 'http://192.168.1.5:80']]
-  ])('for %s', (host, origins) => { expect(reachableOrigins(host, 80, interfaces)).toEqual(origins) })
+  ])('for %s', (host, origins) => { expect(reachableOrigins(host, 80, 'http', interfaces)).toEqual(origins) })
 
   it('are this machine alone when there is no network', () => {
-    expect(reachableOrigins('0.0.0.0', 80, () => ({ lo: [address('127.0.0.1', true)] }))).toEqual(['http://127.0.0.1:80'])
+    expect(reachableOrigins('0.0.0.0', 80, 'https', () => ({ lo: [address('127.0.0.1', true)] }))).toEqual(['https://127.0.0.1:80'])
   })
 })
 

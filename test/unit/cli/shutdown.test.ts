@@ -20,6 +20,7 @@ function rig () {
   const events: string[] = []
   return {
     events,
+    lifecycle: { startDraining: () => { events.push('not ready') } },
     app: {
       close: async () => { events.push('app closed') },
       server: { closeAllConnections: () => { events.push('connections closed') } }
@@ -38,17 +39,17 @@ describe('draining', () => {
     }
     const drained = drain({ hosts: [host], drainTimeoutMs: 60_000, second: never, ...parts })
     await new Promise(setImmediate)
-    expect(events).toEqual([])
+    expect(events).toEqual(['not ready'])
     finish()
     await drained
-    expect(events).toEqual(['model closed', 'app closed'])
+    expect(events).toEqual(['not ready', 'model closed', 'app closed'])
   })
 
   it('ends requests with an error when the time is up', async () => {
     const { events, ...parts } = rig()
     await drain({ hosts: [busyHost(events), busyHost(events)], drainTimeoutMs: 1, second: never, ...parts })
     expect(events).toEqual([
-      'close', 'close',
+      'not ready', 'close', 'close',
       'warned {"reason":"the time for running requests is up"}',
       'destroy: The server shuts down: the time for running requests is up',
       'destroy: The server shuts down: the time for running requests is up',
@@ -60,7 +61,7 @@ describe('draining', () => {
     const { events, ...parts } = rig()
     await drain({ hosts: [busyHost(events)], drainTimeoutMs: 60_000, second: Promise.resolve('SIGINT'), ...parts })
     expect(events).toEqual([
-      'close', 'warned {"reason":"a second signal came (SIGINT)"}',
+      'not ready', 'close', 'warned {"reason":"a second signal came (SIGINT)"}',
       'destroy: The server shuts down: a second signal came (SIGINT)', 'app closed'
     ])
   })
@@ -76,7 +77,7 @@ describe('draining', () => {
         close()
       }
       await drain({ hosts: [idle], ...end, ...parts })
-      expect(events).toEqual(['connections closed'])
+      expect(events).toEqual(['not ready', 'connections closed'])
     }
   })
 })
@@ -85,7 +86,7 @@ describe('signals', () => {
   it('tells the first and a later second one, but not an echo', async () => {
     const source = new EventEmitter()
     let now = 1000
-    const signals = waitForSignal(source, () => now)
+    const signals = waitForSignal(true, source, () => now)
     let second: string | null = null
     signals.second.then((signal) => { second = signal }, () => {})
 
@@ -102,9 +103,11 @@ describe('signals', () => {
 
   it('lets go of them', () => {
     const source = new EventEmitter()
-    const signals = waitForSignal(source)
-    expect(source.eventNames().sort()).toEqual(['SIGHUP', 'SIGINT', 'SIGTERM'])
-    signals.dispose()
-    expect(source.eventNames()).toEqual([])
+    for (const [endsOnHangUp, names] of [[true, ['SIGHUP', 'SIGINT', 'SIGTERM']], [false, ['SIGINT', 'SIGTERM']]] as const) {
+      const signals = waitForSignal(endsOnHangUp, source)
+      expect(source.eventNames().sort()).toEqual(names)
+      signals.dispose()
+      expect(source.eventNames()).toEqual([])
+    }
   })
 })

@@ -107,7 +107,10 @@ describe('values', () => {
     ['--body-limit', '2GiB', '--body-limit is "2GiB", but must be a size from 1KiB to 1GiB, such as 64KiB or 32MiB (a bare number is bytes)'],
     ['--fake-step-ms', 'fast', '--fake-step-ms is "fast", but must be a number from 0 to 60000'],
     ['--insecure-no-auth=maybe', '', '--insecure-no-auth is "maybe", but must be true or false'],
-    ['--cors-origin', 'https://a.example/path', '--cors-origin is "https://a.example/path", but must be * or an origin such as https://chat.example.com, without a path']
+    ['--cors-origin', 'https://a.example/path', '--cors-origin is "https://a.example/path", but must be * or an origin such as https://chat.example.com, without a path'],
+    ['--tls-cert', 'cert.pem', '--tls-cert is set, but --tls-key is not; TLS needs both'],
+    ['--tls-key', 'key.pem', '--tls-key is set, but --tls-cert is not; TLS needs both'],
+    ['--trusted-proxy', 'proxy.internal', '--trusted-proxy is "proxy.internal", but must be an address or a range of them, such as 10.0.0.0/8']
   ])('refuses %s %s', (flag, value, message) => {
     expect(refusal(value === '' ? [flag] : [flag, value])).toBe(message)
   })
@@ -188,6 +191,11 @@ describe('file', () => {
 
   it('takes an empty file as no settings', () => {
     expect(load(['--config', fileOf('empty.yaml', '# nothing\n')]).config.port).toBe(8080)
+  })
+
+  it('has its certificate beside it', () => {
+    const file = fileOf('tls.yaml', 'tlsCert: cert.pem\ntlsKey: /etc/key.pem\n')
+    expect(load(['--config', file]).config).toMatchObject({ tlsCert: path.join(directory, 'cert.pem'), tlsKey: '/etc/key.pem' })
   })
 
   it('resolves its relative paths from its own folder, and leaves names alone', () => {

@@ -1,6 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 
@@ -20,8 +24,8 @@ async function listen (status: number): Promise<number> {
   return address.port
 }
 
-async function check (environment: Record<string, string>): Promise<{ code: number, output: string }> {
-  const child = spawn(process.execPath, [script], { env: environment, stdio: ['ignore', 'ignore', 'pipe'] })
+async function check (environment: Record<string, string>, ...words: string[]): Promise<{ code: number, output: string }> {
+  const child = spawn(process.execPath, [script, ...words], { env: environment, stdio: ['ignore', 'ignore', 'pipe'] })
   let output = ''
   child.stderr.on('data', (chunk: Buffer) => { output += chunk.toString() })
   const [code] = await once(child, 'close') as [number]
@@ -48,6 +52,39 @@ describe("the container's health check", () => {
     for (const absent of ['', ' ', 'tcp://10.0.0.1:8080']) {
       expect((await check({ DRAWBRIDGE_HOST: '', DRAWBRIDGE_PORT: absent })).output).toMatch(/^(http:\/\/127\.0\.0\.1:8080\/health: .*\n)?$/)
     }
+  })
+
+  test('asks over TLS where the server has a certificate, whosever it is', async () => {
+    const pem = (name: string): Buffer => readFileSync(path.resolve(import.meta.dirname, `../../support/certificates/${name}.pem`))
+    const server = createTlsServer({ cert: pem('first.cert'), key: pem('first.key') }, (_request, response) => { response.end('{}') })
+    servers.push(server)
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const environment = { DRAWBRIDGE_PORT: String((server.address() as AddressInfo).port) }
+    expect(await check({ ...environment, DRAWBRIDGE_TLS_CERT: '/run/secrets/cert.pem' })).toEqual({ code: 0, output: '' })
+    expect((await check({ ...environment, DRAWBRIDGE_TLS_CERT: 'off' })).code).toBe(1)
+  })
+
+  test('asks for another path with the first key of the server, and for its own without', async () => {
+    const asked: [string | undefined, string | undefined][] = []
+    const server = createServer((request, response) => {
+      asked.push([request.url, request.headers.authorization])
+      response.end('{}')
+    })
+    servers.push(server)
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const DRAWBRIDGE_PORT = String((server.address() as AddressInfo).port)
+    const folder = mkdtempSync(path.join(tmpdir(), 'healthcheck-'))
+    const DRAWBRIDGE_API_KEY_FILE = path.join(folder, 'keys')
+    writeFileSync(DRAWBRIDGE_API_KEY_FILE, '# for the probe\nk-file\nk-other\n')
+    expect((await check({ DRAWBRIDGE_PORT, DRAWBRIDGE_API_KEY_FILE }, '/ready')).code).toBe(0)
+    expect((await check({ DRAWBRIDGE_PORT, DRAWBRIDGE_API_KEY: 'k-one,k-two' }, '/ready')).code).toBe(0)
+    expect((await check({ DRAWBRIDGE_PORT }, '/ready')).code).toBe(0)
+    expect((await check({ DRAWBRIDGE_PORT, DRAWBRIDGE_API_KEY_FILE })).code).toBe(0)
+    expect(asked).toEqual([['/ready', 'Bearer k-file'], ['/ready', 'Bearer k-one'], ['/ready', undefined], ['/health', undefined]])
+    rmSync(folder, { recursive: true })
+    expect((await check({ DRAWBRIDGE_PORT, DRAWBRIDGE_API_KEY_FILE }, '/ready')).output).toContain('ENOENT')
   })
 
   test('fails when the answer is another', async () => {

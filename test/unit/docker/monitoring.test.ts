@@ -1,66 +1,9 @@
-import { readFileSync, readdirSync } from 'node:fs'
-import path from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { AdapterLibrary } from '../../../src/adapters/adapter-library.ts'
 import { createModelCatalogue } from '../../../src/models/catalogue.ts'
 import { createMetrics } from '../../../src/telemetry/metrics.ts'
-
-const docker = path.resolve(import.meta.dirname, '../../../docker')
-const read = (...parts: string[]): string => readFileSync(path.join(docker, ...parts), 'utf8')
-
-interface Expression { readonly where: string, readonly text: string }
-
-interface Panel {
-  readonly id: number
-  readonly title: string
-  readonly type: string
-  readonly datasource?: { readonly uid: string }
-  readonly gridPos: { readonly x: number, readonly y: number, readonly w: number, readonly h: number }
-  readonly targets?: readonly { readonly expr: string, readonly datasource: { readonly uid: string } }[]
-}
-interface Dashboard {
-  readonly uid: string
-  readonly panels: readonly Panel[]
-  readonly templating: { readonly list: readonly { readonly name: string, readonly definition: string }[] }
-  readonly annotations: { readonly list: readonly { readonly expr: string }[] }
-}
-interface RuleFile {
-  readonly groups: readonly { readonly rules: readonly { readonly alert: string, readonly expr: string }[] }[]
-}
-
-const dashboards = readdirSync(path.join(docker, 'grafana/dashboards'))
-  .map((file) => ({ file, dashboard: JSON.parse(read('grafana/dashboards', file)) as Dashboard }))
-const rules = readdirSync(path.join(docker, 'prometheus/rules'))
-  .flatMap((file) => (parse(read('prometheus/rules', file)) as RuleFile).groups.flatMap((group) => group.rules))
-
-const expressions: readonly Expression[] = [
-  ...dashboards.flatMap(({ file, dashboard }) => [
-    ...dashboard.panels.flatMap(({ title, targets }) => (targets ?? []).map(({ expr }) => ({ where: `${file}: ${title}`, text: expr }))),
-    ...dashboard.annotations.list.map(({ expr }) => ({ where: `${file}: annotation`, text: expr })),
-    ...dashboard.templating.list.map(({ name, definition }) => ({
-      where: `${file}: variable ${name}`, text: /^label_values\((.*),[^,]*\)$/.exec(definition)?.[1] ?? definition
-    }))
-  ]),
-  ...rules.map(({ alert, expr }) => ({ where: alert, text: expr }))
-]
-
-/** Series that Prometheus itself makes. */
-const ownSeries = new Set(['up', 'ALERTS'])
-const keywords = new Set(['by', 'without', 'on', 'ignoring', 'group_left', 'group_right', 'and', 'or', 'unless', 'bool', 'offset'])
-
-/** Names of series in a PromQL expression: what is left without strings, labels, ranges, functions and keywords. */
-function seriesIn (expression: string): readonly string[] {
-  const bare = expression
-    .replace(/"(?:[^"\\]|\\.)*"/g, '""')
-    .replace(/\{[^}]*\}/g, '')
-    .replace(/\[[^\]]*\]/g, '')
-    .replace(/\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)/g, '')
-  return [...bare.matchAll(/[a-zA-Z_:][\w:]*(?!\w)(\s*\()?/g)]
-    .filter(([, call]) => call === undefined)
-    .map(([name]) => name)
-    .filter((name) => !keywords.has(name) && !ownSeries.has(name))
-}
+import { dashboards, expressions, labelsIn, ownSeries, readDocker, rules, seriesIn } from '../../support/monitoring-files.ts'
 
 describe('the metrics that dashboards and alert rules ask for', () => {
   const types = new Map<string, string>()
@@ -95,6 +38,16 @@ describe('the metrics that dashboards and alert rules ask for', () => {
     expect(seriesIn(text).filter((name) => typeOf(name) === 'counter' && !inRates.includes(name))).toEqual([])
   })
 
+  test('labels are found wherever they are named', () => {
+    const labels = labelsIn({
+      where: 'x', text: 'sum by (le, route) (rate(vllm:x_bucket{a="b{}", c=~"d,e=", job="x"}[5m])) > on (f) up{instance="g"}', shown: ['{{h}} {{ $labels.i }} {{ $value | humanize }}']
+    })
+    expect(labels).toEqual([
+      { series: 'vllm:x_bucket', label: 'a' }, { series: 'vllm:x_bucket', label: 'c' },
+      ...['le', 'route', 'f', 'h', 'i'].map((label) => ({ series: null, label }))
+    ])
+  })
+
   test('a name that does not exist would be noticed', () => {
     expect(seriesIn('sum by (le) (rate(vllm:nothing_bucket{a="b"}[5m])) > 3 and up == 0')).toEqual(['vllm:nothing_bucket'])
     expect(typeOf('vllm:nothing_bucket')).toBeUndefined()
@@ -103,10 +56,10 @@ describe('the metrics that dashboards and alert rules ask for', () => {
 })
 
 describe('what belongs together in the monitoring files', () => {
-  const datasources = parse(read('grafana/provisioning/datasources/prometheus.yml')) as {
+  const datasources = parse(readDocker('grafana/provisioning/datasources/prometheus.yml')) as {
     readonly datasources: readonly { readonly uid: string, readonly jsonData: { readonly timeInterval: string } }[]
   }
-  const prometheus = parse(read('prometheus/prometheus.yml')) as {
+  const prometheus = parse(readDocker('prometheus/prometheus.yml')) as {
     readonly global: { readonly scrape_interval: string }
     readonly scrape_configs: readonly { readonly job_name: string }[]
   }
@@ -138,7 +91,7 @@ describe('what belongs together in the monitoring files', () => {
   })
 
   test('every alert rule has a test of its own', () => {
-    const tests = read('prometheus/tests/drawbridge.yml')
+    const tests = readDocker('prometheus/tests/drawbridge.yml')
     expect(rules.map(({ alert }) => alert).filter((alert) => !tests.includes(alert))).toEqual([])
   })
 })

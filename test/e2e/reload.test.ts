@@ -1,0 +1,96 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { get } from 'node:https'
+import type { IncomingMessage } from 'node:http'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import type { TLSSocket } from 'node:tls'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { freePort, neutralEnvironment, startServer, waitUntil } from '../support/server-process.ts'
+
+let directory: string
+beforeEach(() => { directory = mkdtempSync(path.join(tmpdir(), 'drawbridge-reload-')) })
+afterEach(() => rmSync(directory, { recursive: true, force: true }))
+
+describe('a service that gets SIGHUP', () => {
+  it('reads keys, limits and adapters again while a stream goes on', async () => {
+    const file = path.join(directory, 'drawbridge.yaml')
+    const adapter = path.join(directory, 'a.gguf')
+    writeFileSync(adapter, 'x')
+    const configure = (lines: readonly string[]): void => writeFileSync(file, ['models: [fake]', 'fakeStepMs: 50', ...lines].join('\n'), { mode: 0o600 })
+    configure(['apiKeys: [k-old, none]', 'slots: 4'])
+    await using server = await startServer(['--config', file])
+    const ask = async (key: string, url = '/models'): Promise<Response> => await fetch(`${server.baseURL}${url}`, { headers: { authorization: `Bearer ${key}` } })
+    const idsOf = async (key: string): Promise<string[]> => ((await (await ask(key)).json()) as { data: { id: string }[] }).data.map(({ id }) => id)
+
+    const stream = await fetch(`${server.baseURL}/chat/completions`, {
+      method: 'POST',
+      headers: { authorization: 'Bearer k-old', 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'fake', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 40, ignore_eos: true, stream: true })
+    })
+    configure(['tenants: [{ name: team, keys: [k-new] }]', 'apiKeys: [none]', 'slots: 8', 'requestTimeout: 1ms', `adapters: [pirate=${adapter}]`])
+    server.child.kill('SIGHUP')
+    await waitUntil(async () => (await ask('k-new')).status === 200, 'the new key')
+    expect((await ask('k-old')).status).toBe(401)
+    await waitUntil(async () => (await idsOf('k-new')).includes('pirate'), 'the new adapter')
+    expect(server.output()).toContain('"settings":["slots"]')
+
+    // What began before has the time that it began with.
+    const text = await stream.text()
+    expect(text).toContain('"finish_reason":"length"')
+    const late = await fetch(`${server.baseURL}/completions`, {
+      method: 'POST',
+      headers: { authorization: 'Bearer k-new', 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'fake', prompt: 'Hi', max_tokens: 40, ignore_eos: true })
+    })
+    expect(await late.json()).toMatchObject({ error: { code: 'generation_timeout' } })
+
+    configure(['tenants: [{ name: team, keys: [k-new], weight: heavy }]'])
+    server.child.kill('SIGHUP')
+    await waitUntil(() => server.output().includes('settings cannot be read again'), 'the refusal')
+    expect((await ask('k-new')).status).toBe(200)
+    expect(await idsOf('k-new')).toContain('pirate')
+
+    configure(['tenants: [{ name: team, keys: [k-new] }]', 'apiKeys: [none]', 'slots: 4'])
+    server.child.kill('SIGHUP')
+    await waitUntil(async () => !(await idsOf('k-new')).includes('pirate'), 'the adapter to go')
+    expect(await server.stop()).toBe(0)
+  })
+
+  it('shows the certificate that is there now', async () => {
+    const certificates = fileURLToPath(new URL('../support/certificates/', import.meta.url))
+    const use = (name: string): void => {
+      for (const kind of ['cert', 'key']) copyFileSync(path.join(certificates, `${name}.${kind}.pem`), path.join(directory, `${kind}.pem`))
+    }
+    use('first')
+    const port = await freePort()
+    const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
+    const child = spawn(process.execPath, [
+      main, '--model', 'fake', '--port', String(port), '--tls-cert', path.join(directory, 'cert.pem'), '--tls-key', path.join(directory, 'key.pem')
+    ], { env: neutralEnvironment(), stdio: ['ignore', 'pipe', 'inherit'] })
+    const exited = once(child, 'close') as Promise<[number | null]>
+    try {
+      let output = ''
+      child.stdout.setEncoding('utf8').on('data', (text: string) => { output += text })
+      await waitUntil(() => output.includes('"msg":"ready"'), 'the server')
+      expect(output).toContain(`"url":"https://127.0.0.1:${port}/v1"`)
+      const subject = async (): Promise<unknown> => {
+        const request = get({ host: '127.0.0.1', port, path: '/health', agent: false, ca: ['first', 'second'].map((name) => readFileSync(path.join(certificates, `${name}.cert.pem`))) })
+        const [response] = await once(request, 'response') as [IncomingMessage]
+        response.resume()
+        return (response.socket as TLSSocket).getPeerCertificate().subject.CN
+      }
+      expect(await subject()).toBe('first')
+      use('second')
+      child.kill('SIGHUP')
+      await waitUntil(async () => await subject() === 'second', 'the new certificate')
+      child.kill('SIGTERM')
+      expect(await exited).toEqual([0, null])
+    } finally {
+      child.kill('SIGKILL')
+      await exited
+    }
+  })
+})
