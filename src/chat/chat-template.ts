@@ -115,7 +115,7 @@ export function createChatTemplate (model: TemplateModel): ChatTemplate {
     get capabilities () { return capabilitiesOf() },
 
     render (given, options = {}) {
-      const continued = options.continuesLastMessage === true ? continueLastMessage(given, source) : null
+      const continued = options.continuesLastMessage === true ? continueLastMessage(given, [source, JSON.stringify([options.tools, options.variables])]) : null
       const messages = continued?.messages ?? given
       const hasCalls = messages.some(({ toolCalls }) => toolCalls !== undefined)
       const view: ViewOptions = { ...baseOptions, callIds: callIdsOf(messages), argumentsAs: hasCalls ? capabilitiesOf().callArguments ?? 'object' : 'object' }

@@ -18,15 +18,15 @@ export interface ContinuedConversation {
  * word at its end by which that end is found again in whatever the template made of it: channels, empty reasoning and
  * trimmed white space are then as the model knows them, which a text put behind the prompt of a new turn would not have.
  *
- * @param templateSource where the word must not occur either
+ * @param others texts that the template may show beside the messages, its own among them
  * @throws ServerError `invalid_value` when the last message is none that can go on
  */
-export function continueLastMessage (messages: readonly ChatMessage[], templateSource: string): ContinuedConversation {
+export function continueLastMessage (messages: readonly ChatMessage[], others: readonly string[]): ContinuedConversation {
   const last = messages.at(-1)
   if (last?.role !== 'assistant' || last.toolCalls !== undefined) {
     throw new ServerError('invalid_value', 'The last message can only be continued when it is the assistant\'s and has no tool calls', { param: 'messages' })
   }
-  const word = absentWord([templateSource, ...messages.map(({ content }) => content)])
+  const word = absentWord([...others, JSON.stringify(messages)])
   return {
     messages: [...messages.slice(0, -1), { ...last, content: last.content + word }],
 

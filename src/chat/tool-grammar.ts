@@ -9,6 +9,7 @@ import { gbnfLiteral } from './structured/gbnf-text.ts'
 import { formatGrammar } from './structured/grammar-rules.ts'
 import { type JsonSchemaGrammar, type JsonSchemaGrammarOptions, jsonSchemaGrammar } from './structured/json-schema-grammar.ts'
 import { type ParameterForm, parameterGrammar } from './structured/parameter-grammar.ts'
+import { WorkBudget } from './structured/work-budget.ts'
 
 /** A grammar for answers, as sampling takes it. */
 export interface ToolGrammar {
@@ -105,12 +106,19 @@ type Write = (tools: readonly { readonly name: string, readonly rule: string }[]
 
 /**
  * Tools that are not strict may take any object where their schema asks for more than grammars can hold, or where all of
- * them together are too large, the largest first.
+ * them together are too large, the largest first, or take too long to write, the last first.
  */
 function writeGrammar (options: ToolGrammarOptions, write: Write): ToolGrammar {
   const form = options.dialect.parameterForm?.(options.template) ?? null
   const any = argumentGrammar({ type: 'object' }, form, { prefix: 'any', param: 'tools' })
-  const compiled = options.tools.flatMap((tool, index) => options.callable.has(tool.name) ? [{ tool, schema: compile(tool, index, form) ?? any }] : [])
+  const budget = new WorkBudget('tools')
+  // Where the budget does not last for all, those that are not strict can do without their schema.
+  const inTurn = [...options.tools.entries()].filter(([, { name }]) => options.callable.has(name)).sort(([, a], [, b]) => Number(b.isStrict) - Number(a.isStrict))
+  const schemas = new Map(inTurn.map(([index, tool]) => [index, compile(tool, index, form, budget) ?? any]))
+  const compiled = options.tools.flatMap((tool, index): readonly CompiledTool[] => {
+    const schema = schemas.get(index)
+    return schema === undefined ? [] : [{ tool, schema }]
+  })
   for (let most = maxSchemaCharacters; ; most = most > leastSchemaCharacters ? most / 2 : 0) {
     const { tools, characters } = fitted(compiled, any, most)
     try {
@@ -165,9 +173,9 @@ const argumentGrammar = (schema: object, form: ParameterForm | null, options: Js
   form === null ? jsonSchemaGrammar(schema, options) : parameterGrammar(schema, form, options)
 
 /** Null for a tool that is not strict and whose schema grammars cannot hold. */
-function compile ({ parameters, isStrict }: ToolDefinition, index: number, form: ParameterForm | null): JsonSchemaGrammar | null {
+function compile ({ parameters, isStrict }: ToolDefinition, index: number, form: ParameterForm | null, budget: WorkBudget): JsonSchemaGrammar | null {
   try {
-    return argumentGrammar(parameters ?? noArguments, form, { prefix: `tool${index}`, param: `tools[${index}].function.parameters` })
+    return argumentGrammar(parameters ?? noArguments, form, { prefix: `tool${index}`, param: `tools[${index}].function.parameters`, budget })
   } catch (error) {
     if (isStrict || !(error instanceof ServerError)) throw error
     return null

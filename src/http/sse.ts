@@ -8,7 +8,7 @@ export interface SseStreamOptions {
   readonly keepAliveMs: number
   /** What goes out then; a comment unless said otherwise. */
   readonly keepAlive?: string | undefined
-  /** Most bytes that wait for the reader. */
+  /** Most bytes that wait for the reader, beside the largest events. */
   readonly maxBufferedBytes: number
   /** The reader was too slow; the connection is closed. */
   readonly onOverflow: () => void
@@ -33,6 +33,12 @@ export const openAiStream: StreamEnds = {
   fail: (error) => toSseEvent(JSON.stringify(toErrorBody(error)))
 }
 
+/**
+ * How often the largest event may wait beside all others. What a response adds up to is told up to four times at its end, by events
+ * that follow each other at once: however large it is, that does not make the reader slow.
+ */
+const largestAtOnce = 4
+
 /** More than this does not wait for the end of the turn. */
 const flushAtLength = 64 * 1024
 
@@ -50,6 +56,7 @@ export class SseStream {
   readonly #options: SseStreamOptions
   readonly #keepAlive: NodeJS.Timeout
   #pending = ''
+  #largestBytes = 0
   #isFlushScheduled = false
   #isOpen = false
   #isEnded = false
@@ -70,6 +77,8 @@ export class SseStream {
   send (events: string): void {
     if (this.#isEnded) return
     this.#pending += events
+    // Smaller ones make no difference to any bound.
+    if (events.length > flushAtLength) this.#largestBytes = Math.max(this.#largestBytes, Buffer.byteLength(events))
     if (this.#pending.length > flushAtLength) {
       this.#flush()
     } else if (!this.#isFlushScheduled) {
@@ -109,7 +118,7 @@ export class SseStream {
     raw.write(this.#pending)
     this.#pending = ''
     this.#keepAlive.refresh()
-    if (raw.writableLength > this.#options.maxBufferedBytes) {
+    if (raw.writableLength > this.#options.maxBufferedBytes + largestAtOnce * this.#largestBytes) {
       this.abandon()
       this.#options.onOverflow()
       raw.destroy()

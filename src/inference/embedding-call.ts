@@ -1,9 +1,10 @@
 import { ServerError } from '../domain/errors.ts'
 import type { Millis } from '../domain/ids.ts'
+import { CallTimes } from './call-times.ts'
 import type { EventQueue } from './event-queue.ts'
 import type { EmbeddingEvent, EmbeddingRequest } from './inference.ts'
 import { decodeEmbeddingEvent, type ServerMessage, wireCode, type WireEmbeddingEvent, type WireFailure } from './protocol.ts'
-import { DEADLINE_GRACE_MS, LONGEST_MS, type RemoteCall } from './remote-call.ts'
+import type { RemoteCall } from './remote-call.ts'
 
 /** One request of `embed`. It can always be sent again: another process makes the same vectors, and those told are not told twice. */
 export class EmbeddingCall implements RemoteCall {
@@ -12,8 +13,7 @@ export class EmbeddingCall implements RemoteCall {
   readonly canBeResent = true
   readonly #request: EmbeddingRequest
   readonly #events: EventQueue<EmbeddingEvent>
-  readonly #arrivedAt: Millis
-  #waitingSince: Millis
+  readonly #times: CallTimes
   sends = 0
   onEnd: (() => void) | null = null
   #isAccepted = false
@@ -23,35 +23,16 @@ export class EmbeddingCall implements RemoteCall {
     this.number = number
     this.#request = request
     this.#events = events
-    this.#arrivedAt = now
-    this.#waitingSince = now
+    this.#times = new CallTimes(request, now)
   }
 
-  waitingFailure (now: Millis): ServerError | null {
-    const { queueTimeoutMs } = this.#request
-    if (now - this.#waitingSince >= queueTimeoutMs) {
-      return new ServerError('queue_timeout',
-        `The engine process of the model is being restarted; the request waited ${queueTimeoutMs} ms for it`)
-    }
-    return this.#timeout(now, 0)
-  }
+  waitingFailure (now: Millis): ServerError | null { return this.#times.waitingFailure(now) }
 
-  overdueFailure (now: Millis): ServerError | null {
-    return this.#timeout(now, DEADLINE_GRACE_MS)
-  }
+  overdueFailure (now: Millis): ServerError | null { return this.#times.overdueFailure(now) }
 
   /** What is left of its times goes with it. */
   message (now: Millis): ServerMessage {
-    const { queueTimeoutMs, timeoutMs } = this.#request
-    return {
-      type: 'embed',
-      call: this.number,
-      request: {
-        ...this.#request,
-        queueTimeoutMs: Math.min(queueTimeoutMs - (now - this.#waitingSince), LONGEST_MS),
-        timeoutMs: Math.min(timeoutMs - (now - this.#arrivedAt), LONGEST_MS)
-      }
-    }
+    return { type: 'embed', call: this.number, request: { ...this.#request, ...this.#times.left(now) } }
   }
 
   /** @returns whether it was the call's last event. */
@@ -76,13 +57,7 @@ export class EmbeddingCall implements RemoteCall {
     return false
   }
 
-  park (now: Millis): void { this.#waitingSince = now }
+  park (now: Millis): void { this.#times.park(now) }
 
   fail (error: ServerError): void { this.#events.fail(error) }
-
-  #timeout (now: Millis, graceMs: Millis): ServerError | null {
-    const { timeoutMs } = this.#request
-    if (now - this.#arrivedAt < timeoutMs + graceMs) return null
-    return new ServerError('generation_timeout', `The request did not end within ${timeoutMs} ms`)
-  }
 }

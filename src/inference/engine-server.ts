@@ -84,37 +84,33 @@ export class EngineServer {
 
   #generate ({ call, request }: Extract<ServerMessage, { readonly type: 'generate' }>): void {
     this.#generations.set(call, request.id)
-    try {
-      this.#inference.submit(request, {
-        push: (event) => this.#emit(encodeEvent(call, event)),
-        end: () => this.#end(call),
-        fail: (error) => {
-          this.#emit([call, wireCode.failed, error.serialize()])
-          this.#end(call)
-        }
-      })
-      this.#publisher.start()
-    } catch (error) {
-      this.#generations.delete(call)
-      this.#emit([call, wireCode.failed, ServerError.from(error).serialize()])
-    }
+    this.#begin(call, () => this.#inference.submit(request, this.#sinkOf(call, encodeEvent)))
   }
 
   #embed ({ call, request }: Extract<ServerMessage, { readonly type: 'embed' }>): void {
     this.#embeddings.set(call, request.id)
+    this.#begin(call, () => this.#inference.submitEmbedding(request, this.#sinkOf(call, encodeEmbeddingEvent)))
+  }
+
+  #begin (call: number, submit: () => void): void {
     try {
-      this.#inference.submitEmbedding(request, {
-        push: (event) => this.#emit(encodeEmbeddingEvent(call, event)),
-        end: () => this.#end(call),
-        fail: (error) => {
-          this.#emit([call, wireCode.failed, error.serialize()])
-          this.#end(call)
-        }
-      })
+      submit()
       this.#publisher.start()
     } catch (error) {
+      this.#generations.delete(call)
       this.#embeddings.delete(call)
       this.#emit([call, wireCode.failed, ServerError.from(error).serialize()])
+    }
+  }
+
+  #sinkOf<Event> (call: number, encode: (call: number, event: Event) => WireEvent) {
+    return {
+      push: (event: Event) => this.#emit(encode(call, event)),
+      end: () => this.#end(call),
+      fail: (error: ServerError) => {
+        this.#emit([call, wireCode.failed, error.serialize()])
+        this.#end(call)
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 import { ServerError } from '../domain/errors.ts'
 import type { Millis } from '../domain/ids.ts'
+import { CallTimes } from './call-times.ts'
 import type { EventQueue } from './event-queue.ts'
 import type { GenerationEvent, GenerationRequest } from './inference.ts'
 import { decodeEvent, type ReplyValue, type ServerMessage, wireCode, type WireFailure, type WireGenerationEvent } from './protocol.ts'
@@ -25,19 +26,12 @@ export interface RemoteCall {
   fail (error: ServerError): void
 }
 
-/** How far behind its deadline an engine process may end a request before it is ended here. */
-export const DEADLINE_GRACE_MS = 5000
-
-/** The longest time that travels; infinities do not. */
-export const LONGEST_MS = Number.MAX_SAFE_INTEGER
-
 /** One request of `generate`. */
 export class GenerationCall implements RemoteCall {
   readonly number: number
   readonly request: GenerationRequest
   readonly events: EventQueue<GenerationEvent>
-  readonly #arrivedAt: Millis
-  #waitingSince: Millis
+  readonly #times: CallTimes
   sends = 0
   onEnd: (() => void) | null = null
   #isAccepted = false
@@ -49,8 +43,7 @@ export class GenerationCall implements RemoteCall {
     this.number = number
     this.request = request
     this.events = events
-    this.#arrivedAt = now
-    this.#waitingSince = now
+    this.#times = new CallTimes(request, now)
   }
 
   get weight (): number { return this.request.choices }
@@ -61,31 +54,13 @@ export class GenerationCall implements RemoteCall {
   /** A choice that ended without a text has also begun: the end may have been seen. */
   get canBeResent (): boolean { return !this.#hasBegun }
 
-  waitingFailure (now: Millis): ServerError | null {
-    const { queueTimeoutMs } = this.request
-    if (now - this.#waitingSince >= queueTimeoutMs) {
-      return new ServerError('queue_timeout',
-        `The engine process of the model is being restarted; the request waited ${queueTimeoutMs} ms for it`)
-    }
-    return this.#timeout(now, 0)
-  }
+  waitingFailure (now: Millis): ServerError | null { return this.#times.waitingFailure(now) }
 
-  overdueFailure (now: Millis): ServerError | null {
-    return this.#timeout(now, DEADLINE_GRACE_MS)
-  }
+  overdueFailure (now: Millis): ServerError | null { return this.#times.overdueFailure(now) }
 
   /** What is left of its times goes with it. */
   message (now: Millis): ServerMessage {
-    const { request, number } = this
-    return {
-      type: 'generate',
-      call: number,
-      request: {
-        ...request,
-        queueTimeoutMs: Math.min(request.queueTimeoutMs - (now - this.#waitingSince), LONGEST_MS),
-        timeoutMs: Math.min(request.timeoutMs - (now - this.#arrivedAt), LONGEST_MS)
-      }
-    }
+    return { type: 'generate', call: this.number, request: { ...this.request, ...this.#times.left(now) } }
   }
 
   /** @returns whether it was the call's last event. */
@@ -118,17 +93,11 @@ export class GenerationCall implements RemoteCall {
   }
 
   park (now: Millis): void {
-    this.#waitingSince = now
+    this.#times.park(now)
     this.#startedInProcess = 0
   }
 
   fail (error: ServerError): void { this.events.fail(error) }
-
-  #timeout (now: Millis, graceMs: Millis): ServerError | null {
-    const { timeoutMs } = this.request
-    if (now - this.#arrivedAt < timeoutMs + graceMs) return null
-    return new ServerError('generation_timeout', `The request did not end within ${timeoutMs} ms`)
-  }
 }
 
 /** A call with one answer: tokenize, detokenize, adapters. It can always be sent again. */

@@ -138,7 +138,7 @@ describe('the server process', () => {
     expect(lines.map(({ msg }) => msg)).toEqual(expect.arrayContaining(['loading model', 'model ready', 'ready', 'draining', 'stopped']))
   })
 
-  it.each(['SIGTERM', 'SIGHUP'] as const)('ends in time at %s, whatever half-sent requests wait for', async (signal) => {
+  it.each(['SIGTERM', 'SIGINT'] as const)('ends in time at %s, whatever half-sent requests wait for', async (signal) => {
     await using server = await startServer(['--model', 'fake', '--drain-timeout', '500ms'])
     const socket = connect(Number(new URL(server.origin).port), '127.0.0.1')
     socket.write('POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"model"')

@@ -8,7 +8,7 @@ const maxMembers = 3
 const maxLength = 12
 
 /** Anything at all, of the kinds that people confuse. */
-const anything = fc.oneof(
+export const anything = fc.oneof(
   { arbitrary: fc.constantFrom<Json[]>(null, true, false, 0, 1, -1, 0.5, 3, 1e6, '', 'x', 'auto', 'a'.repeat(300), 'a'.repeat(1100), [], {}, ['x'], [1], { type: 'text' }, { type: 'function', name: 'f' }), weight: 3 },
   { arbitrary: fc.jsonValue({ maxDepth: 2 }).filter((value) => !JSON.stringify(value).includes('"__proto__"')) as fc.Arbitrary<Json>, weight: 1 }
 )

@@ -9,7 +9,9 @@ import { GbnfMatcher } from './gbnf-matcher.ts'
 /** A validator that shares no code with the server's reading of schemas. */
 export function validatorOf (schema: unknown): ValidateFunction {
   const isOld = /"(?:additionalItems|items":\[)/.test(JSON.stringify(schema))
-  const ajv = isOld ? new Ajv({ strict: false, logger: false }) : new Ajv2020({ strict: false, logger: false })
+  // What every object inherits, `toString` for one, is no member of a JSON object.
+  const options = { strict: false, logger: false, ownProperties: true } as const
+  const ajv = isOld ? new Ajv(options) : new Ajv2020(options)
   addFormats.default(ajv)
   return ajv.compile(schema as AnySchema)
 }

@@ -18,15 +18,23 @@ export interface State {
  */
 export type Automaton = readonly State[]
 
-/** The texts of a list, and no others. */
-export function automatonOfTexts (texts: Iterable<string>): Automaton {
+/** Steps that a state of its own takes, against one for a character that others begin with as well. */
+const workOfState = 10
+
+/**
+ * The texts of a list, and no others.
+ * @throws ServerError `unsupported_value` when they are too long together
+ */
+export function automatonOfTexts (texts: Iterable<string>, budget: WorkBudget): Automaton {
   const states: { isEnd: boolean, next: Map<number, number> }[] = [{ isEnd: false, next: new Map() }]
   for (const text of texts) {
+    budget.spend(text.length)
     let state = states[0]!
     for (const character of text) {
       const point = character.codePointAt(0)!
       let to = state.next.get(point)
       if (to === undefined) {
+        budget.spend(workOfState)
         to = states.length
         state.next.set(point, to)
         states.push({ isEnd: false, next: new Map() })

@@ -17,11 +17,14 @@ export class GrammarRules {
   readonly param: string
   readonly budget: WorkBudget
 
-  /** @param prefix letters and digits */
-  constructor (prefix: string, param: string) {
+  /**
+   * @param prefix letters and digits
+   * @param budget where it is one of several grammars that are made at once
+   */
+  constructor (prefix: string, param: string, budget = new WorkBudget(param)) {
     this.#prefix = prefix
     this.param = param
-    this.budget = new WorkBudget(param)
+    this.budget = budget
   }
 
   get rules (): ReadonlyMap<string, string> { return this.#rules }

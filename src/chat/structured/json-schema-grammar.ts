@@ -9,6 +9,7 @@ import { hasType, typeOfValue, writtenTypes, type Constraints, type JsonType } f
 import { stringGrammar } from './string-grammar.ts'
 import { textGrammar } from './text-grammar.ts'
 import { automatonOfTexts } from './automaton.ts'
+import type { WorkBudget } from './work-budget.ts'
 
 /** GBNF rules to put into a grammar: `root ::= "…" <rootRule> "…"`. */
 export interface JsonSchemaGrammar {
@@ -23,6 +24,8 @@ export interface JsonSchemaGrammarOptions {
   readonly prefix: string
   /** The request's field that the schema is in, for errors: `tools[0].function.parameters`. */
   readonly param: string
+  /** For this schema and others; one for itself where there is none. */
+  readonly budget?: WorkBudget
 }
 
 /** Schemas within schemas, references followed. */
@@ -46,9 +49,9 @@ export const jsonSchemaGrammar = (schema: unknown, options: JsonSchemaGrammarOpt
  * Writes a schema as whatever `write` makes of its parts.
  * @throws ServerError what {@link jsonSchemaGrammar} throws
  */
-export function schemaGrammar (schema: unknown, { prefix, param }: JsonSchemaGrammarOptions, write: (compiler: Compiler, root: LocatedSchema) => string): JsonSchemaGrammar {
+export function schemaGrammar (schema: unknown, { prefix, param, budget }: JsonSchemaGrammarOptions, write: (compiler: Compiler, root: LocatedSchema) => string): JsonSchemaGrammar {
   const root = locate(schema, param)
-  const rules = new GrammarRules(prefix, param)
+  const rules = new GrammarRules(prefix, param, budget)
   const compiler = new SchemaCompiler(rules, root)
   const rootRule = write(compiler, root)
   compiler.finish()
@@ -198,7 +201,7 @@ class SchemaCompiler implements Compiler {
       if (place !== undefined) throw unsupportedSchema(place, 'this keyword together with "enum" or "const" is not supported; leave out the values that it excludes')
     }
     if (fitting.length === 0) return []
-    return [{ text: textGrammar(this.rules, automatonOfTexts(fitting.map((value) => jsonOf(value, constraints.values!.path))), 'plain'), needs: [] }]
+    return [{ text: textGrammar(this.rules, automatonOfTexts(fitting.map((value) => jsonOf(value, constraints.values!.path)), this.rules.budget), 'plain'), needs: [] }]
   }
 
   /** A union that leads to itself would be left recursion, which says nothing and which no engine can follow. */

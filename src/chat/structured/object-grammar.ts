@@ -91,7 +91,7 @@ function namesOf (compiler: Compiler, constraints: Constraints): Names {
 /** A member's name that is none of these. Without escapes that need not be, or it could be one of them in disguise. */
 function otherName ({ rules }: Compiler, names: readonly string[]): string {
   if (names.length === 0) return jsonString(rules)
-  return rules.share('name', () => `"\\"" ${textGrammar(rules, complementOfAutomaton(automatonOfTexts(names)), 'json')} "\\""`, `name ${JSON.stringify(names)}`)
+  return rules.share('name', () => `"\\"" ${textGrammar(rules, complementOfAutomaton(automatonOfTexts(names, rules.budget)), 'json')} "\\""`, `name ${JSON.stringify(names)}`)
 }
 
 type AskedNames = { readonly kind: 'list', readonly names: readonly string[] } | { readonly kind: 'pattern', key (): string }

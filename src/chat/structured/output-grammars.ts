@@ -72,7 +72,7 @@ function grammarOf (format: WrittenFormat): string {
 function rootOf (format: Exclude<WrittenFormat, { readonly kind: 'json-schema' }>, rules: GrammarRules): string {
   switch (format.kind) {
     case 'json-object': return jsonObject(rules)
-    case 'choice': return textGrammar(rules, automatonOfTexts(format.texts), 'plain')
+    case 'choice': return textGrammar(rules, automatonOfTexts(format.texts, rules.budget), 'plain')
     case 'regex': {
       const automaton = automatonOfRegex(format.pattern, format.param, rules.budget)
       if (acceptsNothing(automaton)) {

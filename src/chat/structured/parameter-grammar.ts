@@ -147,7 +147,7 @@ function listedTexts (rules: GrammarRules, { values, places }: Constraints, type
       throw unsupportedSchema(values!.path, `this model's format cannot write the text ${JSON.stringify(text.slice(0, 80))}`)
     }
   }
-  return textGrammar(rules, automatonOfTexts(texts), 'plain')
+  return textGrammar(rules, automatonOfTexts(texts, rules.budget), 'plain')
 }
 
 function both (a: Automaton, b: Automaton, rules: GrammarRules, path: string): Automaton {

@@ -7,6 +7,8 @@ import type { WorkBudget } from './work-budget.ts'
 const maxStates = 2000
 /** Of the automaton before it is made deterministic; each repetition is written out. */
 const maxParts = 20_000
+/** About what a way to another state takes beside its parts, in steps of a budget. */
+const stepsOfWay = 20
 
 /**
  * What a text has to do: be matched from beginning to end (`whole`), have a match somewhere in it (`search`, what JSON Schema's
@@ -183,7 +185,7 @@ class Determiner {
       const transitions: Transition[] = []
       for (const { to, on } of ways.values()) {
         const next = this.#closure(to)
-        this.#budget.spend(next.size)
+        this.#budget.spend(stepsOfWay + 4 * next.size)
         transitions.push({ on: codePoints(on), to: numberOf(next) })
       }
       const atEnd = this.#closure(set, index === 0 ? 'atBoth' : 'atEnd')

@@ -53,6 +53,14 @@ describe('a message that is continued', () => {
     expect(textOf(continued(chatml, question, begun('It is \n')))).toMatch(/assistant\nIt is \n$/)
   })
 
+  it('is found where other texts are like the word that marks its end', () => {
+    const template = templateOf('{% for tool in tools or [] %}{{ tool.function.description }}{% endfor %}{{ level }}{% for m in messages %}|{{ m.reasoning_content or "" }}|{{ m.content }}{% endfor %}')
+    const shown = template.render([question, begun('Su', { reasoning: 'goesonherex' })], {
+      continuesLastMessage: true, tools: [{ name: 'f', description: 'goesonhere', isStrict: false }], variables: { level: 'goesonherexx' }
+    })
+    expect(textOf(shown)).toBe('goesonheregoesonherexx||Sun?|goesonherex|Su')
+  })
+
   it('may be empty, or be like the word that marks its end', () => {
     expect(textOf(continued(chatml, question, begun('')))).toMatch(/<\|im_start\|>assistant\n$/)
     expect(textOf(continued(chatml, begun('goesonhere'), question, begun('goesonherex')))).toMatch(/assistant\ngoesonherex$/)

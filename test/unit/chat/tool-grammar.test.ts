@@ -255,6 +255,21 @@ describe('a grammar for calls', () => {
       expect.objectContaining({ code: 'unsupported_value', param: 'tools' }))
   })
 
+  it('takes any object for the last tools where all of them would take too long to write, strict ones before', () => {
+    // Much to find out, and one text that fits.
+    const parameters = {
+      type: 'object', properties: { a: { type: 'string', allOf: [{ pattern: '^(a|b)*a(a|b){8}$' }, { pattern: '^a{9}$' }] } }, required: ['a'], additionalProperties: false
+    }
+    const many = Array.from({ length: 128 }, (_, index): ToolDefinition => ({ name: `tool_${index}`, parameters, isStrict: index === 127 }))
+    const options = optionsOf('hermes', { tools: many, callable: new Set(many.map(({ name }) => name)) })
+    const grammar = requiredCallGrammar(options)?.grammar ?? ''
+    const takes = (tool: number, argumentText: string): boolean => accepts(grammar, `<tool_call>\n{"name": "tool_${tool}", "arguments": ${argumentText}}\n</tool_call>`)
+    for (const tool of [0, 126, 127]) expect(takes(tool, '{"a": "aaaaaaaaa"}')).toBe(true)
+    expect([0, 126, 127].map((tool) => takes(tool, '{"b": 1}'))).toEqual([false, true, false])
+    const strict = many.map((tool) => ({ ...tool, isStrict: true }))
+    expect(() => requiredCallGrammar({ ...options, tools: strict })).toThrow(expect.objectContaining({ code: 'unsupported_value', param: 'tools', message: expect.stringContaining('too long') as string }))
+  })
+
   it('has room for the format beside the largest schemas, with as many tools as a request may have', () => {
     const many = Array.from({ length: 128 }, (_, index): ToolDefinition => ({ name: `${index}`.padStart(64, 'x'), isStrict: true }))
     for (const name of toolDialects) {

@@ -25,6 +25,24 @@ describe('grammars of several schemas', () => {
   })
 })
 
+describe('long texts to choose from', () => {
+  const longTexts = (count: number, length: number): string[] => Array.from({ length: count }, (_, index) => `${index}`.padStart(length, `${index}.`))
+
+  it.each([
+    ['choices', { kind: 'choice', param: 'x', texts: longTexts(40, 10_000) }],
+    ['values of an enumeration', { kind: 'json-schema', param: 'x', schema: { enum: longTexts(40, 10_000) }, strictName: null }],
+    ['names that others are told from', { kind: 'json-schema', param: 'x', schema: { properties: Object.fromEntries(longTexts(40, 10_000).map((name) => [name, { type: 'integer' }])) }, strictName: null }]
+  ] as const)('are refused before they fill the memory: %s', (_what, format) => {
+    expect(() => new OutputGrammars().of(format)).toThrow(expect.objectContaining({ code: 'unsupported_value', message: expect.stringContaining('takes too long') }))
+  })
+
+  it('may be many, and long, and begin alike', () => {
+    const texts = ['x'.repeat(9000), ...Array.from({ length: 1000 }, (_, index) => `${'y'.repeat(1000)}${index}`)]
+    const matcher = new GbnfMatcher(new OutputGrammars().of({ kind: 'choice', param: 'x', texts })!)
+    expect([texts[0]!, texts[1]!, texts[1000]!, `${texts[1]}x`].map((text) => matcher.accepts(text))).toEqual([true, true, true, false])
+  })
+})
+
 describe('kept grammars', () => {
   const schemaOf = (schema: unknown) => ({ kind: 'json-schema', param: 'x', schema, strictName: null }) as const
 

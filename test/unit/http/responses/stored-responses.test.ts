@@ -168,8 +168,8 @@ describe('a response that goes on from another', () => {
 
 describe('what a response refers to and goes on from', () => {
   it('counts as if the request sent it', async () => {
-    const { create, inference, send } = await setUp(undefined, { bodyLimit: 5000 })
-    const large = await create({ input: [{ id: 'msg_large', role: 'user', content: 'x'.repeat(2000) }] })
+    const { create, inference, send } = await setUp(undefined, { bodyLimit: 1250 })
+    const large = await create({ input: [{ id: 'msg_large', role: 'user', content: 'x'.repeat(500) }] })
     const references = (count: number) => ({ model: 'test-model', input: Array(count).fill({ type: 'item_reference', id: 'msg_large' }) })
     expect((await send('POST', '/responses', references(2))).statusCode).toBe(200)
     const runs = inference.requests.length
