@@ -4,6 +4,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { localBuildFolder, noteProcessor } from '../../src/engine/llama-cpp/local-builds.ts'
+import { patience } from '../support/patience.ts'
 import { startServer } from '../support/server-process.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -50,6 +51,8 @@ async function serve (flags: readonly string[] = []): Promise<{ readonly log: st
   })
   const answer = await response.json() as { choices: { message: { content: string } }[], system_fingerprint: string }
   expect(answer.choices[0]?.message.content).not.toBe('')
+  // It is announced once it is known to be ready, which a client may find out sooner.
+  await expect.poll(() => server.output(), patience).toMatch(/cpu, (?:native build|prebuilt)/)
   return { log: server.output(), fingerprint: answer.system_fingerprint }
 }
 
