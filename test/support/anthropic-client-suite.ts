@@ -3,6 +3,7 @@ import Anthropic from '@anthropic-ai/sdk'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ContractServer, StartContractServer } from './contract-servers.ts'
 import { metric } from './server-process.ts'
+import { rejectionOf as rejectionWith } from './rejection-of.ts'
 
 const key = 'sk-test-key'
 
@@ -11,16 +12,7 @@ const connect = ({ origin }: ContractServer, options: { apiKey?: string, maxRetr
 
 const question = (text = 'Hello, how are you?'): Anthropic.MessageParam[] => [{ role: 'user', content: text }]
 
-/** What a promise is rejected with; fails when it is not. */
-async function rejectionOf (promise: PromiseLike<unknown>): Promise<InstanceType<typeof Anthropic.APIError>> {
-  try {
-    await promise
-  } catch (error) {
-    if (error instanceof Anthropic.APIError) return error
-    throw error
-  }
-  throw new Error('The request was answered')
-}
+const rejectionOf = async (promise: PromiseLike<unknown>) => await rejectionWith<InstanceType<typeof Anthropic.APIError>>(promise, Anthropic.APIError)
 
 export const messageTextOf = ({ content }: Pick<Anthropic.Message, 'content'>): string => content.map((block) => block.type === 'text' ? block.text : '').join('')
 

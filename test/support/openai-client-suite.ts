@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ContractServer, StartContractServer } from './contract-servers.ts'
+import { rejectionOf as rejectionWith } from './rejection-of.ts'
 
 const key = 'sk-test-key'
 
@@ -10,16 +11,7 @@ const connect = ({ origin }: ContractServer, options: { apiKey?: string, maxRetr
 
 const question = (text = 'Hello, how are you?'): OpenAI.Chat.ChatCompletionMessageParam[] => [{ role: 'user', content: text }]
 
-/** What a promise is rejected with; fails when it is not. */
-async function rejectionOf (promise: PromiseLike<unknown>): Promise<InstanceType<typeof OpenAI.APIError>> {
-  try {
-    await promise
-  } catch (error) {
-    if (error instanceof OpenAI.APIError) return error
-    throw error
-  }
-  throw new Error('The request was answered')
-}
+const rejectionOf = async (promise: PromiseLike<unknown>) => await rejectionWith<InstanceType<typeof OpenAI.APIError>>(promise, OpenAI.APIError)
 
 /** Sums a metric over its labels. */
 async function readMetric ({ origin }: ContractServer, name: string): Promise<number> {

@@ -7,8 +7,7 @@ import { clientAddress } from '../client-address.ts'
 import { checkScopes } from '../needs.ts'
 import { noteRouteAction } from '../note-action.ts'
 import type { HttpServices } from '../services.ts'
-
-const single = (header: string | string[] | undefined): string | undefined => Array.isArray(header) ? header[0] : header
+import { singleHeader } from '../single-header.ts'
 
 /** What proxies, tunnels and content networks add to the requests that they pass on. */
 const proxyHeader = /^(?:forwarded|via|x-forwarded.*|x-original-.*|x-envoy-.*|x-(?:real|client|cluster-client)-ip|true-client-ip|(?:cf|fastly|fly)-.*|x-arr-.*|x-amzn-.*)$/
@@ -29,11 +28,11 @@ export const accessPlugin = fastifyPlugin<HttpServices>(async (app, { access, co
     const forwardedFor = request.headers['x-forwarded-for'] as string | undefined
     request.requestContext.caller = await access.identify({
       authorization: request.headers.authorization,
-      xApiKey: single(request.headers['x-api-key']),
+      xApiKey: singleHeader(request.headers['x-api-key']),
       address: clientAddress(request.ip, forwardedFor, trusted),
       // A proxy is one whether or not it says so: through one on this machine, others would pass for programs of this machine.
       isDirect: !trusted.includes(request.ip) && isDirect(request.headers),
-      user: single(request.headers[userHeader])
+      user: singleHeader(request.headers[userHeader])
     })
     if (request.is404) return
     noteRouteAction(request)

@@ -3,9 +3,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isFromAnthropicClient } from '../messages/anthropic-error.ts'
 import type { RequestRecord } from '../../telemetry/observer.ts'
 import type { HttpServices } from '../services.ts'
+import { singleHeader } from '../single-header.ts'
 import { RequestContext } from '../request-context.ts'
-
-const single = (header: string | string[] | undefined): string | undefined => Array.isArray(header) ? header[0] : header
 
 /**
  * Follows every exchange from its first hook to the end of its connection: gives it a context, its ids in the
@@ -57,8 +56,8 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
     context.trace = tracing.begin({
       method: request.method,
       route: request.routeOptions.url ?? null,
-      traceparent: single(request.headers['traceparent']),
-      tracestate: single(request.headers['tracestate'])
+      traceparent: singleHeader(request.headers['traceparent']),
+      tracestate: singleHeader(request.headers['tracestate'])
     })
     let isComplete = false
     reply.raw.once('finish', () => { isComplete = true })

@@ -8,6 +8,7 @@ import { LocalInference } from '../../../src/inference/local.ts'
 import { answerEvents, createScriptedInference } from '../../support/scripted-inference.ts'
 import { buildTestApp, listen } from '../../support/test-app.ts'
 import { createTestHost } from '../../support/test-host.ts'
+import { rejectionOf as rejectionWith } from '../../support/rejection-of.ts'
 
 type Response = OpenAI.Responses.Response
 type Event = OpenAI.Responses.ResponseStreamEvent
@@ -36,15 +37,7 @@ async function startFake (): Promise<ResponsesServer> {
   return await start(new LocalInference(engine, { maxQueue: 256 }), () => { expect(engine.violations).toEqual([]) })
 }
 
-async function rejectionOf (promise: PromiseLike<unknown>): Promise<InstanceType<typeof OpenAI.APIError>> {
-  try {
-    await promise
-  } catch (error) {
-    if (error instanceof OpenAI.APIError) return error
-    throw error
-  }
-  throw new Error('The request was answered')
-}
+const rejectionOf = async (promise: PromiseLike<unknown>) => await rejectionWith<InstanceType<typeof OpenAI.APIError>>(promise, OpenAI.APIError)
 
 async function collect (stream: AsyncIterable<Event>): Promise<Event[]> {
   const events: Event[] = []
