@@ -7,6 +7,7 @@ export class EmbeddingTrace {
   readonly #id: string
   readonly #model: string
   #promptTokens = 0
+  #hasRun = false
   #queuedMs: number | null = null
 
   constructor (id: string, model: string) {
@@ -15,10 +16,14 @@ export class EmbeddingTrace {
   }
 
   take (event: EmbeddingEvent): void {
+    if (event.type !== 'accepted') this.#hasRun = true
     if (event.type === 'embedded') return
     this.#promptTokens = event.promptTokens
     if (event.type === 'finished') this.#queuedMs = event.queuedMs
   }
+
+  /** Whether there was a vector. */
+  get hasRun (): boolean { return this.#hasRun }
 
   record (): GenerationRecord {
     return {

@@ -63,6 +63,9 @@ export class GenerationTrace {
     }
   }
 
+  /** Whether a choice has got a slot. */
+  get hasRun (): boolean { return this.#queuedMs !== null }
+
   record (): GenerationRecord {
     return {
       id: this.#options.id,

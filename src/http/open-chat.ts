@@ -2,6 +2,7 @@ import type { AnswerFormat } from '../chat/dialects/answer-parser.ts'
 import { prepareChat } from '../chat/prepare-chat.ts'
 import { asRequestId } from '../domain/ids.ts'
 import { type AnswerIdentity, type AnswerPrefix, createAnswerIdentity } from './answer-identity.ts'
+import { createBooking } from './book-usage.ts'
 import { chatModelOf } from './chat-model.ts'
 import { toChatRequest } from './chat-request.ts'
 import type { Generation } from './generation.ts'
@@ -62,6 +63,7 @@ export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefi
     generation: {
       inference: host.inference,
       trace,
+      book: createBooking(trace, context, services),
       cancellation: context.cancellation,
       requests: [{
         id: asRequestId(identity.id),

@@ -7,11 +7,14 @@ import type { GenerationRecord, RequestRecord } from '../telemetry/observer.ts'
 
 /** Who asks on routes that need no key. */
 const nobody: Caller = {
-  tenant: asTenantId(''), keyId: null, isAnonymous: true, scopes: [], models: null, adapters: null, weight: 1, priority: 'normal', highestPriority: 'normal'
+  owner: '', tenant: asTenantId(''), keyId: null, isAnonymous: true, scopes: [], models: null, adapters: null, weight: 1, priority: 'normal', highestPriority: 'normal'
 }
 
 /** What belongs to one HTTP exchange beside Fastify's request and reply. */
 export class RequestContext {
+  readonly id: string
+  /** The route's pattern. */
+  readonly endpoint: string
   readonly arrivedAt: Millis
   /** Set by access before any handler runs that is not public. */
   caller: Caller = nobody
@@ -29,7 +32,9 @@ export class RequestContext {
    */
   background: Promise<void> | null = null
 
-  constructor (arrivedAt: Millis) {
+  constructor (id: string, endpoint: string, arrivedAt: Millis) {
+    this.id = id
+    this.endpoint = endpoint
     this.arrivedAt = arrivedAt
   }
 

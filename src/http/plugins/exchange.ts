@@ -19,9 +19,9 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
     const tell = (): void => {
       const outcome = context.outcome()
       observer.requestFinished({
-        requestId: request.id,
+        requestId: context.id,
         method: request.method,
-        route: request.routeOptions.url ?? 'unknown',
+        route: context.endpoint,
         status: outcome === 'aborted' ? 499 : reply.raw.statusCode,
         durationMs: now() - context.arrivedAt,
         outcome,
@@ -43,7 +43,7 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
   }
 
   app.addHook('onRequest', async (request, reply) => {
-    request.requestContext = new RequestContext(now())
+    request.requestContext = new RequestContext(request.id, request.routeOptions.url ?? 'unknown', now())
     let isComplete = false
     reply.raw.once('finish', () => { isComplete = true })
     reply.raw.once('close', () => finish(request, reply, isComplete))

@@ -1,0 +1,24 @@
+import { matchesAny } from '../name-patterns.ts'
+import type { UsageRow } from './usage-row.ts'
+
+/** What a million tokens cost, in whatever currency. */
+export interface ModelPrice {
+  /** A model's id; `*` stands for any characters. */
+  readonly model: string
+  readonly prompt: number
+  /** Prompt tokens that came from the cache; as the others where there is none. */
+  readonly cached?: number | undefined
+  readonly completion: number
+}
+
+/**
+ * What the tokens of a row cost at the first price that fits its model. What failed without the client's doing costs nothing.
+ * @returns null where no price fits
+ */
+export function costOf (row: Pick<UsageRow, 'model' | 'outcome' | 'promptTokens' | 'cachedTokens' | 'completionTokens'>, prices: readonly ModelPrice[]): number | null {
+  const price = prices.find(({ model }) => matchesAny([model], row.model))
+  if (price === undefined) return null
+  if (row.outcome === 'error') return 0
+  const { prompt, cached = prompt, completion } = price
+  return ((row.promptTokens - row.cachedTokens) * prompt + row.cachedTokens * cached + row.completionTokens * completion) / 1_000_000
+}
