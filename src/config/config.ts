@@ -58,6 +58,7 @@ export const modelPriceSchema = z.strictObject({
   /** A model's id; `*` stands for any characters. */
   model: z.string().min(1).max(256),
   prompt: z.number().min(0).max(1_000_000),
+  /** Prompt tokens that came from the cache; as the others where there is none. */
   cached: z.number().min(0).max(1_000_000).optional(),
   completion: z.number().min(0).max(1_000_000).default(0)
 })
@@ -165,4 +166,5 @@ export const configSchema = z.strictObject({
 export type Config = Readonly<z.infer<typeof configSchema>>
 export type TenantConfig = Readonly<z.infer<typeof tenantConfigSchema>>
 export type AdapterConfig = Readonly<z.infer<typeof adapterConfigSchema>>
+export type ModelPrice = Readonly<z.infer<typeof modelPriceSchema>>
 export type ModelConfig = Readonly<z.infer<typeof modelConfigSchema>>

@@ -464,7 +464,7 @@ export const options: readonly Option[] = [
     isRepeatable: true,
     group: 'Access',
     placeholder: '',
-    summary: 'What tokens of models cost, for reports; only in the file',
+    summary: 'What tokens of models cost, for reports, as docs/usage.md has it; only in the file',
     defaultNote: 'none'
   }),
   define({

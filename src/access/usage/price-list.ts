@@ -1,15 +1,6 @@
+import type { ModelPrice } from '../../config/config.ts'
 import { matchesAny } from '../name-patterns.ts'
 import type { UsageRow } from './usage-row.ts'
-
-/** What a million tokens cost, in whatever currency. */
-export interface ModelPrice {
-  /** A model's id; `*` stands for any characters. */
-  readonly model: string
-  readonly prompt: number
-  /** Prompt tokens that came from the cache; as the others where there is none. */
-  readonly cached?: number | undefined
-  readonly completion: number
-}
 
 /**
  * What the tokens of a row cost at the first price that fits its model. What failed without the client's doing costs nothing.

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { ModelPrice } from '../../config/config.ts'
 import { ServerError } from '../../domain/errors.ts'
-import type { ModelPrice } from './price-list.ts'
 import { type UsageGroup, UsageReport } from './usage-report.ts'
 import type { UsagePosition, UsageSpan, UsageStore } from './usage-store.ts'
 

@@ -1,4 +1,5 @@
-import { costOf, type ModelPrice } from './price-list.ts'
+import type { ModelPrice } from '../../config/config.ts'
+import { costOf } from './price-list.ts'
 import type { UsageRow } from './usage-row.ts'
 
 /** What rows may be put together by; days and months are of UTC. */
