@@ -71,6 +71,8 @@ export interface AppParts {
   /** Unsigned 32-bit, for requests without a seed. */
   readonly randomSeed?: () => number
   readonly maxStreamBufferBytes?: number
+  /** Is told of each route that there is, once for each method. */
+  readonly onRoute?: (method: string, url: string) => void
 }
 
 const mebibyte = 1024 * 1024
@@ -133,6 +135,12 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
         .end(JSON.stringify(toErrorBody(error)))
     }
   })
+  const { onRoute } = parts
+  if (onRoute !== undefined) {
+    app.addHook('onRoute', ({ method, url, config: { isRefusal = false } = {} }) => {
+      if (!isRefusal) for (const name of [method].flat()) onRoute(name, url)
+    })
+  }
   const methods = createMethodRefusals(app)
   // What has expired goes even if nobody asks for anything.
   const sweeping = setInterval(() => {

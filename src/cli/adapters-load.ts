@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util'
 import { StartupError } from '../domain/startup-error.ts'
 import { byteText } from '../models/byte-text.ts'
-import { adapterSchema, clientOptions, clientUsage, createAdapterClient, readAnswer } from './adapters-client.ts'
+import { clientOptions, clientUsage, createServerClient, readAnswer } from './server-client.ts'
+import { adapterSchema } from './shown-adapter.ts'
 import type { AdaptersCommand } from './adapters.ts'
 
 export const adaptersLoad: AdaptersCommand = {
@@ -16,7 +17,7 @@ export const adaptersLoad: AdaptersCommand = {
     const [name, source, more] = positionals
     if (name === undefined || source === undefined || more !== undefined) throw new StartupError('adapters load takes a name and a source (drawbridge adapters --help explains)')
     const { model, pin, replace = false } = values
-    const answer = await createAdapterClient(values).request('POST', '/v1/adapters', {
+    const answer = await createServerClient(values).request('POST', '/v1/adapters', {
       name,
       source,
       replace,

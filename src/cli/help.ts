@@ -26,6 +26,7 @@ Usage
   drawbridge [serve] [options]
   drawbridge bench [URL] [options]     (drawbridge bench --help)
   drawbridge adapters COMMAND          (drawbridge adapters --help)
+  drawbridge keys COMMAND              (drawbridge keys --help)
   drawbridge build-native [options]    (drawbridge build-native --help)
 
 Examples

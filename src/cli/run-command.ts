@@ -8,7 +8,7 @@ import { helpText } from './help.ts'
 import { readVersion } from './version.ts'
 
 /** A command gets its settings and gives the exit code. */
-const commands = ['serve', 'bench', 'adapters', 'build-native'] as const
+const commands = ['serve', 'bench', 'adapters', 'keys', 'build-native'] as const
 
 /**
  * Runs a command line.
@@ -26,6 +26,11 @@ export async function runCommand (argv: readonly string[], environment: NodeJS.P
       allowClosedOutput()
       const { adaptersCommand } = await import('./adapters.ts')
       return await adaptersCommand(argv.slice(1))
+    }
+    if (argv[0] === 'keys') {
+      allowClosedOutput()
+      const { keysCommand } = await import('./keys.ts')
+      return await keysCommand(argv.slice(1), environment)
     }
     if (argv[0] === 'build-native') {
       const { buildNativeCommand } = await import('./build-native.ts')

@@ -148,7 +148,7 @@ export const configSchema = z.strictObject({
   adminKeys: z.array(z.string().min(1)).default([]),
   /** `auto` is in the user's data folder. */
   dataDir: z.string().min(1).default('auto'),
-  databaseUrl: z.union([z.literal('off'), z.string().regex(/^postgres(?:ql)?:\/\//)]).default('off'),
+  databaseUrl: z.union([z.literal('off'), z.url({ protocol: /^postgres(?:ql)?$/ })]).default('off'),
   /** Whose requests are in the ledger of usage. */
   usage: z.enum(['keys', 'all', 'off']).default('keys'),
   /** `off` is for ever. */

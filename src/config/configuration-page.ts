@@ -51,7 +51,8 @@ tenants:
 \`\`\`
 
 A request asks for a class with \`service_tier\` (\`flex\` is batch, \`priority\` is interactive) or \`priority\` (above 0 is batch, below 0 interactive).
-Keys of \`admin-key\` and of tenants with \`admin: true\` may change adapters as well.
+Keys of \`admin-key\` and of tenants with \`admin: true\` may do everything; the others run models, see them, and read \`/metrics\`.
+[docs/keys.md](keys.md) has keys with scopes and an end, which are made and revoked while the server runs.
 Without keys, everybody's network address is a tenant, and may ask for any class.
 
 `,
@@ -71,7 +72,7 @@ another as a whole, but the keys of \`api-key\` and those in the file of \`api-k
 repeated, variables hold commas, the file has lists. \`drawbridge --print-config\` shows the result and where each setting
 comes from, with secrets hidden.
 
-Times are milliseconds, or have a unit: \`500ms\`, \`30s\`, \`10m\`, \`1h\`. Sizes are bytes, or have a unit: \`64KiB\`, \`32MiB\`.
+Times are milliseconds, or have a unit: \`500ms\`, \`30s\`, \`10m\`, \`1h\`, \`7d\`. Sizes are bytes, or have a unit: \`64KiB\`, \`32MiB\`.
 
 A file for \`--config\`, whose relative paths are relative to the file:
 

@@ -7,6 +7,7 @@ import { formatValue } from './value-kind.ts'
 interface ValueSchema {
   readonly type?: string
   readonly const?: string
+  readonly format?: string
   readonly enum?: readonly string[]
   readonly anyOf?: readonly ValueSchema[]
   readonly items?: ValueSchema
@@ -65,7 +66,7 @@ function choices (schema: ValueSchema, option: Option): readonly string[] {
     case 'duration': return [`a time from ${from} to ${to}, such as 500ms, 30s or 10m (a bare number is milliseconds)`]
     case 'bytes': return [`a size from ${from} to ${to}, such as 64KiB or 32MiB (a bare number is bytes)`]
     case 'switch': return ['true or false']
-    case 'text': return ['a text that is not empty']
+    case 'text': return [schema.format === 'uri' ? `an address such as ${option.placeholder}` : 'a text that is not empty']
   }
 }
 

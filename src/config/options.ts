@@ -415,7 +415,7 @@ export const options: readonly Option[] = [
     isSecret: true,
     group: 'Access',
     placeholder: 'KEY',
-    summary: 'Key that may load and unload adapters as well; repeatable. Without any keys, programs on this machine may',
+    summary: 'Key that may change adapters and keys as well; repeatable. Without any keys, programs on this machine may change adapters',
     defaultNote: 'none'
   }),
   define({
@@ -441,8 +441,8 @@ export const options: readonly Option[] = [
     flag: 'database-url',
     isSecret: true,
     group: 'Access',
-    placeholder: 'URL',
-    summary: 'PostgreSQL to use instead, which several servers can share: `postgres://USER:PASSWORD@HOST/NAME`'
+    placeholder: 'postgres://USER:PASSWORD@HOST/NAME',
+    summary: 'PostgreSQL to use instead, which several servers can share'
   }),
   define({
     flag: 'usage',

@@ -1,7 +1,7 @@
 /** How an option's value is written. What values are allowed is the schema's to say, not the kind's. */
 export type ValueKind = 'text' | 'integer' | 'number' | 'switch' | 'duration' | 'bytes'
 
-const durationUnits: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+const durationUnits: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const byteUnits: Record<string, number> = {
   B: 1, kB: 1000, MB: 1000 ** 2, GB: 1000 ** 3, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3
 }

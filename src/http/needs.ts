@@ -12,10 +12,10 @@ export const needs = (...scopes: readonly Scope[] | readonly ['any']): { readonl
 export function checkScopes ({ requestContext: { caller }, routeOptions: { config } }: FastifyRequest): void {
   const { scopes = [] } = config
   if (scopes === 'any' || hasOneOf(caller.scopes, scopes)) return
-  const wanted = [...scopes, 'admin'].map((scope) => `"${scope}"`).join(' or ')
+  const wanted = [...new Set<Scope>([...scopes, 'admin'])].map((scope) => `"${scope}"`).join(' or ')
   throw new ServerError('permission_denied', caller.isAnonymous
-    ? scopes.length === 0
-      ? 'This takes an admin\'s key, and there are no API keys yet; make the first one with drawbridge keys create, on the server\'s machine'
-      : 'Without API keys, only programs on this machine may do this, and not through a proxy; --admin-key lets others'
+    ? scopes.includes('adapters')
+      ? 'Without API keys, only programs on this machine may do this, and not through a proxy; --admin-key lets others'
+      : 'This takes an admin\'s key, and there are no API keys yet; make the first one with drawbridge keys create, on the server\'s machine'
     : `This takes a key with the scope ${wanted}, but yours has ${caller.scopes.map((scope) => `"${scope}"`).join(', ')}`)
 }

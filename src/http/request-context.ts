@@ -54,5 +54,7 @@ declare module 'fastify' {
     isPublic?: boolean
     /** A key needs one of them; `any` is any key. Routes without it are for admins. */
     scopes?: readonly Scope[] | 'any'
+    /** Only says that the path has other methods. */
+    isRefusal?: boolean
   }
 }

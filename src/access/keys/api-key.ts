@@ -40,7 +40,9 @@ export interface ApiKey extends NewKey {
 
 export type KeyState = 'active' | 'expired' | 'revoked'
 
-export function stateOfKey ({ revokedAt, expiresAt }: Pick<ApiKey, 'revokedAt' | 'expiresAt'>, now: number): KeyState {
-  if (revokedAt !== null && revokedAt <= now) return 'revoked'
+/** @param now milliseconds since 1970 */
+export function stateOfKey ({ revokedAt, expiresAt, replacedBy }: Pick<ApiKey, 'revokedAt' | 'expiresAt' | 'replacedBy'>, now: number): KeyState {
+  // Only a rotated key has its end ahead of it. For others a clock that is behind that of whoever revoked them does not matter.
+  if (revokedAt !== null && (replacedBy === null || revokedAt <= now)) return 'revoked'
   return expiresAt !== null && expiresAt <= now ? 'expired' : 'active'
 }

@@ -39,6 +39,7 @@ export class KeyRing {
   /** When each key's use was last handed to the database. */
   readonly #usesNoted = new Map<string, Millis>()
   #any: { readonly readAt: Millis, readonly is: boolean } | null = null
+  #asking: Promise<boolean> | null = null
   /** Counts what was forgotten: a read that began before must not bring it back. */
   #epoch = 0
 
@@ -66,11 +67,18 @@ export class KeyRing {
   async hasAny (): Promise<boolean> {
     const { store, now } = this.#options
     if (this.#any !== null && (this.#any.is || now() - this.#any.readAt < freshMs)) return this.#any.is
-    const epoch = this.#epoch
-    const readAt = now()
-    const is = await store.hasAny()
-    if (is || epoch === this.#epoch) this.#any = { readAt, is }
-    return is
+    if (this.#asking === null) {
+      const epoch = this.#epoch
+      const readAt = now()
+      const asking = store.hasAny().then((is) => {
+        if (is || epoch === this.#epoch) this.#any = { readAt, is }
+        return is
+      }).finally(() => {
+        if (this.#asking === asking) this.#asking = null
+      })
+      this.#asking = asking
+    }
+    return await this.#asking
   }
 
   /** To be called when keys have changed: what this process did it sees at once. */
@@ -78,6 +86,7 @@ export class KeyRing {
     this.#epoch++
     this.#entries.clear()
     this.#reading.clear()
+    this.#asking = null
     if (this.#any?.is === false) this.#any = null
   }
 

@@ -19,6 +19,8 @@ export interface Queries {
  */
 export interface Database extends Queries {
   readonly kind: 'sqlite' | 'postgresql'
+  /** For people: the file, or the server and the database. No secrets. */
+  readonly name: string
   /**
    * Runs queries that all take effect, or none. In SQLite transactions follow each other, and writers of other processes wait, so
    * `work` awaits nothing but its own queries. In PostgreSQL they run at once and read what is committed: what depends on what was

@@ -18,11 +18,14 @@ function numbered (sql: string): string {
 /** A database that several replicas of the server share. */
 export class PostgresqlDatabase implements Database {
   readonly kind = 'postgresql'
+  readonly name: string
   readonly #pool: pg.Pool
   readonly #logger: DatabaseLogger
 
   /** Connects when it is first asked. */
   constructor (url: string, logger: DatabaseLogger) {
+    const { host, pathname } = new URL(url)
+    this.name = `postgres://${host}${pathname}`
     this.#logger = logger
     this.#pool = new pg.Pool({
       connectionString: url,

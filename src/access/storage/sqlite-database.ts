@@ -22,6 +22,7 @@ const mostStatements = 256
  */
 export class SqliteDatabase implements Database {
   readonly kind = 'sqlite'
+  readonly name: string
   readonly #driver: Libsql.Database
   readonly #logger: DatabaseLogger
   readonly #statements = new Map<string, Libsql.Statement>()
@@ -33,6 +34,7 @@ export class SqliteDatabase implements Database {
    * @throws the driver's error
    */
   constructor (file: string, logger: DatabaseLogger) {
+    this.name = file
     this.#logger = logger
     this.#driver = new Libsql(file, { timeout: openingMs })
     try {

@@ -31,7 +31,7 @@ export function createMethodRefusals (app: FastifyInstance): { addRefusals: () =
           method: missing,
           url,
           exposeHeadRoute: false,
-          ...needs('any'),
+          config: { ...needs('any').config, isRefusal: true },
           // Before the body is read: whatever it is, it does not matter.
           onRequest: async (request, reply) => {
             reply.header('allow', allowed)

@@ -1,34 +1,10 @@
-import { type ApiKey, stateOfKey } from '../../access/keys/api-key.ts'
 import type { ManagedKeys } from '../../access/keys/managed-keys.ts'
-import { prefixOf } from '../../access/keys/secret-key.ts'
 import { ServerError } from '../../domain/errors.ts'
+import { toKeyObject } from '../key-object.ts'
 import { needs } from '../needs.ts'
-import { createKeySchema, keyQuerySchema, rotateKeySchema } from '../schemas/key-requests.ts'
+import { keyQuerySchema, readNewKey, rotateKeySchema } from '../schemas/key-requests.ts'
 import { parseRequest } from '../schemas/parse-request.ts'
 import type { Route } from '../services.ts'
-
-const seconds = (milliseconds: number | null): number | null => milliseconds === null ? null : Math.floor(milliseconds / 1000)
-
-export const toKeyObject = (key: ApiKey, now: number) => ({
-  object: 'key',
-  id: key.id,
-  prefix: prefixOf(key.id),
-  owner: key.owner,
-  name: key.name,
-  state: stateOfKey(key, now),
-  scopes: key.scopes,
-  models: key.models,
-  adapters: key.adapters,
-  weight: key.weight,
-  priority: key.priority,
-  highest_priority: key.highestPriority,
-  names_users: key.namesUsers,
-  created_at: seconds(key.createdAt),
-  expires_at: seconds(key.expiresAt),
-  revoked_at: seconds(key.revokedAt),
-  last_used_at: seconds(key.lastUsedAt),
-  replaced_by: key.replacedBy
-})
 
 interface ById { Params: { id: string } }
 
@@ -48,16 +24,7 @@ export const adminKeysRoute: Route = (app, services) => {
   })
 
   app.post('/v1/admin/keys', admin, async (request, reply) => {
-    const { highest_priority: highestPriority, names_users: namesUsers, expires_at: expiresAt, expires_in: expiresIn, ...wish } = parseRequest(createKeySchema, request.body)
-    if (expiresAt !== undefined && expiresIn !== undefined) {
-      throw new ServerError('invalid_value', 'Invalid value for \'expires_in\': it and \'expires_at\' say the same; leave one of them out', { param: 'expires_in' })
-    }
-    const { secret, key } = await keys().create({
-      ...wish,
-      highestPriority,
-      namesUsers,
-      expiresAt: expiresAt !== undefined ? expiresAt * 1000 : expiresIn === undefined ? null : Date.now() + expiresIn * 1000
-    })
+    const { secret, key } = await keys().create(readNewKey(request.body, Date.now()))
     reply.code(201)
     return { ...toKeyObject(key, Date.now()), key: secret }
   })

@@ -1,12 +1,14 @@
 import { z } from 'zod'
-import { newKeySchema } from '../../access/keys/api-key.ts'
+import { type NewKey, newKeySchema } from '../../access/keys/api-key.ts'
+import { ServerError } from '../../domain/errors.ts'
+import { parseRequest } from './parse-request.ts'
 
 const { owner, name, scopes, models, adapters, weight, priority, highestPriority, namesUsers } = newKeySchema.shape
 
 /** Ten years. */
 const longestSeconds = 10 * 366 * 24 * 60 * 60
 
-export const createKeySchema = z.strictObject({
+const createKeySchema = z.strictObject({
   owner,
   name,
   scopes,
@@ -21,6 +23,24 @@ export const createKeySchema = z.strictObject({
   /** Seconds from now. */
   expires_in: z.int().min(1).max(longestSeconds).optional()
 })
+
+/**
+ * What a request to make a key asks for.
+ * @param now milliseconds since 1970
+ * @throws ServerError as `parseRequest`
+ */
+export function readNewKey (raw: unknown, now: number): NewKey {
+  const { highest_priority: highest, names_users: names, expires_at: expiresAt, expires_in: expiresIn, ...wish } = parseRequest(createKeySchema, raw)
+  if (expiresAt !== undefined && expiresIn !== undefined) {
+    throw new ServerError('invalid_value', 'Invalid value for \'expires_in\': it and \'expires_at\' say the same; leave one of them out', { param: 'expires_in' })
+  }
+  return {
+    ...wish,
+    highestPriority: highest,
+    namesUsers: names,
+    expiresAt: expiresAt !== undefined ? expiresAt * 1000 : expiresIn === undefined ? null : now + expiresIn * 1000
+  }
+}
 
 export const rotateKeySchema = z.strictObject({
   /** Seconds that the old key goes on working. */

@@ -82,7 +82,8 @@ describe('precedence', () => {
 
 describe('values', () => {
   it('reads times and sizes with and without units', () => {
-    const { config } = load(['--queue-timeout', '1500', '--request-timeout=2m', '--keep-alive', '1.5s', '--body-limit', '64KiB'])
+    const { config } = load(['--queue-timeout', '1500', '--request-timeout=2m', '--keep-alive', '1.5s', '--response-ttl', '2d', '--body-limit', '64KiB'])
+    expect(config.responseTtlMs).toBe(2 * 24 * 60 * 60 * 1000)
     expect(config).toMatchObject({ queueTimeoutMs: 1500, requestTimeoutMs: 120_000, keepAliveMs: 1500, bodyLimit: 65_536 })
   })
 
@@ -107,6 +108,8 @@ describe('values', () => {
     ['--queue-timeout', '0', '--queue-timeout is "0", but must be a time from 1ms to 24h, such as 500ms, 30s or 10m (a bare number is milliseconds)'],
     ['--body-limit', '2GiB', '--body-limit is "2GiB", but must be a size from 1KiB to 1GiB, such as 64KiB or 32MiB (a bare number is bytes)'],
     ['--fake-step-ms', 'fast', '--fake-step-ms is "fast", but must be a number from 0 to 60000'],
+    ['--database-url', 'mysql://a:hunter2@db/x', '--database-url is a secret, but must be off or an address such as postgres://USER:PASSWORD@HOST/NAME'],
+    ['--public-route', 'models', '--public-route is ["models"], but must be ready or metrics'],
     ['--insecure-no-auth=maybe', '', '--insecure-no-auth is "maybe", but must be true or false'],
     ['--cors-origin', 'https://a.example/path', '--cors-origin is "https://a.example/path", but must be * or an origin such as https://chat.example.com, without a path']
   ])('refuses %s %s', (flag, value, message) => {

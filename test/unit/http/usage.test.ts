@@ -37,6 +37,7 @@ async function setUp ({ config = plainConfig, script = () => answerEvents(['a', 
   await migrate(file)
   const database: Database = {
     kind: 'sqlite',
+    name: file.name,
     query: async (sql, parameters) => await file.query(sql, parameters),
     async transaction (work) {
       await beforeCommit()

@@ -70,7 +70,9 @@ describe('the key ring', () => {
     await ring.find(secret)
     state.wall = 1_000_500
     await expect(ring.find(secret)).rejects.toMatchObject({ code: 'invalid_api_key', message: expect.stringContaining('has expired') })
-    const later = setUp({ revokedAt: 1_000_001 })
+    const ahead = setUp({ revokedAt: 1_000_001 })
+    await expect(ahead.ring.find(ahead.secret)).rejects.toMatchObject(revoked)
+    const later = setUp({ revokedAt: 1_000_001, replacedBy: 'key_2' })
     await later.ring.find(later.secret)
     later.state.wall++
     await expect(later.ring.find(later.secret)).rejects.toMatchObject(revoked)
@@ -119,7 +121,8 @@ describe('the key ring', () => {
   it('finds out that there are keys, and never thinks again that there are none', async () => {
     const { ring, state } = setUp()
     state.any = false
-    expect([await ring.hasAny(), await ring.hasAny()]).toEqual([false, false])
+    expect(await Promise.all([ring.hasAny(), ring.hasAny()])).toEqual([false, false])
+    expect(await ring.hasAny()).toBe(false)
     expect(state.anyReads).toBe(1)
     state.any = true
     ring.forget()

@@ -9,34 +9,15 @@ export const clientOptions = {
 
 export const clientUsage = '[--url URL] [--api-key KEY]'
 
-export interface AdapterClient {
+export interface ServerClient {
   /** @throws StartupError when there is no answer, or the server refuses, in its words */
   request (method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<unknown>
 }
 
-/** What the commands show of an adapter. */
-export const adapterSchema = z.object({
-  id: z.number(),
-  name: z.string(),
-  model: z.string(),
-  state: z.string(),
-  generation: z.number(),
-  source: z.string(),
-  scale: z.number(),
-  pinned: z.boolean(),
-  rank: z.number().nullable(),
-  bytes: z.number().nullable(),
-  resident_bytes: z.number(),
-  in_flight: z.number(),
-  error: z.string().nullable()
-})
-
-export type ShownAdapter = z.infer<typeof adapterSchema>
-
 const errorSchema = z.object({ error: z.object({ message: z.string() }) })
 
 /** @param options the key may also come from `DRAWBRIDGE_ADMIN_KEY`, where other users of the machine do not see it */
-export function createAdapterClient (options: { readonly url: string, readonly 'api-key'?: string | undefined }, environment: NodeJS.ProcessEnv = process.env): AdapterClient {
+export function createServerClient (options: { readonly url: string, readonly 'api-key'?: string | undefined }, environment: NodeJS.ProcessEnv = process.env): ServerClient {
   const { url } = options
   if (!/^https?:\/\//.test(url) || !URL.canParse(url)) throw new StartupError(`--url is "${url}", but must be an address such as http://127.0.0.1:8080`)
   const base = url.replace(/\/+(?:v1\/*)?$/, '')

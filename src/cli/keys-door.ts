@@ -1,0 +1,84 @@
+import { z } from 'zod'
+import { KeyStore } from '../access/keys/key-store.ts'
+import { openDatabase } from '../access/storage/open-database.ts'
+import { loadConfig } from '../config/load-config.ts'
+import { readFlags } from '../config/read-flags.ts'
+import { StartupError } from '../domain/startup-error.ts'
+import { toKeyObject } from '../http/key-object.ts'
+import { readNewKey } from '../http/schemas/key-requests.ts'
+import { createServerClient, readAnswer } from './server-client.ts'
+import { createdKeySchema, shownKeySchema, type CreatedKeyAnswer, type ShownKey } from './shown-key.ts'
+
+/** Options that say where the keys are: at a running server, or in a database. */
+export const doorOptions = {
+  url: { type: 'string' },
+  'api-key': { type: 'string' },
+  'data-dir': { type: 'string' },
+  'database-url': { type: 'string' },
+  config: { type: 'string' }
+} as const
+
+type DoorOptions = { readonly [Name in keyof typeof doorOptions]?: string | undefined }
+
+/** The way to the keys, in the words of the admin API. */
+export interface KeysDoor {
+  /** Where the keys are, for people. */
+  readonly place: string
+  create (wish: object): Promise<CreatedKeyAnswer>
+  list (owner: string | undefined): Promise<readonly ShownKey[]>
+  rotate (id: string, overlapSeconds: number): Promise<CreatedKeyAnswer>
+  revoke (id: string): Promise<ShownKey>
+  close (): Promise<void>
+}
+
+/**
+ * With `--url` the keys of a running server, by its admin API; else those in the database that a server with the same settings would use. A
+ * server that has it open sees what was done there within seconds.
+ * @throws StartupError
+ */
+export async function openKeysDoor (options: DoorOptions, environment: NodeJS.ProcessEnv): Promise<KeysDoor> {
+  const { url, 'api-key': apiKey } = options
+  const flags = (['config', 'data-dir', 'database-url'] as const).flatMap((flag) => options[flag] === undefined ? [] : [`--${flag}`, options[flag]])
+  if (url !== undefined) {
+    if (flags[0] !== undefined) throw new StartupError(`--url and ${flags[0]} are two places; give one of them`)
+    return openServer({ url, 'api-key': apiKey }, environment)
+  }
+  if (apiKey !== undefined) throw new StartupError('--api-key is for --url; the database needs no key')
+  return await openLocal(flags, environment)
+}
+
+function openServer (options: Parameters<typeof createServerClient>[0], environment: NodeJS.ProcessEnv): KeysDoor {
+  const client = createServerClient(options, environment)
+  const pathOf = (id: string): string => `/v1/admin/keys/${encodeURIComponent(id)}`
+  return {
+    place: options.url,
+    create: async (wish) => readAnswer(createdKeySchema, await client.request('POST', '/v1/admin/keys', wish)),
+    list: async (owner) => readAnswer(
+      z.object({ data: z.array(shownKeySchema) }), await client.request('GET', `/v1/admin/keys${owner === undefined ? '' : `?owner=${encodeURIComponent(owner)}`}`)
+    ).data,
+    rotate: async (id, overlap) => readAnswer(createdKeySchema, await client.request('POST', `${pathOf(id)}/rotate`, { overlap })),
+    revoke: async (id) => readAnswer(shownKeySchema, await client.request('DELETE', pathOf(id))),
+    close: async () => {}
+  }
+}
+
+async function openLocal (flags: readonly string[], environment: NodeJS.ProcessEnv): Promise<KeysDoor> {
+  const { config, origins } = loadConfig(readFlags(flags).settings, environment)
+  const database = await openDatabase({ config, logger: { warn: () => {} }, sourceOf: (flag) => origins.get(flag) ?? `--${flag}`, environment })
+  if (database === null) throw new StartupError('There is no database of keys: give --data-dir DIR or --database-url URL, or --url URL of a running server')
+  const store = new KeyStore(database)
+  return {
+    place: database.name,
+    create: async (wish) => {
+      const { secret, key } = await store.create(readNewKey(wish, Date.now()))
+      return { ...toKeyObject(key, Date.now()), key: secret }
+    },
+    list: async (owner) => (await store.list(owner)).map((key) => toKeyObject(key, Date.now())),
+    rotate: async (id, overlapSeconds) => {
+      const { secret, key } = await store.rotate(id, overlapSeconds * 1000)
+      return { ...toKeyObject(key, Date.now()), key: secret }
+    },
+    revoke: async (id) => toKeyObject(await store.revoke(id), Date.now()),
+    close: async () => await database.close()
+  }
+}
