@@ -9,6 +9,9 @@ import { KeyRing } from './access/keys/key-ring.ts'
 import { KeyStore } from './access/keys/key-store.ts'
 import { createManagedKeys, type ManagedKeys } from './access/keys/managed-keys.ts'
 import type { StaticKeys } from './access/static-keys.ts'
+import { UsageLedger } from './access/usage/usage-ledger.ts'
+import { UsageReader } from './access/usage/usage-reader.ts'
+import { UsageStore } from './access/usage/usage-store.ts'
 import type { Database } from './access/storage/database.ts'
 import { createChatTemplates } from './chat/chat-templates.ts'
 import { OutputGrammars } from './chat/structured/output-grammars.ts'
@@ -53,6 +56,7 @@ import { responsesRoute } from './http/routes/responses.ts'
 import { rerankRoute } from './http/routes/rerank.ts'
 import { rootRoute } from './http/routes/root.ts'
 import { tokenizeRoute } from './http/routes/tokenize.ts'
+import { usageRoute } from './http/routes/usage.ts'
 import type { HttpConfig, HttpServices } from './http/services.ts'
 import type { ModelCatalogue } from './models/catalogue.ts'
 import { createAuditLog } from './telemetry/audit-log.ts'
@@ -68,7 +72,7 @@ export interface AppParts {
   readonly catalogue: ModelCatalogue
   /** Without it, models take no adapters. */
   readonly adapters?: AdapterLibrary
-  /** Without it, there are no keys but those of the config. */
+  /** Without it, there are no keys but those of the config, and nobody knows what was used. The caller closes it after the app. */
   readonly database?: Database
   readonly logger: FastifyBaseLogger
   /** Without them, those of the config. */
@@ -120,6 +124,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     access: createAccess(parts.staticKeys ?? createConfiguredKeys(config), stored?.ring ?? null),
     keys: stored?.keys ?? null,
     lifecycle: parts.lifecycle ?? new Lifecycle(),
+    usage: parts.database === undefined || config.usage === 'off' ? null : openUsage(parts.database, config, logger),
     chatTemplates: createChatTemplates(({ name, architecture }) => {
       logger.warn({ modelName: name, architecture }, 'the model has no chat template; a plain transcript is used')
     }),
@@ -171,8 +176,14 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   }
   const methods = createMethodRefusals(app)
   // What has expired goes even if nobody asks for anything.
-  const sweeping = setInterval(() => services.responseStore.sweep(), sweepIntervalMs).unref()
-  app.addHook('onClose', async () => clearInterval(sweeping))
+  const sweeping = setInterval(() => {
+    services.responseStore.sweep()
+    services.usage?.ledger.sweep().catch(() => {})
+  }, sweepIntervalMs).unref()
+  app.addHook('onClose', async () => {
+    clearInterval(sweeping)
+    await services.usage?.ledger.close()
+  })
 
   await app.register(closeIdlePlugin)
   await app.register(connectionLimitPlugin, services)
@@ -209,6 +220,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     loadLoraAdapterRoute,
     loraAdaptersRoute,
     adminKeysRoute,
+    usageRoute,
     tokenizeRoute,
     detokenizeRoute,
     healthRoute,
@@ -228,4 +240,12 @@ function openKeys (database: Database, logger: FastifyBaseLogger, now: () => Mil
   const store = new KeyStore(database)
   const ring = new KeyRing({ store, logger, now, wallClock: Date.now })
   return { ring, keys: createManagedKeys(store, ring) }
+}
+
+function openUsage (database: Database, { prices, usageRetentionMs }: HttpConfig, logger: FastifyBaseLogger): NonNullable<HttpServices['usage']> {
+  const store = new UsageStore(database)
+  return {
+    ledger: new UsageLedger({ store, logger, retentionMs: usageRetentionMs === 'off' ? null : usageRetentionMs }),
+    reader: new UsageReader(store, prices)
+  }
 }

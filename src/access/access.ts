@@ -47,13 +47,13 @@ export function createAccess (staticKeys: StaticKeys, keyRing: Pick<KeyRing, 'fi
     if (owner !== null) {
       const { name, weight, priority, highestPriority, namesUsers, isAdmin } = owner
       return {
-        tenant: tenantOf(name, namesUsers, user), keyId: null, isAnonymous: false, scopes: isAdmin ? ['admin'] : plainScopes, models: null, adapters: null, weight, priority, highestPriority
+        owner: name, tenant: tenantOf(name, namesUsers, user), keyId: null, isAnonymous: false, scopes: isAdmin ? ['admin'] : plainScopes, models: null, adapters: null, weight, priority, highestPriority
       }
     }
     const found = await keyRing?.find(key) ?? null
     if (found === null) return null
     const { id, owner: name, scopes, models, adapters, weight, priority, highestPriority, namesUsers } = found
-    return { tenant: tenantOf(name, namesUsers, user), keyId: id, isAnonymous: false, scopes, models, adapters, weight, priority, highestPriority }
+    return { owner: name, tenant: tenantOf(name, namesUsers, user), keyId: id, isAnonymous: false, scopes, models, adapters, weight, priority, highestPriority }
   }
 
   return {
@@ -74,7 +74,7 @@ function anonymous (address: string, isDirect: boolean): Caller {
   const isHere = isDirect && isLoopback(address.replace(/^::ffff:/i, ''))
   const priorities: { readonly priority: Priority, readonly highestPriority: Priority } = { priority: 'normal', highestPriority: 'interactive' }
   return {
-    tenant: asTenantId(address), keyId: null, isAnonymous: true, scopes: isHere ? [...plainScopes, 'adapters'] : plainScopes, models: null, adapters: null, weight: 1, ...priorities
+    owner: address, tenant: asTenantId(address), keyId: null, isAnonymous: true, scopes: isHere ? [...plainScopes, 'adapters'] : plainScopes, models: null, adapters: null, weight: 1, ...priorities
   }
 }
 

@@ -5,7 +5,9 @@ import type { Scope } from './scopes.ts'
 
 /** Who asks, what they may do, and what that means for the order of service. */
 export interface Caller {
-  /** Who is charged. */
+  /** Whose the key is; the network address where there are no keys. */
+  readonly owner: string
+  /** Who is charged: the owner, or a user whom a gateway's key has named. */
   readonly tenant: TenantId
   /** The id of the key in the database; null for static keys, and where none is needed. */
   readonly keyId: string | null

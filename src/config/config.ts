@@ -59,6 +59,16 @@ export const tenantConfigSchema = z.strictObject({
   admin: z.boolean().default(false)
 })
 
+/** What a million tokens of a model cost, in whatever currency. Only the file has them. */
+export const modelPriceSchema = z.strictObject({
+  /** A model's id; `*` stands for any characters. */
+  model: z.string().min(1).max(256),
+  prompt: z.number().min(0).max(1_000_000),
+  /** Prompt tokens that came from the cache; as the others where there is none. */
+  cached: z.number().min(0).max(1_000_000).optional(),
+  completion: z.number().min(0).max(1_000_000).default(0)
+})
+
 /** The fake engine's physics, for demos, benchmarks and tests; they matter only to the model `fake`. */
 export const fakeConfigSchema = z.strictObject({
   /** Time of a step whatever is in it. */
@@ -159,6 +169,12 @@ export const configSchema = z.strictObject({
   /** `auto` is in the user's data folder. */
   dataDir: z.string().min(1).default('auto'),
   databaseUrl: z.union([z.literal('off'), z.url({ protocol: /^postgres(?:ql)?$/ })]).default('off'),
+  /** Whose requests are in the ledger of usage. */
+  usage: z.enum(['keys', 'all', 'off']).default('keys'),
+  /** `off` is for ever. */
+  usageRetentionMs: z.union([z.literal('off'), z.int().min(60 * 60 * 1000).max(20 * 366 * 24 * 60 * 60 * 1000)]).default('off'),
+  /** The first that fits a model counts. */
+  prices: z.array(modelPriceSchema).default([]),
   publicRoutes: z.array(z.enum(['ready', 'metrics'])).default([]),
 
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
@@ -174,4 +190,5 @@ export const configSchema = z.strictObject({
 export type Config = Readonly<z.infer<typeof configSchema>>
 export type TenantConfig = Readonly<z.infer<typeof tenantConfigSchema>>
 export type AdapterConfig = Readonly<z.infer<typeof adapterConfigSchema>>
+export type ModelPrice = Readonly<z.infer<typeof modelPriceSchema>>
 export type ModelConfig = Readonly<z.infer<typeof modelConfigSchema>>

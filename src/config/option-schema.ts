@@ -11,6 +11,7 @@ interface ValueSchema {
   readonly enum?: readonly string[]
   readonly anyOf?: readonly ValueSchema[]
   readonly items?: ValueSchema
+  readonly properties?: Readonly<Record<string, unknown>>
   readonly minimum?: number
   readonly maximum?: number
 }
@@ -54,6 +55,7 @@ function words (schema: ValueSchema): readonly string[] {
 function choices (schema: ValueSchema, option: Option): readonly string[] {
   if (schema.anyOf !== undefined) return schema.anyOf.flatMap((choice) => choices(choice, option))
   if (schema.items !== undefined) return choices(schema.items, option)
+  if (schema.properties !== undefined) return [`entries with ${Object.keys(schema.properties).join(', ')} as the documentation has them`]
   const known = words(schema)
   if (known.length > 0) return known
   const from = formatValue(schema.minimum ?? 0, option.kind)

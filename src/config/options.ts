@@ -510,6 +510,29 @@ export const options: readonly Option[] = [
     summary: 'PostgreSQL to use instead, which several servers can share'
   }),
   define({
+    flag: 'usage',
+    group: 'Access',
+    placeholder: 'WHOSE',
+    summary: 'Whose requests the database counts, for reports: `keys` is those with an API key, `all` those of network addresses as well'
+  }),
+  define({
+    flag: 'usage-retention',
+    ...milliseconds('usageRetentionMs'),
+    group: 'Access',
+    placeholder: 'TIME',
+    summary: 'How long what requests have used is kept, such as `9600h`; `off` is for ever'
+  }),
+  define({
+    flag: 'prices',
+    hasFlag: false,
+    hasVariable: false,
+    isRepeatable: true,
+    group: 'Access',
+    placeholder: '',
+    summary: 'What tokens of models cost, for reports, as docs/usage.md has it; only in the file',
+    defaultNote: 'none'
+  }),
+  define({
     flag: 'public-route',
     fileKey: 'publicRoutes',
     target: { type: 'config', path: ['publicRoutes'] },

@@ -19,6 +19,7 @@ export interface EmbeddingTraceOptions {
 export class EmbeddingTrace {
   readonly #options: EmbeddingTraceOptions
   #promptTokens = 0
+  #hasRun = false
   #queuedMs: Millis | null = null
   #acceptedMs: Millis | null = null
   #endedMs: Millis | null = null
@@ -28,6 +29,7 @@ export class EmbeddingTrace {
   }
 
   take (event: EmbeddingEvent): void {
+    if (event.type !== 'accepted') this.#hasRun = true
     if (event.type === 'embedded') return
     const sinceArrivalMs = this.#options.now() - this.#options.arrivedAt
     this.#promptTokens = event.promptTokens
@@ -38,6 +40,9 @@ export class EmbeddingTrace {
       this.#endedMs = sinceArrivalMs
     }
   }
+
+  /** Whether there was a vector. */
+  get hasRun (): boolean { return this.#hasRun }
 
   record (): GenerationRecord {
     const { id, operation, requestedModel, model, inputs } = this.#options

@@ -82,6 +82,9 @@ export class GenerationTrace {
     return Array.from(this.#answers, (answer) => answer ?? '')
   }
 
+  /** Whether a choice has got a slot. */
+  get hasRun (): boolean { return this.#queuedMs !== null }
+
   #sinceArrival (): Millis {
     return this.#options.now() - this.#options.arrivedAt
   }

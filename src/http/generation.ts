@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ServerError } from '../domain/errors.ts'
 import type { GenerationEvent, GenerationRequest, Inference } from '../inference/inference.ts'
+import type { BookUsage } from './book-usage.ts'
 import type { GenerationTrace } from './generation-trace.ts'
 import { noteError, toClientError } from './plugins/errors.ts'
 import type { HttpServices } from './services.ts'
@@ -32,21 +33,24 @@ export interface Generation {
   /** One for each prompt. */
   readonly requests: readonly GenerationRequest[]
   readonly trace: GenerationTrace
+  readonly book: BookUsage
   readonly cancellation: AbortController
 }
 
 /**
- * Runs all prompts of a request to their end. When one fails, the others are given up.
+ * Runs all prompts of a request to their end. When one fails, the others are given up. What it used is booked before the sink hears of the end.
  * @throws what the prompt that failed first threw
  */
-export async function runGeneration ({ inference, requests, trace, cancellation }: Generation, sink: GenerationSink): Promise<void> {
+export async function runGeneration ({ inference, requests, trace, book, cancellation }: Generation, sink: GenerationSink): Promise<void> {
   const errors: unknown[] = []
+  let running = requests.length
   // Every prompt listens while it runs; Node takes more than ten listeners for a leak.
   if (requests.length > 1) setMaxListeners(0, cancellation.signal)
   await Promise.all(requests.map(async (request, prompt) => {
     try {
       for await (const event of inference.generate(request, cancellation.signal)) {
         trace.take(prompt, event)
+        if (event.type === 'finished' && --running === 0) await book(null)
         sink.take(prompt, event)
       }
     } catch (error) {
@@ -55,7 +59,10 @@ export async function runGeneration ({ inference, requests, trace, cancellation 
     }
   }))
 
-  if (errors.length > 0) throw errors[0]
+  if (errors.length > 0) {
+    await book(errors[0])
+    throw errors[0]
+  }
 }
 
 /** How the events of a run become those of an API's stream. */

@@ -6,6 +6,7 @@ import { asRequestId } from '../domain/ids.ts'
 import type { EngineInfo } from '../engine/engine.ts'
 import { promptRefusal } from '../inference/call-limits.ts'
 import { type AnswerIdentity, type AnswerPrefix, createAnswerIdentity } from './answer-identity.ts'
+import { createBooking } from './book-usage.ts'
 import { chatModelOf } from './chat-model.ts'
 import { toChatRequest } from './chat-request.ts'
 import type { Generation } from './generation.ts'
@@ -72,6 +73,7 @@ export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefi
     generation: {
       inference: host.inference,
       trace,
+      book: createBooking(trace, context, services),
       cancellation: context.cancellation,
       requests: [{
         id: asRequestId(identity.id),

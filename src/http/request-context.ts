@@ -14,11 +14,14 @@ interface RunTrace {
 
 /** Who asks on routes that need no key. */
 const nobody: Caller = {
-  tenant: asTenantId(''), keyId: null, isAnonymous: true, scopes: [], models: null, adapters: null, weight: 1, priority: 'normal', highestPriority: 'normal'
+  owner: '', tenant: asTenantId(''), keyId: null, isAnonymous: true, scopes: [], models: null, adapters: null, weight: 1, priority: 'normal', highestPriority: 'normal'
 }
 
 /** What belongs to one HTTP exchange beside Fastify's request and reply. */
 export class RequestContext {
+  readonly id: string
+  /** The route's pattern. */
+  readonly endpoint: string
   readonly arrivedAt: Millis
   /** The client's network address; a socket that is closed does not know it any more. */
   readonly address: string
@@ -42,7 +45,9 @@ export class RequestContext {
    */
   background: Promise<void> | null = null
 
-  constructor (arrivedAt: Millis, address: string) {
+  constructor (id: string, endpoint: string, arrivedAt: Millis, address: string) {
+    this.id = id
+    this.endpoint = endpoint
     this.arrivedAt = arrivedAt
     this.address = address
   }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { asRequestId } from '../domain/ids.ts'
 import type { EmbeddingRequest } from '../inference/inference.ts'
+import { createBooking } from './book-usage.ts'
 import { EmbeddingTrace } from './embedding-trace.ts'
 import type { OpenEmbedder } from './open-embedder.ts'
 import type { RequestContext } from './request-context.ts'
@@ -17,10 +18,11 @@ export interface EmbeddingRun {
 /** What is asked of a model that makes vectors, beside how urgent it is. */
 export type EmbeddingWish = Pick<EmbeddingRequest, 'inputs' | 'query' | 'param'> & { readonly idPrefix: 'embd' | 'rerank' }
 
-/** Runs a request for vectors to its end. The context hears of it. */
+/** Runs a request for vectors to its end, and books what it used. The context hears of it. */
 export async function runEmbedding (
-  { host, embedding }: OpenEmbedder, { idPrefix, ...wish }: EmbeddingWish, body: ServiceClassRequest & { readonly model: string }, context: RequestContext, { config, now }: HttpServices
+  { host, embedding }: OpenEmbedder, { idPrefix, ...wish }: EmbeddingWish, body: ServiceClassRequest & { readonly model: string }, context: RequestContext, services: HttpServices
 ): Promise<EmbeddingRun> {
+  const { config, now } = services
   const { caller } = context
   const serviceClass = serviceClassOf(body, caller)
   const id = `${idPrefix}-${randomUUID().replaceAll('-', '')}`
@@ -28,20 +30,27 @@ export async function runEmbedding (
     id, operation: idPrefix === 'embd' ? 'embeddings' : 'rerank', requestedModel: body.model, model: host.id, inputs: wish.inputs.length, arrivedAt: context.arrivedAt, now
   })
   context.generation = trace
+  const book = createBooking(trace, context, services)
   const vectors = new Array<Float32Array>(wish.inputs.length).fill(new Float32Array(embedding.size))
   let promptTokens = 0
-  for await (const event of host.inference.embed({
-    id: asRequestId(id),
-    tenant: caller.tenant,
-    weight: caller.weight,
-    priority: serviceClass.priority,
-    ...wish,
-    queueTimeoutMs: queueTimeoutOf(serviceClass, config),
-    timeoutMs: config.requestTimeoutMs
-  }, context.cancellation.signal)) {
-    trace.take(event)
-    if (event.type === 'embedded') vectors[event.input] = event.vector
-    if (event.type === 'finished') promptTokens = event.promptTokens
+  try {
+    for await (const event of host.inference.embed({
+      id: asRequestId(id),
+      tenant: caller.tenant,
+      weight: caller.weight,
+      priority: serviceClass.priority,
+      ...wish,
+      queueTimeoutMs: queueTimeoutOf(serviceClass, config),
+      timeoutMs: config.requestTimeoutMs
+    }, context.cancellation.signal)) {
+      trace.take(event)
+      if (event.type === 'embedded') vectors[event.input] = event.vector
+      if (event.type === 'finished') promptTokens = event.promptTokens
+    }
+  } catch (error) {
+    await book(error)
+    throw error
   }
+  await book(null)
   return { id, vectors, promptTokens }
 }

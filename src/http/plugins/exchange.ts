@@ -21,10 +21,10 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
     const tell = (): void => {
       const outcome = context.outcome()
       const record: RequestRecord = {
-        requestId: request.id,
+        requestId: context.id,
         traceId: context.trace?.traceId ?? null,
         method: request.method,
-        route: request.routeOptions.url ?? 'unknown',
+        route: context.endpoint,
         status: outcome === 'aborted' ? 499 : reply.raw.statusCode,
         durationMs: now() - context.arrivedAt,
         outcome,
@@ -51,7 +51,7 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
   }
 
   app.addHook('onRequest', async (request, reply) => {
-    const context = new RequestContext(now(), request.ip)
+    const context = new RequestContext(request.id, request.routeOptions.url ?? 'unknown', now(), request.ip)
     request.requestContext = context
     context.trace = tracing.begin({
       method: request.method,

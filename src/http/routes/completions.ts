@@ -5,6 +5,7 @@ import { ServerError } from '../../domain/errors.ts'
 import type { FinishReason } from '../../domain/finish-reason.ts'
 import type { GenerationEvent, Inference, Prompt } from '../../inference/inference.ts'
 import { type AnswerIdentity, createAnswerIdentity } from '../answer-identity.ts'
+import { createBooking } from '../book-usage.ts'
 import { CompletionChunks } from '../completion-chunks.ts'
 import { type Generation, type GenerationSink, UsageSum, runGeneration, streamGeneration } from '../generation.ts'
 import { GenerationTrace } from '../generation-trace.ts'
@@ -58,6 +59,7 @@ export const completionsRoute: Route = (app, services) => {
       const generation: Generation = {
         inference: host.inference,
         trace,
+        book: createBooking(trace, context, services),
         cancellation: context.cancellation,
         requests: body.prompt.map((prompt, index) => ({
           id: asRequestId(body.prompt.length === 1 ? identity.id : `${identity.id}-${index}`),

@@ -87,6 +87,8 @@ const table: Readonly<Record<string, Entry>> = {
   'GET /v1/admin/keys/:id': admin(),
   'POST /v1/admin/keys/:id/rotate': admin({}),
   'DELETE /v1/admin/keys/:id': admin(),
+  'GET /v1/admin/usage': admin(),
+  'GET /v1/usage': { needs: 'any', wrongModel: null, otherOwner: null },
   'GET /health': { needs: 'public', wrongModel: null, otherOwner: null },
   'GET /ready': { needs: 'any', wrongModel: null, otherOwner: null },
   ...Object.fromEntries([

@@ -3,6 +3,7 @@ import { PostgresqlDatabase } from '../../../src/access/storage/postgresql-datab
 import { hasPostgresql, startPostgresql, type PostgresqlServer } from '../../support/postgresql-server.ts'
 import { databaseContract, silent } from './database-contract.ts'
 import { keyStoreContract } from './key-store-contract.ts'
+import { usageStoreContract } from './usage-store-contract.ts'
 
 describe.runIf(hasPostgresql)('where PostgreSQL is installed (Debian: apt-get install postgresql)', () => {
   let server: PostgresqlServer
@@ -17,6 +18,7 @@ describe.runIf(hasPostgresql)('where PostgreSQL is installed (Debian: apt-get in
 
   databaseContract('PostgreSQL', setUp)
   keyStoreContract('PostgreSQL', setUp)
+  usageStoreContract('PostgreSQL', setUp)
 
   it('answers again after the server has cut its connections', async () => {
     const url = await server.createDatabase('cut')

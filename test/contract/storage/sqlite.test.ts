@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { SqliteDatabase } from '../../../src/access/storage/sqlite-database.ts'
 import { databaseContract, silent } from './database-contract.ts'
 import { keyStoreContract } from './key-store-contract.ts'
+import { usageStoreContract } from './usage-store-contract.ts'
 
 const root = mkdtempSync(path.join(tmpdir(), 'drawbridge-sqlite-'))
 afterAll(() => rmSync(root, { recursive: true }))
@@ -17,6 +18,7 @@ const setUp = async () => {
 
 databaseContract('SQLite', setUp)
 keyStoreContract('SQLite', setUp)
+usageStoreContract('SQLite', setUp)
 
 describe('a SQLite file', () => {
   it('is for its user alone, and is there for the next process', async () => {

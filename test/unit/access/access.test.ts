@@ -10,7 +10,7 @@ const nobody = { authorization: undefined, xApiKey: undefined, address: '10.0.0.
 describe('callers', () => {
   it('are their addresses where there are no keys', async () => {
     expect(await staticAccess([]).identify({ ...nobody, authorization: 'Bearer whatever', user: 'somebody' })).toEqual({
-      tenant: '10.0.0.1', keyId: null, isAnonymous: true, scopes: ['inference', 'models', 'metrics'], models: null, adapters: null, weight: 1, priority: 'normal', highestPriority: 'interactive'
+      owner: '10.0.0.1', tenant: '10.0.0.1', keyId: null, isAnonymous: true, scopes: ['inference', 'models', 'metrics'], models: null, adapters: null, weight: 1, priority: 'normal', highestPriority: 'interactive'
     })
   })
 
@@ -27,7 +27,7 @@ describe('callers', () => {
     const owner = { name: 'support', keys: ['k-1'], weight: 3, priority: 'interactive', highestPriority: 'interactive', namesUsers: false, isAdmin: false } as const
     const access = staticAccess(['plain'], [owner], ['k-admin'])
     expect(await access.identify({ ...nobody, xApiKey: 'k-1', user: 'somebody' })).toEqual({
-      tenant: 'support', keyId: null, isAnonymous: false, scopes: ['inference', 'models', 'metrics'], models: null, adapters: null, weight: 3, priority: 'interactive', highestPriority: 'interactive'
+      owner: 'support', tenant: 'support', keyId: null, isAnonymous: false, scopes: ['inference', 'models', 'metrics'], models: null, adapters: null, weight: 3, priority: 'interactive', highestPriority: 'interactive'
     })
     expect((await access.identify({ ...nobody, authorization: 'bearer  plain ' })).tenant).toMatch(/^key_/)
     expect((await access.identify({ ...nobody, authorization: 'Bearer k-admin' })).scopes).toEqual(['admin'])
@@ -70,7 +70,7 @@ describe('callers with a key of the database', () => {
   it('have what is said of it', async () => {
     const access = createAccess(createStaticKeys(['static']), ring(true))
     expect(await access.identify({ ...nobody, xApiKey: 'stored', user: 'ben' })).toEqual({
-      tenant: 'anna/ben', keyId: 'key_1', isAnonymous: false, scopes: ['inference', 'adapters'], models: ['a*'], adapters: ['b'], weight: 2, priority: 'batch', highestPriority: 'normal'
+      owner: 'anna', tenant: 'anna/ben', keyId: 'key_1', isAnonymous: false, scopes: ['inference', 'adapters'], models: ['a*'], adapters: ['b'], weight: 2, priority: 'batch', highestPriority: 'normal'
     })
     expect((await access.identify({ ...nobody, xApiKey: 'static' })).keyId).toBeNull()
     await expect(access.identify({ ...nobody, xApiKey: 'other' })).rejects.toMatchObject({ code: 'invalid_api_key' })

@@ -68,7 +68,9 @@ describe('a folder of adapters', () => {
     expect(await look()).toEqual(['shout ready 1'])
     put('pirate.gguf', '10')
     expect(await look()).toEqual(['pirate ready 3', 'shout ready 1'])
-    expect(engine).toEqual(['load pirate#1', 'load shout#1', 'load pirate#2', 'unload pirate#1', 'unload pirate#2', 'load pirate#3'])
+    // The first two come together, and the smaller file is not always read first.
+    expect(engine.slice(0, 2).sort()).toEqual(['load pirate#1', 'load shout#1'])
+    expect(engine.slice(2)).toEqual(['load pirate#2', 'unload pirate#1', 'unload pirate#2', 'load pirate#3'])
   })
 
   it('waits for files that are still written', async () => {

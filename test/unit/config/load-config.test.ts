@@ -283,6 +283,14 @@ describe('models and aliases', () => {
     expect(refusal(['--config', fileOf('word.yaml', 'models: [{ ref: a.gguf, embeddings: mean }]\n')])).toContain('has an entry with the embeddings "mean", but it must be true or false')
   })
 
+  it('reads the prices of models from the file', () => {
+    const file = fileOf('prices.yaml', 'prices: [{ model: "llama-*", prompt: 0.5, cached: 0.1, completion: 2 }, { model: "*", prompt: 1 }]\n')
+    expect(load(['--config', file]).config.prices).toEqual([{ model: 'llama-*', prompt: 0.5, cached: 0.1, completion: 2 }, { model: '*', prompt: 1, completion: 0 }])
+    for (const wrong of ['{ model: a, prompt: -1 }', '{ model: a }', '{ model: a, prompt: 1, input: 2 }', 'free']) {
+      expect(refusal(['--config', fileOf('wrong-prices.yaml', `prices: [${wrong}]\n`)])).toContain('must be entries with model, prompt, cached, completion as the documentation has them')
+    }
+  })
+
   it('refuses more aliases than models, and unusable names', () => {
     expect(refusal(['--alias', 'a', '--alias', 'b'])).toBe('--alias names 2 aliases, but there is only 1 model')
     expect(refusal(['--alias', ' a'])).toContain('--alias has the alias " a"')

@@ -10,7 +10,7 @@ import { createTestHost } from '../../support/test-host.ts'
 import { readSse } from '../../support/sse.ts'
 
 const caller = (priority: Priority, highestPriority: Priority): Caller => ({
-  tenant: asTenantId('a'), keyId: null, isAnonymous: false, scopes: ['inference'], models: null, adapters: null, weight: 1, priority, highestPriority
+  owner: 'a', tenant: asTenantId('a'), keyId: null, isAnonymous: false, scopes: ['inference'], models: null, adapters: null, weight: 1, priority, highestPriority
 })
 
 describe('the class of a request', () => {

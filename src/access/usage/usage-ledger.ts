@@ -1,0 +1,107 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { UsageRow } from './usage-row.ts'
+import type { UsageStore } from './usage-store.ts'
+
+export interface UsageLedgerOptions {
+  readonly store: Pick<UsageStore, 'insert' | 'deleteBefore'>
+  readonly logger: { warn (details: object, message: string): void }
+  /** Milliseconds since 1970. */
+  readonly now?: () => number
+  /** How long rows are kept; null is for ever. */
+  readonly retentionMs?: number | null
+  /** How long a row waits for others that share its commit. */
+  readonly gatherMs?: number
+}
+
+interface WaitingRow {
+  readonly row: UsageRow
+  readonly resolve: () => void
+  readonly reject: (reason: unknown) => void
+}
+
+/**
+ * A commit is a flush of the disk, and in SQLite it holds up the event loop; answers that end within so many milliseconds share one, so that
+ * commits take a bounded part of the time however many answers there are.
+ */
+const defaultGatherMs = 10
+
+/** Most rows of one transaction. */
+const mostRows = 512
+
+/** How many rows that are too old go at once; each time holds up the event loop where the database is SQLite. */
+const sweepRows = 500
+
+/** Writes what requests have used. Whoever waits for {@link record} knows that a row outlives the process. */
+export class UsageLedger {
+  readonly #options: Required<UsageLedgerOptions>
+  #waiting: WaitingRow[] = []
+  #isWriting = false
+  #written: Promise<void> = Promise.resolve()
+  #swept: Promise<void> | null = null
+  #isClosed = false
+
+  constructor (options: UsageLedgerOptions) {
+    this.#options = { now: Date.now, retentionMs: null, gatherMs: defaultGatherMs, ...options }
+  }
+
+  /**
+   * Settles when the row is committed. Writing a row again changes nothing.
+   * @throws ServerError `storage_unavailable`; the row may be there all the same
+   */
+  async record (row: Omit<UsageRow, 'finishedAt'>): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#waiting.push({ row: { ...row, finishedAt: this.#options.now() }, resolve, reject })
+      if (!this.#isWriting) this.#written = this.#writeAll()
+    })
+  }
+
+  /** Removes what is too old, a little at a time. Never rejects. */
+  async sweep (): Promise<void> {
+    this.#swept ??= this.#removeOld().finally(() => { this.#swept = null })
+    await this.#swept
+  }
+
+  /** Lets what has begun end. */
+  async close (): Promise<void> {
+    this.#isClosed = true
+    await this.#swept
+    await this.#written
+  }
+
+  async #writeAll (): Promise<void> {
+    this.#isWriting = true
+    while (this.#waiting.length > 0) {
+      await delay(this.#options.gatherMs)
+      const batch = this.#waiting.splice(0, mostRows)
+      try {
+        await this.#write(batch.map(({ row }) => row))
+        for (const { resolve } of batch) resolve()
+      } catch (error) {
+        for (const { reject } of batch) reject(error)
+      }
+    }
+    this.#isWriting = false
+  }
+
+  /** A second try needs no knowledge of what became of the first, and a connection that was cut is only noticed by using it. */
+  async #write (rows: readonly UsageRow[]): Promise<void> {
+    try {
+      await this.#options.store.insert(rows)
+    } catch {
+      await this.#options.store.insert(rows)
+    }
+  }
+
+  async #removeOld (): Promise<void> {
+    const { now, retentionMs, store, logger } = this.#options
+    if (retentionMs === null) return
+    try {
+      while (!this.#isClosed && await store.deleteBefore(now() - retentionMs, sweepRows) === sweepRows) await delay(sweepPauseMs)
+    } catch (error) {
+      logger.warn({ err: error }, 'old rows of usage could not be removed')
+    }
+  }
+}
+
+/** Requests go on in between. */
+const sweepPauseMs = 20
