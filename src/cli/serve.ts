@@ -1,11 +1,9 @@
 import type { AddressInfo } from 'node:net'
 import type { Server as TlsServer } from 'node:tls'
 import { setMaxListeners } from 'node:events'
-import { availableParallelism } from 'node:os'
 import type { Logger } from 'pino'
 import { createConfiguredKeys } from '../access/configured-keys.ts'
 import { ReplaceableKeys } from '../access/replaceable-keys.ts'
-import type { AdapterLibrary } from '../adapters/adapter-library.ts'
 import { openAdapters, type OpenAdapters } from '../adapters/open-adapters.ts'
 import { createPrepareAdapter } from '../adapters/files/prepare-adapter.ts'
 import { prepareAny } from '../adapters/prepare-any.ts'
@@ -15,18 +13,20 @@ import { openDatabase } from '../access/storage/open-database.ts'
 import { buildApp } from '../app.ts'
 import { createChatTemplate } from '../chat/chat-template.ts'
 import type { LoadedConfig } from '../config/load-config.ts'
-import { checkReach, isLoopback } from '../config/check-config.ts'
+import { checkReach } from '../config/check-config.ts'
 import { ServerError } from '../domain/errors.ts'
 import { StartupError } from '../domain/startup-error.ts'
-import { threadPoolSize } from '../engine/llama-cpp/thread-pool-size.ts'
 import { Lifecycle } from '../http/lifecycle.ts'
 import { prepareCacheParking } from '../models/cache-parking.ts'
 import { createModelCatalogue } from '../models/catalogue.ts'
 import { inspectMachine } from '../models/machine.ts'
-import { type PreparedModel, prepareModels } from '../models/prepare-models.ts'
-import { createProcessHost, type ProcessHost } from '../models/process-host.ts'
+import { prepareModels } from '../models/prepare-models.ts'
+import type { ProcessHost } from '../models/process-host.ts'
 import { createLogger } from '../telemetry/logging.ts'
 import { LogOutput } from '../telemetry/log-output.ts'
+import { announce } from './announce.ts'
+import { createHost } from './create-host.ts'
+import { dieOfUncaughtErrors } from './die-of-uncaught-errors.ts'
 import { type HangUps, listenForHangUps } from './hang-ups.ts'
 import { describeListenError } from './listen-error.ts'
 import { openTelemetry } from './open-telemetry.ts'
@@ -34,16 +34,9 @@ import { Reload } from './reload.ts'
 import { reachableOrigins } from './reachable-origins.ts'
 import { drain, waitForSignal } from './shutdown.ts'
 import { openTlsFiles } from './tls-files.ts'
-import { startScreen } from './start-screen.ts'
 import { readVersion } from './version.ts'
 
 type App = Awaited<ReturnType<typeof buildApp>>
-
-/** Far more than any step takes: 512 prompt tokens of a 70B model on a few cores are minutes. */
-const stallTimeoutMs = 300_000
-
-/** What the words of `--speculate` come to, without and with a draft model. */
-const mostGuesses = { off: [0, 0], auto: [15, 15], draft: [0, 15] } as const
 
 /**
  * Serves until a signal ends it. It listens while the models load, so that `/health` and `/ready` can tell.
@@ -192,41 +185,6 @@ async function serveModels ({ config, sourceOf, load, database, storedKeys, hang
   }
 }
 
-function createHost (
-  { id, root, draft, engine, capacity, toolDialect, answerLength }: PreparedModel, config: LoadedConfig['config'], logger: Logger, parkBytes: number, parkDirectory: string | null
-): ProcessHost {
-  return createProcessHost({
-    id,
-    root,
-    toolDialect,
-    answerLength,
-    createdAt: Math.floor(Date.now() / 1000),
-    spec: engine.backend === 'llama-cpp' && parkDirectory !== null
-      ? { ...engine, options: { ...engine.options, parkDirectory } }
-      : engine,
-    scheduling: {
-      maxQueue: config.maxQueue,
-      ...(config.maxQueuePerTenant === 'off' ? {} : { maxQueuePerTenant: config.maxQueuePerTenant }),
-      ...(config.maxQueueTokens === 'off' ? {} : { maxQueueTokens: config.maxQueueTokens }),
-      policy: config.policy,
-      targetItlMs: config.targetItlMs,
-      mostGuesses: typeof config.speculate === 'number' ? config.speculate : mostGuesses[config.speculate][draft === null ? 0 : 1],
-      parkBytes
-    },
-    queueTimeoutMs: config.queueTimeoutMs,
-    stallTimeoutMs,
-    threadPoolSize: threadPoolSize(engine.options.laneCount ?? 1, { isOnGpu: capacity.isOnGpu, cores: availableParallelism() }),
-    logger: {
-      trace: (details, message) => logger.trace(details, message),
-      debug: (details, message) => logger.debug(details, message),
-      info: (details, message) => logger.info(details, message),
-      warn: (details, message) => logger.warn(details, message),
-      error: (details, message) => logger.error(details, message)
-    },
-    logLevel: config.logLevel === 'fatal' ? 'silent' : config.logLevel
-  })
-}
-
 /** @throws StartupError when an adapter's template is none */
 function checkChatTemplates ({ adapters }: LoadedConfig['config'], sourceOf: (flag: string) => string): void {
   for (const { name, chatTemplate } of adapters) {
@@ -268,66 +226,4 @@ async function untilReadyOrSignal (hosts: readonly ProcessHost[], adapters: Prom
   } finally {
     waiting.abort()
   }
-}
-
-interface Announcement {
-  readonly config: LoadedConfig['config']
-  readonly urls: readonly string[]
-  readonly models: readonly PreparedModel[]
-  readonly hosts: readonly ProcessHost[]
-  readonly adapters: AdapterLibrary
-  readonly storedKeyCount: number
-  readonly logger: Logger
-  readonly output: LogOutput
-  readonly isTerminal: boolean
-  readonly isColoured: boolean
-}
-
-/** A screen for people; for programs that read the log, the same facts in it. */
-function announce ({ config, urls, models, hosts, adapters, storedKeyCount, logger, output, isTerminal, isColoured }: Announcement): void {
-  const started = hosts.flatMap((host, index) => host.info === null ? [] : [{ id: host.id, info: host.info, quantization: models[index]?.file?.quantization ?? null }])
-  const isScreenWanted = config.logLevel !== 'silent' && (config.logFormat === 'pretty' || (config.logFormat === 'auto' && isTerminal))
-  if (!isScreenWanted) {
-    logger.info({
-      url: `${urls[0]}/v1`,
-      models: started.map(({ id, info }) => ({
-        id,
-        architecture: info.model.architecture,
-        parameters: info.model.parameterCount,
-        sizeBytes: info.model.sizeBytes,
-        slots: info.laneCount * info.slotsPerLane,
-        lanes: info.laneCount,
-        contextSize: info.contextSize,
-        threads: info.threads,
-        flashAttention: info.flashAttention,
-        placement: info.placement,
-        draftModel: info.draftModel?.name,
-        build: info.build
-      }))
-    }, 'ready')
-    return
-  }
-  output.write(startScreen({
-    version: readVersion(),
-    origins: urls,
-    models: started,
-    adapters: adapters.list().filter(({ state }) => state !== 'failed' && state !== 'draining').map((adapter) => adapters.idOf(adapter)),
-    keyCount: config.tenants.reduce((sum, { keys }) => sum + keys.length, config.apiKeys.length + config.adminKeys.length + storedKeyCount),
-    isPublic: !isLoopback(config.host),
-    command: process.env['npm_lifecycle_event'] === 'start' ? 'npm start --' : 'drawbridge',
-    isColoured
-  }))
-}
-
-/** For the log's last line to be written. */
-const lastLineMs = 1000
-
-/** What nobody caught may have left anything half done. Engine processes end with this one. */
-function dieOfUncaughtErrors (logger: Logger, output: LogOutput): void {
-  const die = (error: unknown): void => {
-    logger.fatal({ err: error }, 'uncaught error')
-    output.settle(lastLineMs).then(() => process.exit(1), () => process.exit(1))
-  }
-  process.on('uncaughtException', die)
-  process.on('unhandledRejection', die)
 }
