@@ -131,7 +131,10 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     outputGrammars: new OutputGrammars(),
     toolGrammars: new ToolGrammars(),
     responseStore: new MemoryResponseStore({
-      maxBytes: config.responseStore === 'off' ? 0 : config.responseStore, maxCount: config.maxResponses, ttlMs: config.responseTtlMs, now
+      get maxBytes () { return config.responseStore === 'off' ? 0 : config.responseStore },
+      get maxCount () { return config.maxResponses },
+      get ttlMs () { return config.responseTtlMs },
+      now
     }),
     backgroundRuns: new BackgroundRuns(),
     observer: createFanOut([createRequestLog(logger), metrics, ...(parts.auditLog === undefined ? [] : [createAuditLog(parts.auditLog)])]),
@@ -150,7 +153,6 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     genReqId: requestIdOf,
     bodyLimit: config.bodyLimit,
     requestTimeout: requestTimeoutMs,
-    keepAliveTimeout: config.idleTimeoutMs,
     http: connections,
     // The draining plugin refuses requests, in the shape that clients know.
     return503OnClosing: false,
@@ -242,10 +244,10 @@ function openKeys (database: Database, logger: FastifyBaseLogger, now: () => Mil
   return { ring, keys: createManagedKeys(store, ring) }
 }
 
-function openUsage (database: Database, { prices, usageRetentionMs }: HttpConfig, logger: FastifyBaseLogger): NonNullable<HttpServices['usage']> {
+function openUsage (database: Database, config: HttpConfig, logger: FastifyBaseLogger): NonNullable<HttpServices['usage']> {
   const store = new UsageStore(database)
   return {
-    ledger: new UsageLedger({ store, logger, retentionMs: usageRetentionMs === 'off' ? null : usageRetentionMs }),
-    reader: new UsageReader(store, prices)
+    ledger: new UsageLedger({ store, logger, retentionMs: () => config.usageRetentionMs === 'off' ? null : config.usageRetentionMs }),
+    reader: new UsageReader(store, () => config.prices)
   }
 }

@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts'
 import { threadPoolSize } from '../engine/llama-cpp/thread-pool-size.ts'
 import type { PreparedModel } from '../models/prepare-models.ts'
 import { createProcessHost, type ProcessHost } from '../models/process-host.ts'
+import { schedulingLimits } from './scheduling-limits.ts'
 
 /** Far more than any step takes: 512 prompt tokens of a 70B model on a few cores are minutes. */
 const stallTimeoutMs = 300_000
@@ -25,11 +26,8 @@ export function createHost (
       ? { ...engine, options: { ...engine.options, parkDirectory } }
       : engine,
     scheduling: {
-      maxQueue: config.maxQueue,
-      ...(config.maxQueuePerTenant === 'off' ? {} : { maxQueuePerTenant: config.maxQueuePerTenant }),
-      ...(config.maxQueueTokens === 'off' ? {} : { maxQueueTokens: config.maxQueueTokens }),
+      ...schedulingLimits(config),
       policy: config.policy,
-      targetItlMs: config.targetItlMs,
       mostGuesses: typeof config.speculate === 'number' ? config.speculate : mostGuesses[config.speculate][draft === null ? 0 : 1],
       parkBytes
     },

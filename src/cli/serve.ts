@@ -16,6 +16,7 @@ import type { LoadedConfig } from '../config/load-config.ts'
 import { checkReach } from '../config/check-config.ts'
 import { ServerError } from '../domain/errors.ts'
 import { StartupError } from '../domain/startup-error.ts'
+import { applyConnectionSettings } from '../http/apply-connection-settings.ts'
 import { Lifecycle } from '../http/lifecycle.ts'
 import { prepareCacheParking } from '../models/cache-parking.ts'
 import { createModelCatalogue } from '../models/catalogue.ts'
@@ -32,6 +33,7 @@ import { describeListenError } from './listen-error.ts'
 import { openTelemetry } from './open-telemetry.ts'
 import { Reload } from './reload.ts'
 import { reachableOrigins } from './reachable-origins.ts'
+import { schedulingLimits } from './scheduling-limits.ts'
 import { drain, waitForSignal } from './shutdown.ts'
 import { openTlsFiles } from './tls-files.ts'
 import { readVersion } from './version.ts'
@@ -101,13 +103,15 @@ async function serveModels ({ config, sourceOf, load, database, storedKeys, hang
   const signals = waitForSignal(hangUps === null)
   const hosts = models.map((model, index) => createHost(model, config, logger, parking.bytes, parking.directoryOf(index)))
   const lifecycle = new Lifecycle()
+  /** What requests are held to; SIGHUP changes it. */
+  const live = { ...config }
   let app: App | null = null
   let adapters: OpenAdapters | null = null
   try {
     dieOfUncaughtErrors(logger, output)
     const catalogue = createModelCatalogue(hosts)
     adapters = openAdapters({
-      config,
+      config: live,
       catalogue,
       models: hosts.map((host, index) => ({
         host, paths: models[index]?.paths ?? [], prepare: models[index]?.file === null ? prepareAny : createPrepareAdapter()
@@ -121,7 +125,6 @@ async function serveModels ({ config, sourceOf, load, database, storedKeys, hang
     })
     checkChatTemplates(config, sourceOf)
     const { configured } = await adapters.start()
-    const live = { ...config }
     const staticKeys = new ReplaceableKeys(createConfiguredKeys(config))
     app = await buildApp({
       config: live,
@@ -150,6 +153,8 @@ async function serveModels ({ config, sourceOf, load, database, storedKeys, hang
       apply: (next, changed) => {
         if (changed.has('logLevel')) logger.level = next.logLevel
         staticKeys.replace(createConfiguredKeys(next))
+        applyConnectionSettings(server, next)
+        for (const host of hosts) host.inference.limit(schedulingLimits(next))
         // What one of them waits for must not keep a key that was taken away alive.
         reconfigure(next.adapters).catch((error: unknown) => logger.error({ err: error }, 'adapters cannot be configured anew'))
       },

@@ -8,7 +8,7 @@ export interface UsageLedgerOptions {
   /** Milliseconds since 1970. */
   readonly now?: () => number
   /** How long rows are kept; null is for ever. */
-  readonly retentionMs?: number | null
+  readonly retentionMs?: () => number | null
   /** How long a row waits for others that share its commit. */
   readonly gatherMs?: number
 }
@@ -41,7 +41,7 @@ export class UsageLedger {
   #isClosed = false
 
   constructor (options: UsageLedgerOptions) {
-    this.#options = { now: Date.now, retentionMs: null, gatherMs: defaultGatherMs, ...options }
+    this.#options = { now: Date.now, retentionMs: () => null, gatherMs: defaultGatherMs, ...options }
   }
 
   /**
@@ -93,7 +93,8 @@ export class UsageLedger {
   }
 
   async #removeOld (): Promise<void> {
-    const { now, retentionMs, store, logger } = this.#options
+    const { now, store, logger } = this.#options
+    const retentionMs = this.#options.retentionMs()
     if (retentionMs === null) return
     try {
       while (!this.#isClosed && await store.deleteBefore(now() - retentionMs, sweepRows) === sweepRows) await delay(sweepPauseMs)

@@ -29,7 +29,7 @@ function setUp ({ failures = 0, old = 0, retentionMs = null }: { failures?: numb
     },
     logger: { warn: (_, message) => { warnings.push(message) } },
     now: () => time++,
-    retentionMs,
+    retentionMs: () => retentionMs,
     gatherMs: 1
   })
   const record = async (id: string): Promise<void> => {
