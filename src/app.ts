@@ -13,6 +13,7 @@ import { UsageLedger } from './access/usage/usage-ledger.ts'
 import { UsageReader } from './access/usage/usage-reader.ts'
 import { UsageStore } from './access/usage/usage-store.ts'
 import type { Database } from './access/storage/database.ts'
+import { WatchedDatabase } from './access/storage/watched-database.ts'
 import { createChatTemplates } from './chat/chat-templates.ts'
 import { OutputGrammars } from './chat/structured/output-grammars.ts'
 import { ToolGrammars } from './chat/tool-grammars.ts'
@@ -81,6 +82,8 @@ export interface AppParts {
   readonly lifecycle?: Lifecycle
   /** PEM; without it, the server speaks plain HTTP. */
   readonly tls?: { readonly cert: Buffer, readonly key: Buffer }
+  /** When its certificate ends, in milliseconds since 1970: another one may take its place. */
+  readonly certificateEnd?: () => number
   /** Of the server, for its documentation. */
   readonly version?: string
   readonly metrics?: Metrics
@@ -112,9 +115,17 @@ const sweepIntervalMs = 60_000
 export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   const { config, catalogue, logger } = parts
   const adapters = parts.adapters ?? new AdapterLibrary({ catalogue, registries: [], resolveReference: (reference) => reference })
-  const metrics = parts.metrics ?? createMetrics(() => catalogue.hosts, adapters)
+  const lifecycle = parts.lifecycle ?? new Lifecycle()
+  const database = parts.database === undefined ? null : new WatchedDatabase(parts.database)
+  const usage = database === null || config.usage === 'off' ? null : openUsage(database, config, logger)
+  const metrics = parts.metrics ?? createMetrics(() => catalogue.hosts, adapters, {
+    isDraining: () => lifecycle.isDraining,
+    database,
+    lostUsageRows: () => usage?.ledger.lostCount ?? null,
+    certificateEnd: () => parts.certificateEnd === undefined ? null : parts.certificateEnd() / 1000
+  })
   const now = parts.now ?? (() => performance.now())
-  const stored = parts.database === undefined ? null : openKeys(parts.database, logger, now)
+  const stored = database === null ? null : openKeys(database, logger, now)
   const services: HttpServices = {
     config,
     catalogue,
@@ -123,8 +134,8 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     metrics,
     access: createAccess(parts.staticKeys ?? createConfiguredKeys(config), stored?.ring ?? null),
     keys: stored?.keys ?? null,
-    lifecycle: parts.lifecycle ?? new Lifecycle(),
-    usage: parts.database === undefined || config.usage === 'off' ? null : openUsage(parts.database, config, logger),
+    lifecycle,
+    usage,
     chatTemplates: createChatTemplates(({ name, architecture }) => {
       logger.warn({ modelName: name, architecture }, 'the model has no chat template; a plain transcript is used')
     }),

@@ -136,7 +136,7 @@ async function serveModels ({ config, sourceOf, load, database, storedKeys, hang
       version: readVersion(),
       ...telemetry.parts,
       ...(database === null ? {} : { database }),
-      ...(tls === null ? {} : { tls: tls.pair })
+      ...(tls === null ? {} : { tls: tls.pair, certificateEnd: () => tls.endsAt })
     })
     const { server } = app
     tls?.watch((pair) => (server as unknown as TlsServer).setSecureContext(pair))

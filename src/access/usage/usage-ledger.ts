@@ -39,10 +39,14 @@ export class UsageLedger {
   #written: Promise<void> = Promise.resolve()
   #swept: Promise<void> | null = null
   #isClosed = false
+  #lostCount = 0
 
   constructor (options: UsageLedgerOptions) {
     this.#options = { now: Date.now, retentionMs: () => null, gatherMs: defaultGatherMs, ...options }
   }
+
+  /** Rows that could not be committed, as far as is known. */
+  get lostCount (): number { return this.#lostCount }
 
   /**
    * Settles when the row is committed. Writing a row again changes nothing.
@@ -77,6 +81,7 @@ export class UsageLedger {
         await this.#write(batch.map(({ row }) => row))
         for (const { resolve } of batch) resolve()
       } catch (error) {
+        this.#lostCount += batch.length
         for (const { reject } of batch) reject(error)
       }
     }
