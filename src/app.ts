@@ -119,7 +119,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   const database = parts.database === undefined ? null : new WatchedDatabase(parts.database)
   const usage = database === null || config.usage === 'off' ? null : openUsage(database, config, logger)
   const metrics = parts.metrics ?? createMetrics(() => catalogue.hosts, adapters, {
-    isDraining: () => lifecycle.isDraining,
+    isDraining: () => lifecycle.isDraining || lifecycle.isHandingOver,
     database,
     lostUsageRows: () => usage?.ledger.lostCount ?? null,
     certificateEnd: () => parts.certificateEnd === undefined ? null : parts.certificateEnd() / 1000
@@ -198,7 +198,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     await services.usage?.ledger.close()
   })
 
-  await app.register(closeIdlePlugin)
+  await app.register(closeIdlePlugin, services)
   await app.register(connectionLimitPlugin, services)
   await app.register(exchangePlugin, services)
   await app.register(securityHeadersPlugin)

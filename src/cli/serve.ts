@@ -29,7 +29,9 @@ import { announce } from './announce.ts'
 import { createHost } from './create-host.ts'
 import { dieOfUncaughtErrors } from './die-of-uncaught-errors.ts'
 import { type HangUps, listenForHangUps } from './hang-ups.ts'
+import { inheritedSocket } from './inherited-socket.ts'
 import { describeListenError } from './listen-error.ts'
+import { notifyServiceManager } from './notify-service-manager.ts'
 import { openTelemetry } from './open-telemetry.ts'
 import { Reload } from './reload.ts'
 import { reachableOrigins } from './reachable-origins.ts'
@@ -46,8 +48,10 @@ type App = Awaited<ReturnType<typeof buildApp>>
  * @returns the exit code.
  * @throws StartupError when it cannot start.
  */
-export async function serve ({ config, origins, warnings }: LoadedConfig, load: () => LoadedConfig): Promise<number> {
+export async function serve (loaded: LoadedConfig, load: () => LoadedConfig): Promise<number> {
   process.title = 'drawbridge'
+  const socket = inheritedSocket(process.env)
+  const { config, origins, warnings } = reachedBy(socket, loaded)
   const sourceOf = (flag: string): string => origins.get(flag) ?? `--${flag}`
   const isTerminal = process.stdout.isTTY
   const isColoured = isTerminal && process.env['NO_COLOR'] === undefined
@@ -63,7 +67,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig, load: 
       const storedKeys = new StoredKeyCount(database)
       await storedKeys.update()
       checkReach(config, storedKeys.count > 0, sourceOf)
-      return await serveModels({ config, sourceOf, load, database, storedKeys, hangUps, isTerminal, isColoured, output, logger })
+      return await serveModels({ config, socket, sourceOf, load: () => reachedBy(socket, load()), database, storedKeys, hangUps, isTerminal, isColoured, output, logger })
     } finally {
       await database?.close()
     }
@@ -72,8 +76,15 @@ export async function serve ({ config, origins, warnings }: LoadedConfig, load: 
   }
 }
 
+/** Where systemd listens is not known here, so whoever reaches its socket may be anybody. */
+const reachedBy = (socket: number | null, loaded: LoadedConfig): LoadedConfig => socket === null
+  ? loaded
+  : { ...loaded, config: { ...loaded.config, host: '0.0.0.0' }, origins: new Map(loaded.origins).set('host', 'the socket of systemd') }
+
 interface Surroundings {
   readonly config: LoadedConfig['config']
+  /** The descriptor of a socket that systemd listens on; null where the server does. */
+  readonly socket: number | null
   readonly sourceOf: (flag: string) => string
   readonly load: () => LoadedConfig
   readonly database: Database | null
@@ -86,7 +97,7 @@ interface Surroundings {
   readonly logger: Logger
 }
 
-async function serveModels ({ config, sourceOf, load, database, storedKeys, hangUps, isTerminal, isColoured, output, logger }: Surroundings): Promise<number> {
+async function serveModels ({ config, socket, sourceOf, load, database, storedKeys, hangUps, isTerminal, isColoured, output, logger }: Surroundings): Promise<number> {
   const telemetry = await openTelemetry(config, sourceOf, logger)
   const tls = openTlsFiles(config, { sourceOf, logger })
   const machine = await inspectMachine({ withGpu: config.gpu === 'auto' || config.gpu === 'cuda' })
@@ -140,7 +151,7 @@ async function serveModels ({ config, sourceOf, load, database, storedKeys, hang
     })
     const { server } = app
     tls?.watch((pair) => (server as unknown as TlsServer).setSecureContext(pair))
-    await listen(app, config, sourceOf)
+    if (socket === null) await listen(app, config, sourceOf)
     const { check, reconfigure } = adapters
     const reload = new Reload({
       load,
@@ -165,14 +176,19 @@ async function serveModels ({ config, sourceOf, load, database, storedKeys, hang
       await storedKeys.update().catch((error: unknown) => logger.warn({ err: error }, 'the keys in the database cannot be counted'))
       reload.run()
     })
-    const urls = reachableOrigins(config.host, (app.server.address() as AddressInfo).port, tls === null ? 'http' : 'https')
 
     const isReady = await untilReadyOrSignal(hosts, configured, signals.first)
-    if (isReady) announce({ config, urls, models, hosts, adapters: adapters.library, storedKeyCount: storedKeys.count, logger, output, isTerminal, isColoured })
+    // Until then other processes take the connections, or they wait.
+    if (isReady && socket !== null) await listenOn(app, socket)
+    if (isReady) {
+      const urls = reachableOrigins(config.host, (app.server.address() as AddressInfo).port, tls === null ? 'http' : 'https')
+      announce({ config, urls, models, hosts, adapters: adapters.library, storedKeyCount: storedKeys.count, logger, output, isTerminal, isColoured })
+      await notifyServiceManager(process.env, logger)
+    }
     const signal = await signals.first
     const { drainTimeoutMs } = live
     logger.info({ signal, drainTimeoutMs }, 'draining')
-    await drain({ lifecycle, hosts, app, drainTimeoutMs, second: signals.second, logger })
+    await drain({ lifecycle, isHandingOver: socket !== null, hosts, app, drainTimeoutMs, second: signals.second, logger })
     logger.info({}, 'stopped')
     return 0
   } catch (error) {
@@ -208,6 +224,18 @@ async function listen (app: App, { host, port }: LoadedConfig['config'], sourceO
   } catch (error) {
     throw describeListenError(error, { host, port, hostSource: sourceOf('host'), portSource: sourceOf('port') })
   }
+}
+
+/** @throws StartupError when it is no socket of the network */
+async function listenOn (app: App, socket: number): Promise<void> {
+  // The address is that of the socket, whatever is said here; without any, Fastify would look for a second one. Of descriptors its types know nothing.
+  const place = { fd: socket, host: '0.0.0.0' }
+  try {
+    await app.listen(place)
+  } catch (error) {
+    throw new StartupError(`The socket that systemd passes cannot be used: ${(error as Error).message}`, { cause: error })
+  }
+  if (typeof app.server.address() === 'string') throw new StartupError('The socket that systemd passes is a file; the server takes one of the network (ListenStream= with a port)')
 }
 
 /**
