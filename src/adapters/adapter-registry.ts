@@ -66,7 +66,7 @@ export class AdapterRegistry {
     this.#entries = new AdapterEntries(host.id, logger)
     const closing = this.#closing.signal
     this.#memory = new AdapterMemory(this.#entries, { inference: host.inference, room, closing, now })
-    this.#leases = new AdapterLeases(this.#entries, this.#memory, { maxAdapters: room.maxAdapters, maxWaiting, closing, now })
+    this.#leases = new AdapterLeases(this.#entries, this.#memory, { room, maxWaiting, closing, now })
   }
 
   get counts (): AdapterCounts { return this.#entries.counts }

@@ -18,6 +18,7 @@ import { ServerError } from '../domain/errors.ts'
 import { StartupError } from '../domain/startup-error.ts'
 import { applyConnectionSettings } from '../http/apply-connection-settings.ts'
 import { Lifecycle } from '../http/lifecycle.ts'
+import { answerLengthOf } from '../models/answer-length-of.ts'
 import { prepareCacheParking } from '../models/cache-parking.ts'
 import { createModelCatalogue } from '../models/catalogue.ts'
 import { inspectMachine } from '../models/machine.ts'
@@ -165,7 +166,10 @@ async function serveModels ({ config, socket, sourceOf, load, database, storedKe
         if (changed.has('logLevel')) logger.level = next.logLevel
         staticKeys.replace(createConfiguredKeys(next))
         applyConnectionSettings(server, next)
-        for (const host of hosts) host.inference.limit(schedulingLimits(next))
+        for (const [index, host] of hosts.entries()) {
+          host.inference.limit(schedulingLimits(next))
+          host.limitAnswers(answerLengthOf(next.models[index] ?? {}, next))
+        }
         // What one of them waits for must not keep a key that was taken away alive.
         reconfigure(next.adapters).catch((error: unknown) => logger.error({ err: error }, 'adapters cannot be configured anew'))
       },

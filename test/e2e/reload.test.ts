@@ -79,15 +79,20 @@ describe('a service that gets SIGHUP', () => {
     await waiting(1)
     expect((await ask()).status).toBe(429)
 
-    configure('maxQueue: 2', 'maxConnections: 100')
+    configure('maxQueue: 2', 'maxConnections: 100', 'maxTokensLimit: 3')
     server.child.kill('SIGHUP')
-    await waitUntil(() => server.output().includes('"changed":["max-connections","max-queue"]'), 'the new settings')
+    await waitUntil(() => server.output().includes('"changed":["max-connections","max-queue","max-tokens-limit"]'), 'the new settings')
     held.push(ask())
     await waiting(2)
     expect((await ask()).status).toBe(429)
     expect(server.output()).not.toContain('need a restart')
     leaving.abort()
     await Promise.allSettled(held)
+    await waiting(0)
+    const short = await fetch(`${server.baseURL}/completions`, {
+      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ model: 'fake', prompt: 'Hi', max_tokens: 40, ignore_eos: true })
+    })
+    expect(await short.json()).toMatchObject({ usage: { completion_tokens: 3 } })
     expect(await server.stop()).toBe(0)
   })
 
