@@ -10,6 +10,7 @@ export const tags = {
   Models: 'Models and adapters as clients may name them.',
   Adapters: 'LoRA adapters, which come and go while the server runs.',
   Keys: 'API keys, which are made and revoked while the server runs.',
+  Usage: 'What requests have used.',
   Tokens: 'Texts as the model reads them.',
   Server: 'How the server is.'
 } as const

@@ -8,6 +8,7 @@ import { modelOperations } from './operations/models.ts'
 import { responseOperations } from './operations/responses.ts'
 import { serverOperations } from './operations/server.ts'
 import { tokenOperations } from './operations/tokens.ts'
+import { usageOperations } from './operations/usage.ts'
 
 /** Every operation of the server, in the order of the document. A test holds it to the routes of the app. */
 export const operations: readonly Operation[] = [
@@ -18,6 +19,7 @@ export const operations: readonly Operation[] = [
   ...modelOperations,
   ...adapterOperations,
   ...keyOperations,
+  ...usageOperations,
   ...tokenOperations,
   ...serverOperations
 ]
