@@ -86,11 +86,12 @@ describe('while another process takes over', () => {
   it('answers what comes on connections that are here, and lets them go', async () => {
     const { app, lifecycle } = await setUp()
     const { port } = await listen(app)
+    const fresh = await open(port)
+    const silent = await open(port)
+    // The server has seen them when it has answered one that came later.
     const used = await open(port)
     used.socket.write(ask)
     await once(used.socket, 'data')
-    const fresh = await open(port)
-    const silent = await open(port)
     const over = lifecycle.handOver()
     await expect(open(port)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
     for (const { socket } of [used, fresh]) socket.write(ask)
