@@ -29,7 +29,7 @@ export interface AdapterLeasesOptions {
   /** Most adapters in memory. */
   readonly maxAdapters: number
   /** Most requests that wait for adapters. */
-  readonly maxWaiting: number
+  readonly maxWaiting: () => number
   /** Aborted when the server closes. */
   readonly closing: AbortSignal
   readonly now: () => Millis
@@ -61,7 +61,7 @@ export class AdapterLeases {
     }
     const ready = this.#holdIfReady(picks)
     if (ready !== null) return ready
-    const { maxWaiting } = this.#options
+    const maxWaiting = this.#options.maxWaiting()
     if (this.#waiting >= maxWaiting) {
       throw new ServerError('queue_full', `${this.#waiting} requests wait for adapters to be loaded; the limit is ${maxWaiting} (--max-queue)`)
     }

@@ -21,7 +21,7 @@ export interface AdapterRegistryOptions {
   readonly limits: AdapterLimits
   readonly room: RoomLimits
   /** Most requests that wait for adapters. */
-  readonly maxWaiting: number
+  readonly maxWaiting: () => number
   /** The registry's own; it makes and removes it. Whatever happens to users' files, what runs can be loaded again from here. */
   readonly folder: string
   /** Gives the number of a new adapter. */

@@ -88,7 +88,7 @@ export function openAdapters ({ config, catalogue, models, logger, sourceOf, env
     prepare,
     limits: { maxRank: config.adapterMaxRank, maxSizeBytes: config.adapterMaxSize },
     room: { maxAdapters: unlimited(config.maxAdapters), maxBytes: unlimited(config.adapterMemory) },
-    maxWaiting: config.maxQueue,
+    maxWaiting: () => config.maxQueue,
     folder: path.join(folder, String(index)),
     nextId: () => ++lastId,
     logger

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import type { Config } from '../config/config.ts'
@@ -37,6 +38,9 @@ export class TlsFiles {
   }
 
   get pair (): TlsPair { return this.#pair }
+
+  /** When the certificate ends, in milliseconds since 1970. */
+  get endsAt (): number { return Date.parse(new X509Certificate(this.#pair.cert).validTo) }
 
   /** @param onChange gets every later pair */
   watch (onChange: (pair: TlsPair) => void, intervalMs = watchIntervalMs): void {

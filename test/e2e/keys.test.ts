@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -55,6 +55,22 @@ describe('drawbridge keys', () => {
       [id, 'anna', 'laptop', 'active', 'inference,metrics', 'a*', 'all'], [newId, 'anna', 'laptop', 'revoked', 'inference,metrics', 'a*', 'all']
     ].sort())
     expect(stdout).not.toContain(made.stdout.slice(18, 50))
+    expect((await run('list', '--owner', 'ben', ...here())).stdout).toBe('There are no keys.\n')
+  })
+
+  it('tells the audit log of what it does at the database, and does nothing that it cannot tell', async () => {
+    const config = path.join(directory, 'drawbridge.yaml')
+    const log = path.join(directory, 'audit.jsonl')
+    writeFileSync(config, 'auditLog: audit.jsonl\n', { mode: 0o600 })
+    const { id, key } = await create('anna', ...here(), '--config', config)
+    expect((await run('revoke', id, ...here(), '--audit-log', log)).code).toBe(0)
+    const lines = readFileSync(log, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as object)
+    expect(lines).toMatchObject([
+      { event: 'key.create', outcome: 'done', owner: 'anna', keyId: id, command: 'keys' }, { event: 'key.revoke', outcome: 'done', keyId: id, command: 'keys' }
+    ])
+    expect(readFileSync(log, 'utf8')).not.toContain(key.slice(18))
+    const refused = await run('create', 'ben', ...here(), '--audit-log', path.join(directory, 'nowhere', 'audit.jsonl'))
+    expect(refused).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('its folder does not exist') as string })
     expect((await run('list', '--owner', 'ben', ...here())).stdout).toBe('There are no keys.\n')
   })
 

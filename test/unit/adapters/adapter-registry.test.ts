@@ -189,7 +189,7 @@ describe('a request', () => {
   })
 
   it('is refused when too many wait already', async () => {
-    const scripted = await setUp({ maxWaiting: 2 })
+    const scripted = await setUp({ maxWaiting: () => 2 })
     const { load, gates, acquire } = scripted
     const gate = createGate()
     gates.set('load pirate#1', gate.opened)

@@ -19,7 +19,8 @@ function rig () {
   const events: string[] = []
   return {
     events,
-    lifecycle: { startDraining: () => { events.push('not ready') } },
+    isHandingOver: false,
+    lifecycle: { startDraining: () => { events.push('not ready') }, handOver: async () => { events.push('handed over') } },
     app: {
       close: async () => { events.push('app closed') },
       server: { closeAllConnections: () => { events.push('connections closed') } }
@@ -42,6 +43,28 @@ describe('draining', () => {
     finish()
     await drained
     expect(events).toEqual(['not ready', 'model closed', 'app closed'])
+  })
+
+  it('lets the last connection end before models where another process takes over, and refuses nothing', async () => {
+    const { events, ...parts } = rig()
+    const host = { close: async () => { events.push('model closed') }, destroy: async () => {} }
+    await drain({ hosts: [host], drainTimeoutMs: 60_000, second: never, ...parts, isHandingOver: true })
+    expect(events).toEqual(['handed over', 'model closed', 'app closed'])
+  })
+
+  it('ends what goes on for too long there as well', async () => {
+    const { events, ...parts } = rig()
+    let end = (): void => {}
+    parts.lifecycle.handOver = () => new Promise((resolve) => { end = resolve })
+    const host = {
+      close: async () => { events.push('close') },
+      destroy: async () => {
+        events.push('destroyed')
+        end()
+      }
+    }
+    await drain({ hosts: [host], drainTimeoutMs: 1, second: never, ...parts, isHandingOver: true })
+    expect(events.filter((event) => event !== 'close')).toEqual(['warned {"reason":"the time for running requests is up"}', 'destroyed', 'app closed'])
   })
 
   it('ends requests with an error when the time is up', async () => {

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -33,6 +34,13 @@ const open = () => openTlsFiles({ tlsCert: certFile, tlsKey: keyFile }, {
 describe('certificate files', () => {
   it('are none without TLS', () => {
     expect(openTlsFiles({ tlsCert: 'off', tlsKey: 'off' }, { sourceOf: String, logger: { info: () => {}, warn: () => {} } })).toBeNull()
+  })
+
+  it('tell when the certificate ends', () => {
+    const files = open()
+    const end = new X509Certificate(pem('first.cert')).validTo
+    expect(new Date(files?.endsAt ?? 0).toUTCString()).toBe(new Date(end).toUTCString())
+    expect(files?.endsAt).toBeGreaterThan(0)
   })
 
   it('are read at the start', () => {
