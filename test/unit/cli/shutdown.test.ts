@@ -1,5 +1,4 @@
 import { EventEmitter } from 'node:events'
-import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { drain, waitForSignal } from '../../../src/cli/shutdown.ts'
 
@@ -91,15 +90,20 @@ describe('draining', () => {
 
   it('gives clients that have not sent or read everything no more time than the rest', async () => {
     const idle = { close: async () => {}, destroy: async () => {} }
-    for (const end of [{ drainTimeoutMs: 1, second: never }, { drainTimeoutMs: 60_000, second: delay(5, 'SIGTERM' as const) }]) {
+    for (const endsBySignal of [false, true]) {
       const { events, ...parts } = rig()
+      let signal = (_: NodeJS.Signals): void => {}
+      const second = endsBySignal ? new Promise<NodeJS.Signals>((resolve) => { signal = resolve }) : never
       let close = (): void => {}
-      parts.app.close = () => new Promise((resolve) => { close = resolve })
+      parts.app.close = () => {
+        signal('SIGTERM')
+        return new Promise((resolve) => { close = resolve })
+      }
       parts.app.server.closeAllConnections = () => {
         events.push('connections closed')
         close()
       }
-      await drain({ hosts: [idle], ...end, ...parts })
+      await drain({ hosts: [idle], drainTimeoutMs: endsBySignal ? 60_000 : 1, second, ...parts })
       expect(events).toEqual(['not ready', 'connections closed'])
     }
   })
