@@ -14,6 +14,8 @@ import type { Database } from '../access/storage/database.ts'
 import { openDatabase } from '../access/storage/open-database.ts'
 import { buildApp } from '../app.ts'
 import { createChatTemplate } from '../chat/chat-template.ts'
+import { Preparation } from '../chat/preparation/preparation.ts'
+import { ThreadCrew } from '../chat/preparation/thread-crew.ts'
 import type { LoadedConfig } from '../config/load-config.ts'
 import { checkReach, isLoopback } from '../config/check-config.ts'
 import { ServerError } from '../domain/errors.ts'
@@ -108,6 +110,7 @@ async function serveModels ({ config, sourceOf, load, database, storedKeys, hang
   const signals = waitForSignal(hangUps === null)
   const hosts = models.map((model, index) => createHost(model, config, logger, parking.bytes, parking.directoryOf(index)))
   const lifecycle = new Lifecycle()
+  const preparation = new Preparation(new ThreadCrew())
   let app: App | null = null
   let adapters: OpenAdapters | null = null
   try {
@@ -136,6 +139,7 @@ async function serveModels ({ config, sourceOf, load, database, storedKeys, hang
       catalogue,
       adapters: adapters.library,
       lifecycle,
+      preparation,
       logger,
       version: readVersion(),
       ...telemetry.parts,
@@ -185,6 +189,7 @@ async function serveModels ({ config, sourceOf, load, database, storedKeys, hang
     throw error
   } finally {
     tls?.close()
+    await preparation.close()
     await adapters?.close()
     await telemetry.close()
     await parking.dispose()
