@@ -58,15 +58,22 @@ COPY package.json LICENSE ./
 COPY docker/healthcheck.mjs ./docker/healthcheck.mjs
 COPY --from=build /app/dist ./dist
 
-# A volume that does not exist yet takes its owner from this folder.
-RUN mkdir -p /models && chown 1000:1000 /models
-VOLUME ["/models"]
+# A volume that does not exist yet takes its owner and mode from these folders. `drawbridge` is for `docker exec`.
+RUN mkdir -p /models /data \
+    && chown 1000:1000 /models /data \
+    && chmod 700 /data \
+    && chmod 755 dist/src/cli/main.js \
+    && ln -s /app/dist/src/cli/main.js /usr/local/bin/drawbridge
+VOLUME ["/models", "/data"]
 
 # In a container only a published port is reachable, so listen on all of its addresses. The server refuses to do that
-# without an API key (DRAWBRIDGE_API_KEY or DRAWBRIDGE_API_KEY_FILE) unless DRAWBRIDGE_INSECURE_NO_AUTH=true.
+# without an API key (DRAWBRIDGE_API_KEY, DRAWBRIDGE_API_KEY_FILE, or one in the database) unless DRAWBRIDGE_INSECURE_NO_AUTH=true.
+# Keys and usage are in /data, and what the first start has measured.
 ENV NODE_ENV=production \
     DRAWBRIDGE_HOST=0.0.0.0 \
-    DRAWBRIDGE_PORT=8080
+    DRAWBRIDGE_PORT=8080 \
+    DRAWBRIDGE_DATA_DIR=/data \
+    XDG_CACHE_HOME=/data/cache
 EXPOSE 8080
 
 # By number, so that Kubernetes can see it is not root. 1000 is `node` in the Node image and `ubuntu` in the CUDA ones.

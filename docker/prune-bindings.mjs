@@ -1,7 +1,8 @@
 // Usage: node prune-bindings.mjs cpu|cuda|cuda12 NODE_MODULES
 //
 // npm installs the llama.cpp binaries of every accelerator and of neighbouring processors (some 680 MB on amd64), and the
-// bindings' bundle of llama.cpp's history, which only a build from source needs. This leaves what one image can use.
+// bindings' bundle of llama.cpp's history, which only a build from source needs; and SQLite's binary for both of Linux' C libraries.
+// This leaves what one image can use: all base images have glibc.
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -16,6 +17,9 @@ const wanted = {
   cuda12: [cpu, 'linux-x64-cuda', 'linux-x64-cuda-ext']
 }[variant]
 
+/** The driver of SQLite. */
+const sqlite = { x64: 'linux-x64-gnu', arm64: 'linux-arm64-gnu', arm: 'linux-arm-gnueabihf' }[process.arch]
+
 const fail = (message) => {
   console.error(`prune-bindings: ${message}`)
   process.exit(1)
@@ -25,13 +29,15 @@ if (nodeModules === undefined || wanted === undefined) fail('usage: prune-bindin
 if (cpu === undefined) fail(`there are no prebuilt binaries for ${process.arch}`)
 if (variant !== 'cpu' && process.arch !== 'x64') fail(`the ${variant} variant needs amd64, this is ${process.arch}`)
 
-const scope = join(nodeModules, '@node-llama-cpp')
-for (const name of wanted) {
-  if (!existsSync(join(scope, name))) fail(`@node-llama-cpp/${name} is not installed`)
+const scopes = { '@node-llama-cpp': wanted, '@libsql': [sqlite] }
+for (const [scope, names] of Object.entries(scopes)) {
+  for (const name of names) if (!existsSync(join(nodeModules, scope, name))) fail(`${scope}/${name} is not installed`)
 }
-for (const name of readdirSync(scope)) {
-  if (wanted.includes(name)) continue
-  rmSync(join(scope, name), { recursive: true })
-  console.log(`left out @node-llama-cpp/${name}`)
+for (const [scope, names] of Object.entries(scopes)) {
+  for (const name of readdirSync(join(nodeModules, scope))) {
+    if (names.includes(name)) continue
+    rmSync(join(nodeModules, scope, name), { recursive: true })
+    console.log(`left out ${scope}/${name}`)
+  }
 }
 rmSync(join(nodeModules, 'node-llama-cpp', 'llama', 'gitRelease.bundle'), { force: true })

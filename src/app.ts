@@ -13,6 +13,7 @@ import { UsageLedger } from './access/usage/usage-ledger.ts'
 import { UsageReader } from './access/usage/usage-reader.ts'
 import { UsageStore } from './access/usage/usage-store.ts'
 import type { Database } from './access/storage/database.ts'
+import { WatchedDatabase } from './access/storage/watched-database.ts'
 import { createChatTemplates } from './chat/chat-templates.ts'
 import { Preparation } from './chat/preparation/preparation.ts'
 import type { Config } from './config/config.ts'
@@ -80,6 +81,8 @@ export interface AppParts {
   readonly lifecycle?: Lifecycle
   /** PEM; without it, the server speaks plain HTTP. */
   readonly tls?: { readonly cert: Buffer, readonly key: Buffer }
+  /** When its certificate ends, in milliseconds since 1970: another one may take its place. */
+  readonly certificateEnd?: () => number
   /** Of the server, for its documentation. */
   readonly version?: string
   readonly metrics?: Metrics
@@ -113,9 +116,17 @@ const sweepIntervalMs = 60_000
 export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   const { config, catalogue, logger } = parts
   const adapters = parts.adapters ?? new AdapterLibrary({ catalogue, registries: [], resolveReference: (reference) => reference })
-  const metrics = parts.metrics ?? createMetrics(() => catalogue.hosts, adapters)
+  const lifecycle = parts.lifecycle ?? new Lifecycle()
+  const database = parts.database === undefined ? null : new WatchedDatabase(parts.database)
+  const usage = database === null || config.usage === 'off' ? null : openUsage(database, config, logger)
+  const metrics = parts.metrics ?? createMetrics(() => catalogue.hosts, adapters, {
+    isDraining: () => lifecycle.isDraining || lifecycle.isHandingOver,
+    database,
+    lostUsageRows: () => usage?.ledger.lostCount ?? null,
+    certificateEnd: () => parts.certificateEnd === undefined ? null : parts.certificateEnd() / 1000
+  })
   const now = parts.now ?? (() => performance.now())
-  const stored = parts.database === undefined ? null : openKeys(parts.database, logger, now)
+  const stored = database === null ? null : openKeys(database, logger, now)
   const services: HttpServices = {
     config,
     catalogue,
@@ -124,14 +135,17 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     metrics,
     access: createAccess(parts.staticKeys ?? createConfiguredKeys(config), stored?.ring ?? null),
     keys: stored?.keys ?? null,
-    lifecycle: parts.lifecycle ?? new Lifecycle(),
-    usage: parts.database === undefined || config.usage === 'off' ? null : openUsage(parts.database, config, logger),
+    lifecycle,
+    usage,
     chatTemplates: createChatTemplates(({ name, architecture }) => {
       logger.warn({ modelName: name, architecture }, 'the model has no chat template; a plain transcript is used')
     }),
     preparation: parts.preparation ?? new Preparation(null),
     responseStore: new MemoryResponseStore({
-      maxBytes: config.responseStore === 'off' ? 0 : config.responseStore, maxCount: config.maxResponses, ttlMs: config.responseTtlMs, now
+      get maxBytes () { return config.responseStore === 'off' ? 0 : config.responseStore },
+      get maxCount () { return config.maxResponses },
+      get ttlMs () { return config.responseTtlMs },
+      now
     }),
     backgroundRuns: new BackgroundRuns(),
     observer: createFanOut([createRequestLog(logger), metrics, ...(parts.auditLog === undefined ? [] : [createAuditLog(parts.auditLog)])]),
@@ -150,7 +164,6 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     genReqId: requestIdOf,
     bodyLimit: config.bodyLimit,
     requestTimeout: requestTimeoutMs,
-    keepAliveTimeout: config.idleTimeoutMs,
     http: connections,
     // The draining plugin refuses requests, in the shape that clients know.
     return503OnClosing: false,
@@ -185,7 +198,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     await services.usage?.ledger.close()
   })
 
-  await app.register(closeIdlePlugin)
+  await app.register(closeIdlePlugin, services)
   await app.register(connectionLimitPlugin, services)
   await app.register(exchangePlugin, services)
   await app.register(securityHeadersPlugin)
@@ -242,10 +255,10 @@ function openKeys (database: Database, logger: FastifyBaseLogger, now: () => Mil
   return { ring, keys: createManagedKeys(store, ring) }
 }
 
-function openUsage (database: Database, { prices, usageRetentionMs }: HttpConfig, logger: FastifyBaseLogger): NonNullable<HttpServices['usage']> {
+function openUsage (database: Database, config: HttpConfig, logger: FastifyBaseLogger): NonNullable<HttpServices['usage']> {
   const store = new UsageStore(database)
   return {
-    ledger: new UsageLedger({ store, logger, retentionMs: usageRetentionMs === 'off' ? null : usageRetentionMs }),
-    reader: new UsageReader(store, prices)
+    ledger: new UsageLedger({ store, logger, retentionMs: () => config.usageRetentionMs === 'off' ? null : config.usageRetentionMs }),
+    reader: new UsageReader(store, () => config.prices)
   }
 }

@@ -5,6 +5,7 @@ import { throwIfAborted } from './abort-error.ts'
 import type { AdapterEntries } from './adapter-entries.ts'
 import type { AdapterEntry, Generation } from './adapter-entry.ts'
 import type { AdapterMemory } from './adapter-memory.ts'
+import type { RoomLimits } from './choose-evictions.ts'
 
 export interface AdapterPick {
   readonly name: string
@@ -26,10 +27,9 @@ interface HeldAdapter {
 }
 
 export interface AdapterLeasesOptions {
-  /** Most adapters in memory. */
-  readonly maxAdapters: number
+  readonly room: Pick<RoomLimits, 'maxAdapters'>
   /** Most requests that wait for adapters. */
-  readonly maxWaiting: number
+  readonly maxWaiting: () => number
   /** Aborted when the server closes. */
   readonly closing: AbortSignal
   readonly now: () => Millis
@@ -56,12 +56,13 @@ export class AdapterLeases {
    * fit at once, `queue_full`, `queue_timeout`, or the signal's reason
    */
   async acquire (picks: readonly AdapterPick[], timeoutMs: Millis, signal: AbortSignal): Promise<AdapterLease> {
-    if (picks.length > this.#options.maxAdapters) {
-      throw new ServerError('adapter_limit', `The request names ${picks.length} adapters; this server has room for ${this.#options.maxAdapters}`)
+    const { maxAdapters } = this.#options.room
+    if (picks.length > maxAdapters) {
+      throw new ServerError('adapter_limit', `The request names ${picks.length} adapters; this server has room for ${maxAdapters}`)
     }
     const ready = this.#holdIfReady(picks)
     if (ready !== null) return ready
-    const { maxWaiting } = this.#options
+    const maxWaiting = this.#options.maxWaiting()
     if (this.#waiting >= maxWaiting) {
       throw new ServerError('queue_full', `${this.#waiting} requests wait for adapters to be loaded; the limit is ${maxWaiting} (--max-queue)`)
     }

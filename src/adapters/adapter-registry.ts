@@ -21,7 +21,7 @@ export interface AdapterRegistryOptions {
   readonly limits: AdapterLimits
   readonly room: RoomLimits
   /** Most requests that wait for adapters. */
-  readonly maxWaiting: number
+  readonly maxWaiting: () => number
   /** The registry's own; it makes and removes it. Whatever happens to users' files, what runs can be loaded again from here. */
   readonly folder: string
   /** Gives the number of a new adapter. */
@@ -66,7 +66,7 @@ export class AdapterRegistry {
     this.#entries = new AdapterEntries(host.id, logger)
     const closing = this.#closing.signal
     this.#memory = new AdapterMemory(this.#entries, { inference: host.inference, room, closing, now })
-    this.#leases = new AdapterLeases(this.#entries, this.#memory, { maxAdapters: room.maxAdapters, maxWaiting, closing, now })
+    this.#leases = new AdapterLeases(this.#entries, this.#memory, { room, maxWaiting, closing, now })
   }
 
   get counts (): AdapterCounts { return this.#entries.counts }

@@ -87,8 +87,12 @@ export function openAdapters ({ config, catalogue, models, logger, sourceOf, env
     fetch,
     prepare,
     limits: { maxRank: config.adapterMaxRank, maxSizeBytes: config.adapterMaxSize },
-    room: { maxAdapters: unlimited(config.maxAdapters), maxBytes: unlimited(config.adapterMemory) },
-    maxWaiting: config.maxQueue,
+    // Those that are in memory stay for a smaller limit, until another one looks for room.
+    room: {
+      get maxAdapters () { return unlimited(config.maxAdapters) },
+      get maxBytes () { return unlimited(config.adapterMemory) }
+    },
+    maxWaiting: () => config.maxQueue,
     folder: path.join(folder, String(index)),
     nextId: () => ++lastId,
     logger

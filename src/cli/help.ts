@@ -24,6 +24,7 @@ const introduction = (version: string): string => `Drawbridge ${version}: an Ope
 
 Usage
   drawbridge [serve] [options]
+  drawbridge check [options]           What a server with these options would find; starts nothing
   drawbridge bench [URL] [options]     (drawbridge bench --help)
   drawbridge adapters COMMAND          (drawbridge adapters --help)
   drawbridge keys COMMAND              (drawbridge keys --help)

@@ -1,3 +1,4 @@
+import { userInfo } from 'node:os'
 import { z } from 'zod'
 import { KeyStore } from '../access/keys/key-store.ts'
 import { openDatabase } from '../access/storage/open-database.ts'
@@ -6,6 +7,8 @@ import { readFlags } from '../config/read-flags.ts'
 import { StartupError } from '../domain/startup-error.ts'
 import { toKeyObject } from '../http/key-object.ts'
 import { readNewKey } from '../http/schemas/key-requests.ts'
+import { LineFile } from '../telemetry/line-file.ts'
+import { auditedDoor } from './audited-door.ts'
 import { createServerClient, readAnswer } from './server-client.ts'
 import { createdKeySchema, shownKeySchema, type CreatedKeyAnswer, type ShownKey } from './shown-key.ts'
 
@@ -15,8 +18,11 @@ export const doorOptions = {
   'api-key': { type: 'string' },
   'data-dir': { type: 'string' },
   'database-url': { type: 'string' },
+  'audit-log': { type: 'string' },
   config: { type: 'string' }
 } as const
+
+const auditLogCloseMs = 5000
 
 type DoorOptions = { readonly [Name in keyof typeof doorOptions]?: string | undefined }
 
@@ -38,7 +44,7 @@ export interface KeysDoor {
  */
 export async function openKeysDoor (options: DoorOptions, environment: NodeJS.ProcessEnv): Promise<KeysDoor> {
   const { url, 'api-key': apiKey } = options
-  const flags = (['config', 'data-dir', 'database-url'] as const).flatMap((flag) => options[flag] === undefined ? [] : [`--${flag}`, options[flag]])
+  const flags = (['config', 'data-dir', 'database-url', 'audit-log'] as const).flatMap((flag) => options[flag] === undefined ? [] : [`--${flag}`, options[flag]])
   if (url !== undefined) {
     if (flags[0] !== undefined) throw new StartupError(`--url and ${flags[0]} are two places; give one of them`)
     return openServer({ url, 'api-key': apiKey }, environment)
@@ -64,10 +70,13 @@ function openServer (options: Parameters<typeof createServerClient>[0], environm
 
 async function openLocal (flags: readonly string[], environment: NodeJS.ProcessEnv): Promise<KeysDoor> {
   const { config, origins } = loadConfig(readFlags(flags).settings, environment)
-  const database = await openDatabase({ config, logger: { warn: () => {} }, sourceOf: (flag) => origins.get(flag) ?? `--${flag}`, environment })
+  const sourceOf = (flag: string): string => origins.get(flag) ?? `--${flag}`
+  // Before anything is done that it has to tell of.
+  const auditLog = await openAuditLog(config.auditLog, sourceOf('audit-log'))
+  const database = await openDatabase({ config, logger: { warn: () => {} }, sourceOf, environment })
   if (database === null) throw new StartupError('There is no database of keys: give --data-dir DIR or --database-url URL, or --url URL of a running server')
   const store = new KeyStore(database)
-  return {
+  const door: KeysDoor = {
     place: database.name,
     create: async (wish) => {
       const { secret, key } = await store.create(readNewKey(wish, Date.now()))
@@ -79,6 +88,19 @@ async function openLocal (flags: readonly string[], environment: NodeJS.ProcessE
       return { ...toKeyObject(key, Date.now()), key: secret }
     },
     revoke: async (id) => toKeyObject(await store.revoke(id), Date.now()),
-    close: async () => await database.close()
+    close: async () => {
+      await auditLog?.close(auditLogCloseMs)
+      await database.close()
+    }
   }
+  return auditLog === null ? door : auditedDoor(door, auditLog, userInfo().username)
+}
+
+/** Every line of a command is in the file when it ends, or it says so. */
+async function openAuditLog (path: string, source: string): Promise<LineFile | null> {
+  if (path === 'off') return null
+  const tell = (details: object, message: string): void => { process.stderr.write(`drawbridge: ${message}: ${JSON.stringify(details)}\n`) }
+  const file = new LineFile({ path, isDurable: true, maxWaitingBytes: 1024 * 1024, logger: { info: () => {}, error: tell } })
+  await file.check(source)
+  return file
 }

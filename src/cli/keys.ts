@@ -163,7 +163,8 @@ ${Object.entries(commands).map(([name, { usage, summary }]) => `  ${name} ${usag
 Where the keys are
   --url URL [--api-key KEY]
       At a running server. KEY has the scope admin; DRAWBRIDGE_ADMIN_KEY is the better place for it.
-  --data-dir DIR, --database-url URL, --config FILE
-      In the database that a server with these settings uses. No key is needed: whoever may write there is an admin. Without any
-      of them, and without variables of the environment, it is the one in the data folder of this user.
+  --data-dir DIR, --database-url URL, --config FILE [--audit-log FILE]
+      In the database that a server with these settings uses. No key is needed: whoever may write there is an admin. What is done is in
+      the audit log of these settings, if they have one. Without any of them, and without variables of the environment, it is the one
+      in the data folder of this user.
 `

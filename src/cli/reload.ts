@@ -1,15 +1,9 @@
 import { checkConfig, checkReach } from '../config/check-config.ts'
 import type { Config } from '../config/config.ts'
 import type { LoadedConfig } from '../config/load-config.ts'
-import { type Option, options } from '../config/options.ts'
+import { fieldOf, options } from '../config/options.ts'
+import { reloadableFields, type ReloadableField } from '../config/reloadable-fields.ts'
 import { StartupError } from '../domain/startup-error.ts'
-
-/** The settings that a running server takes over: those that are looked at anew for each request, and those with parts made for it. */
-export const reloadableFields = [
-  'adapters', 'adminKeys', 'apiKeys', 'drainTimeoutMs', 'keepAliveMs', 'logLevel', 'queueTimeoutMs', 'requestTimeoutMs', 'tenants'
-] as const satisfies readonly (keyof Config)[]
-
-type ReloadableField = typeof reloadableFields[number]
 
 export interface ReloadParts {
   /** Reads the settings again. @throws StartupError like the start */
@@ -62,17 +56,6 @@ export class Reload {
     const needRestart = [...changed].filter(([field]) => !(reloadableFields as readonly string[]).includes(field)).map(([, flag]) => flag)
     logger.info({ changed: reloadable.map((field) => changed.get(field)) }, 'settings read again')
     if (needRestart.length > 0) logger.warn({ settings: needRestart }, 'these settings have changed, but need a restart')
-  }
-}
-
-/** The field of the config that an option fills; null for those that fill none. */
-function fieldOf ({ target }: Option): keyof Config | null {
-  switch (target.type) {
-    case 'config': return target.path[0] as keyof Config
-    case 'models': case 'adapters': case 'tenants': return target.type
-    case 'api-keys': return 'apiKeys'
-    case 'admin-keys': return 'adminKeys'
-    default: return null
   }
 }
 

@@ -8,7 +8,7 @@ import { helpText } from './help.ts'
 import { readVersion } from './version.ts'
 
 /** A command gets its settings and gives the exit code. */
-const commands = ['serve', 'bench', 'adapters', 'keys', 'build-native'] as const
+const commands = ['serve', 'check', 'bench', 'adapters', 'keys', 'build-native'] as const
 
 /**
  * Runs a command line.
@@ -46,6 +46,11 @@ export async function runCommand (argv: readonly string[], environment: NodeJS.P
       for (const warning of loaded.warnings) process.stderr.write(`drawbridge: warning: ${warning}\n`)
       return print(printConfig(loaded))
     }
+    if (words[0] === 'check') {
+      allowClosedOutput()
+      const { checkCommand } = await import('./check.ts')
+      return await checkCommand(loaded, environment)
+    }
     // Loaded late, so that --help does not wait for the server's parts.
     const { serve } = await import('./serve.ts')
     return await serve(loaded, () => loadConfig(settings, environment))
@@ -57,7 +62,7 @@ export async function runCommand (argv: readonly string[], environment: NodeJS.P
 }
 
 function checkWords ([command, ...rest]: readonly string[]): void {
-  if (command !== undefined && command !== 'serve') {
+  if (command !== undefined && command !== 'serve' && command !== 'check') {
     const hint = /\.gguf$/i.test(command) ? `; a model is given with --model ${command}` : didYouMean(command, commands)
     throw new StartupError(`There is no command "${command}"${hint} (drawbridge --help explains)`)
   }

@@ -1,11 +1,9 @@
 import type { AddressInfo } from 'node:net'
 import type { Server as TlsServer } from 'node:tls'
 import { setMaxListeners } from 'node:events'
-import { availableParallelism } from 'node:os'
 import type { Logger } from 'pino'
 import { createConfiguredKeys } from '../access/configured-keys.ts'
 import { ReplaceableKeys } from '../access/replaceable-keys.ts'
-import type { AdapterLibrary } from '../adapters/adapter-library.ts'
 import { openAdapters, type OpenAdapters } from '../adapters/open-adapters.ts'
 import { createPrepareAdapter } from '../adapters/files/prepare-adapter.ts'
 import { prepareAny } from '../adapters/prepare-any.ts'
@@ -17,35 +15,35 @@ import { createChatTemplate } from '../chat/chat-template.ts'
 import { Preparation } from '../chat/preparation/preparation.ts'
 import { ThreadCrew } from '../chat/preparation/thread-crew.ts'
 import type { LoadedConfig } from '../config/load-config.ts'
-import { checkReach, isLoopback } from '../config/check-config.ts'
+import { checkReach } from '../config/check-config.ts'
 import { ServerError } from '../domain/errors.ts'
 import { StartupError } from '../domain/startup-error.ts'
-import { threadPoolSize } from '../engine/llama-cpp/thread-pool-size.ts'
+import { applyConnectionSettings } from '../http/apply-connection-settings.ts'
 import { Lifecycle } from '../http/lifecycle.ts'
+import { answerLengthOf } from '../models/answer-length-of.ts'
 import { prepareCacheParking } from '../models/cache-parking.ts'
 import { createModelCatalogue } from '../models/catalogue.ts'
 import { inspectMachine } from '../models/machine.ts'
-import { type PreparedModel, prepareModels } from '../models/prepare-models.ts'
-import { createProcessHost, type ProcessHost } from '../models/process-host.ts'
+import { prepareModels } from '../models/prepare-models.ts'
+import type { ProcessHost } from '../models/process-host.ts'
 import { createLogger } from '../telemetry/logging.ts'
 import { LogOutput } from '../telemetry/log-output.ts'
+import { announce } from './announce.ts'
+import { createHost } from './create-host.ts'
+import { dieOfUncaughtErrors } from './die-of-uncaught-errors.ts'
 import { type HangUps, listenForHangUps } from './hang-ups.ts'
+import { inheritedSocket } from './inherited-socket.ts'
 import { describeListenError } from './listen-error.ts'
+import { notifyServiceManager } from './notify-service-manager.ts'
 import { openTelemetry } from './open-telemetry.ts'
 import { Reload } from './reload.ts'
 import { reachableOrigins } from './reachable-origins.ts'
+import { schedulingLimits } from './scheduling-limits.ts'
 import { drain, waitForSignal } from './shutdown.ts'
 import { openTlsFiles } from './tls-files.ts'
-import { startScreen } from './start-screen.ts'
 import { readVersion } from './version.ts'
 
 type App = Awaited<ReturnType<typeof buildApp>>
-
-/** Far more than any step takes: 512 prompt tokens of a 70B model on a few cores are minutes. */
-const stallTimeoutMs = 300_000
-
-/** What the words of `--speculate` come to, without and with a draft model. */
-const mostGuesses = { off: [0, 0], auto: [15, 15], draft: [0, 15] } as const
 
 /**
  * Serves until a signal ends it. It listens while the models load, so that `/health` and `/ready` can tell.
@@ -53,8 +51,10 @@ const mostGuesses = { off: [0, 0], auto: [15, 15], draft: [0, 15] } as const
  * @returns the exit code.
  * @throws StartupError when it cannot start.
  */
-export async function serve ({ config, origins, warnings }: LoadedConfig, load: () => LoadedConfig): Promise<number> {
+export async function serve (loaded: LoadedConfig, load: () => LoadedConfig): Promise<number> {
   process.title = 'drawbridge'
+  const socket = inheritedSocket(process.env)
+  const { config, origins, warnings } = reachedBy(socket, loaded)
   const sourceOf = (flag: string): string => origins.get(flag) ?? `--${flag}`
   const isTerminal = process.stdout.isTTY
   const isColoured = isTerminal && process.env['NO_COLOR'] === undefined
@@ -70,7 +70,7 @@ export async function serve ({ config, origins, warnings }: LoadedConfig, load: 
       const storedKeys = new StoredKeyCount(database)
       await storedKeys.update()
       checkReach(config, storedKeys.count > 0, sourceOf)
-      return await serveModels({ config, sourceOf, load, database, storedKeys, hangUps, isTerminal, isColoured, output, logger })
+      return await serveModels({ config, socket, sourceOf, load: () => reachedBy(socket, load()), database, storedKeys, hangUps, isTerminal, isColoured, output, logger })
     } finally {
       await database?.close()
     }
@@ -79,8 +79,15 @@ export async function serve ({ config, origins, warnings }: LoadedConfig, load: 
   }
 }
 
+/** Where systemd listens is not known here, so whoever reaches its socket may be anybody. */
+const reachedBy = (socket: number | null, loaded: LoadedConfig): LoadedConfig => socket === null
+  ? loaded
+  : { ...loaded, config: { ...loaded.config, host: '0.0.0.0' }, origins: new Map(loaded.origins).set('host', 'the socket of systemd') }
+
 interface Surroundings {
   readonly config: LoadedConfig['config']
+  /** The descriptor of a socket that systemd listens on; null where the server does. */
+  readonly socket: number | null
   readonly sourceOf: (flag: string) => string
   readonly load: () => LoadedConfig
   readonly database: Database | null
@@ -93,7 +100,7 @@ interface Surroundings {
   readonly logger: Logger
 }
 
-async function serveModels ({ config, sourceOf, load, database, storedKeys, hangUps, isTerminal, isColoured, output, logger }: Surroundings): Promise<number> {
+async function serveModels ({ config, socket, sourceOf, load, database, storedKeys, hangUps, isTerminal, isColoured, output, logger }: Surroundings): Promise<number> {
   const telemetry = await openTelemetry(config, sourceOf, logger)
   const tls = openTlsFiles(config, { sourceOf, logger })
   const machine = await inspectMachine({ withGpu: config.gpu === 'auto' || config.gpu === 'cuda' })
@@ -111,13 +118,15 @@ async function serveModels ({ config, sourceOf, load, database, storedKeys, hang
   const hosts = models.map((model, index) => createHost(model, config, logger, parking.bytes, parking.directoryOf(index)))
   const lifecycle = new Lifecycle()
   const preparation = new Preparation(new ThreadCrew())
+  /** What requests are held to; SIGHUP changes it. */
+  const live = { ...config }
   let app: App | null = null
   let adapters: OpenAdapters | null = null
   try {
     dieOfUncaughtErrors(logger, output)
     const catalogue = createModelCatalogue(hosts)
     adapters = openAdapters({
-      config,
+      config: live,
       catalogue,
       models: hosts.map((host, index) => ({
         host, paths: models[index]?.paths ?? [], prepare: models[index]?.file === null ? prepareAny : createPrepareAdapter()
@@ -131,7 +140,6 @@ async function serveModels ({ config, sourceOf, load, database, storedKeys, hang
     })
     checkChatTemplates(config, sourceOf)
     const { configured } = await adapters.start()
-    const live = { ...config }
     const staticKeys = new ReplaceableKeys(createConfiguredKeys(config))
     app = await buildApp({
       config: live,
@@ -144,11 +152,11 @@ async function serveModels ({ config, sourceOf, load, database, storedKeys, hang
       version: readVersion(),
       ...telemetry.parts,
       ...(database === null ? {} : { database }),
-      ...(tls === null ? {} : { tls: tls.pair })
+      ...(tls === null ? {} : { tls: tls.pair, certificateEnd: () => tls.endsAt })
     })
     const { server } = app
     tls?.watch((pair) => (server as unknown as TlsServer).setSecureContext(pair))
-    await listen(app, config, sourceOf)
+    if (socket === null) await listen(app, config, sourceOf)
     const { check, reconfigure } = adapters
     const reload = new Reload({
       load,
@@ -161,6 +169,11 @@ async function serveModels ({ config, sourceOf, load, database, storedKeys, hang
       apply: (next, changed) => {
         if (changed.has('logLevel')) logger.level = next.logLevel
         staticKeys.replace(createConfiguredKeys(next))
+        applyConnectionSettings(server, next)
+        for (const [index, host] of hosts.entries()) {
+          host.inference.limit(schedulingLimits(next))
+          host.limitAnswers(answerLengthOf(next.models[index] ?? {}, next))
+        }
         // What one of them waits for must not keep a key that was taken away alive.
         reconfigure(next.adapters).catch((error: unknown) => logger.error({ err: error }, 'adapters cannot be configured anew'))
       },
@@ -171,14 +184,19 @@ async function serveModels ({ config, sourceOf, load, database, storedKeys, hang
       await storedKeys.update().catch((error: unknown) => logger.warn({ err: error }, 'the keys in the database cannot be counted'))
       reload.run()
     })
-    const urls = reachableOrigins(config.host, (app.server.address() as AddressInfo).port, tls === null ? 'http' : 'https')
 
     const isReady = await untilReadyOrSignal(hosts, configured, signals.first)
-    if (isReady) announce({ config, urls, models, hosts, adapters: adapters.library, storedKeyCount: storedKeys.count, logger, output, isTerminal, isColoured })
+    // Until then other processes take the connections, or they wait.
+    if (isReady && socket !== null) await listenOn(app, socket)
+    if (isReady) {
+      const urls = reachableOrigins(config.host, (app.server.address() as AddressInfo).port, tls === null ? 'http' : 'https')
+      announce({ config, urls, models, hosts, adapters: adapters.library, storedKeyCount: storedKeys.count, logger, output, isTerminal, isColoured })
+      await notifyServiceManager(process.env, logger)
+    }
     const signal = await signals.first
     const { drainTimeoutMs } = live
     logger.info({ signal, drainTimeoutMs }, 'draining')
-    await drain({ lifecycle, hosts, app, drainTimeoutMs, second: signals.second, logger })
+    await drain({ lifecycle, isHandingOver: socket !== null, hosts, app, drainTimeoutMs, second: signals.second, logger })
     logger.info({}, 'stopped')
     return 0
   } catch (error) {
@@ -195,41 +213,6 @@ async function serveModels ({ config, sourceOf, load, database, storedKeys, hang
     await parking.dispose()
     signals.dispose()
   }
-}
-
-function createHost (
-  { id, root, draft, engine, capacity, toolDialect, answerLength }: PreparedModel, config: LoadedConfig['config'], logger: Logger, parkBytes: number, parkDirectory: string | null
-): ProcessHost {
-  return createProcessHost({
-    id,
-    root,
-    toolDialect,
-    answerLength,
-    createdAt: Math.floor(Date.now() / 1000),
-    spec: engine.backend === 'llama-cpp' && parkDirectory !== null
-      ? { ...engine, options: { ...engine.options, parkDirectory } }
-      : engine,
-    scheduling: {
-      maxQueue: config.maxQueue,
-      ...(config.maxQueuePerTenant === 'off' ? {} : { maxQueuePerTenant: config.maxQueuePerTenant }),
-      ...(config.maxQueueTokens === 'off' ? {} : { maxQueueTokens: config.maxQueueTokens }),
-      policy: config.policy,
-      targetItlMs: config.targetItlMs,
-      mostGuesses: typeof config.speculate === 'number' ? config.speculate : mostGuesses[config.speculate][draft === null ? 0 : 1],
-      parkBytes
-    },
-    queueTimeoutMs: config.queueTimeoutMs,
-    stallTimeoutMs,
-    threadPoolSize: threadPoolSize(engine.options.laneCount ?? 1, { isOnGpu: capacity.isOnGpu, cores: availableParallelism() }),
-    logger: {
-      trace: (details, message) => logger.trace(details, message),
-      debug: (details, message) => logger.debug(details, message),
-      info: (details, message) => logger.info(details, message),
-      warn: (details, message) => logger.warn(details, message),
-      error: (details, message) => logger.error(details, message)
-    },
-    logLevel: config.logLevel === 'fatal' ? 'silent' : config.logLevel
-  })
 }
 
 /** @throws StartupError when an adapter's template is none */
@@ -250,6 +233,18 @@ async function listen (app: App, { host, port }: LoadedConfig['config'], sourceO
   } catch (error) {
     throw describeListenError(error, { host, port, hostSource: sourceOf('host'), portSource: sourceOf('port') })
   }
+}
+
+/** @throws StartupError when it is no socket of the network */
+async function listenOn (app: App, socket: number): Promise<void> {
+  // The address is that of the socket, whatever is said here; without any, Fastify would look for a second one. Of descriptors its types know nothing.
+  const place = { fd: socket, host: '0.0.0.0' }
+  try {
+    await app.listen(place)
+  } catch (error) {
+    throw new StartupError(`The socket that systemd passes cannot be used: ${(error as Error).message}`, { cause: error })
+  }
+  if (typeof app.server.address() === 'string') throw new StartupError('The socket that systemd passes is a file; the server takes one of the network (ListenStream= with a port)')
 }
 
 /**
@@ -273,66 +268,4 @@ async function untilReadyOrSignal (hosts: readonly ProcessHost[], adapters: Prom
   } finally {
     waiting.abort()
   }
-}
-
-interface Announcement {
-  readonly config: LoadedConfig['config']
-  readonly urls: readonly string[]
-  readonly models: readonly PreparedModel[]
-  readonly hosts: readonly ProcessHost[]
-  readonly adapters: AdapterLibrary
-  readonly storedKeyCount: number
-  readonly logger: Logger
-  readonly output: LogOutput
-  readonly isTerminal: boolean
-  readonly isColoured: boolean
-}
-
-/** A screen for people; for programs that read the log, the same facts in it. */
-function announce ({ config, urls, models, hosts, adapters, storedKeyCount, logger, output, isTerminal, isColoured }: Announcement): void {
-  const started = hosts.flatMap((host, index) => host.info === null ? [] : [{ id: host.id, info: host.info, quantization: models[index]?.file?.quantization ?? null }])
-  const isScreenWanted = config.logLevel !== 'silent' && (config.logFormat === 'pretty' || (config.logFormat === 'auto' && isTerminal))
-  if (!isScreenWanted) {
-    logger.info({
-      url: `${urls[0]}/v1`,
-      models: started.map(({ id, info }) => ({
-        id,
-        architecture: info.model.architecture,
-        parameters: info.model.parameterCount,
-        sizeBytes: info.model.sizeBytes,
-        slots: info.laneCount * info.slotsPerLane,
-        lanes: info.laneCount,
-        contextSize: info.contextSize,
-        threads: info.threads,
-        flashAttention: info.flashAttention,
-        placement: info.placement,
-        draftModel: info.draftModel?.name,
-        build: info.build
-      }))
-    }, 'ready')
-    return
-  }
-  output.write(startScreen({
-    version: readVersion(),
-    origins: urls,
-    models: started,
-    adapters: adapters.list().filter(({ state }) => state !== 'failed' && state !== 'draining').map((adapter) => adapters.idOf(adapter)),
-    keyCount: config.tenants.reduce((sum, { keys }) => sum + keys.length, config.apiKeys.length + config.adminKeys.length + storedKeyCount),
-    isPublic: !isLoopback(config.host),
-    command: process.env['npm_lifecycle_event'] === 'start' ? 'npm start --' : 'drawbridge',
-    isColoured
-  }))
-}
-
-/** For the log's last line to be written. */
-const lastLineMs = 1000
-
-/** What nobody caught may have left anything half done. Engine processes end with this one. */
-function dieOfUncaughtErrors (logger: Logger, output: LogOutput): void {
-  const die = (error: unknown): void => {
-    logger.fatal({ err: error }, 'uncaught error')
-    output.settle(lastLineMs).then(() => process.exit(1), () => process.exit(1))
-  }
-  process.on('uncaughtException', die)
-  process.on('unhandledRejection', die)
 }

@@ -51,7 +51,9 @@ export function waitForSignal (endsOnHangUp: boolean, source: SignalSource = pro
 
 export interface DrainOptions {
   /** Told first: `/ready` says no before anything is refused by a model. */
-  readonly lifecycle: { startDraining (): void }
+  readonly lifecycle: { startDraining (): void, handOver (): Promise<void> }
+  /** Whether others take connections from the same socket: nothing that comes here is refused then. */
+  readonly isHandingOver: boolean
   readonly hosts: readonly Pick<ModelHost, 'close' | 'destroy'>[]
   /** The HTTP server; closed last, so that `/ready` can say that it drains. */
   readonly app: { close (): PromiseLike<unknown>, readonly server: { closeAllConnections (): void } }
@@ -68,14 +70,16 @@ const lastWordsMs = 500
  * Ends a server in good order: new requests are refused, running ones may finish until the time is up or a second signal
  * comes, then they end with an error. Connections that are still open after that are cut.
  */
-export async function drain ({ lifecycle, hosts, app, drainTimeoutMs, second, logger }: DrainOptions): Promise<void> {
-  lifecycle.startDraining()
+export async function drain ({ lifecycle, isHandingOver, hosts, app, drainTimeoutMs, second, logger }: DrainOptions): Promise<void> {
+  const handedOver = isHandingOver ? lifecycle.handOver() : null
+  if (handedOver === null) lifecycle.startDraining()
   const timer = new AbortController()
   const tooLong = Promise.race([
     delay(drainTimeoutMs, 'the time for running requests is up', { signal: timer.signal }).catch(() => 'the server is closed'),
     second.then((signal) => `a second signal came (${signal})`)
   ])
-  const finished = Promise.all(hosts.map((host) => host.close()))
+  const closeHosts = async (): Promise<unknown> => await Promise.all(hosts.map(async (host) => await host.close()))
+  const finished = handedOver === null ? closeHosts() : handedOver.then(closeHosts)
   // Whoever gives up on them first says so; that closing fails then is no news.
   finished.catch(() => {})
   const why = await Promise.race([finished.then(() => null), tooLong])

@@ -1,4 +1,5 @@
-import { readFileSync, unwatchFile, watchFile } from 'node:fs'
+import { X509Certificate } from 'node:crypto'
+import { readFileSync, statSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import type { Config } from '../config/config.ts'
 import { fileErrorText } from '../domain/file-error-text.ts'
@@ -26,7 +27,9 @@ export class TlsFiles {
   readonly #options: TlsFilesOptions
   #pair: TlsPair
   #onChange: ((pair: TlsPair) => void) | null = null
-  readonly #look = (): void => this.reload()
+  #timer: NodeJS.Timeout | undefined
+  /** What the files were before they were last read: what they become while they are read is a change. */
+  #stateRead = ''
 
   /** @throws StartupError when the files cannot be read or do not belong together */
   constructor (options: TlsFilesOptions) {
@@ -36,10 +39,14 @@ export class TlsFiles {
 
   get pair (): TlsPair { return this.#pair }
 
+  /** When the certificate ends, in milliseconds since 1970. */
+  get endsAt (): number { return Date.parse(new X509Certificate(this.#pair.cert).validTo) }
+
   /** @param onChange gets every later pair */
   watch (onChange: (pair: TlsPair) => void, intervalMs = watchIntervalMs): void {
     this.#onChange = onChange
-    for (const file of this.#files()) watchFile(file, { interval: intervalMs, persistent: false }, this.#look)
+    // Not `watchFile`, which compares with what it finds some time after it was called.
+    this.#timer = setInterval(() => { if (this.#state() !== this.#stateRead) this.reload() }, intervalMs).unref()
   }
 
   /** Takes over what the files have now. A pair that cannot be is logged and leaves the last one: half of it may be written yet. */
@@ -59,15 +66,23 @@ export class TlsFiles {
   }
 
   close (): void {
-    for (const file of this.#files()) unwatchFile(file, this.#look)
+    clearInterval(this.#timer)
   }
 
-  #files (): readonly string[] {
-    return [this.#options.certFile, this.#options.keyFile]
+  #state (): string {
+    return [this.#options.certFile, this.#options.keyFile].map((file) => {
+      try {
+        const { ino, size, mtimeMs, ctimeMs } = statSync(file)
+        return [ino, size, mtimeMs, ctimeMs].join(' ')
+      } catch {
+        return 'none'
+      }
+    }).join()
   }
 
   #read (): TlsPair {
     const { certFile, keyFile, sourceOf } = this.#options
+    this.#stateRead = this.#state()
     const pair = {
       cert: readPem(certFile, `The TLS certificate ${certFile} (${sourceOf('tls-cert')})`),
       key: readPem(keyFile, `The TLS key ${keyFile} (${sourceOf('tls-key')})`)

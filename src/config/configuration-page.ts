@@ -1,9 +1,18 @@
 import { optionGroups, optionTable } from './option-text.ts'
+import { fieldOf, options } from './options.ts'
+import { reloadableFields } from './reloadable-fields.ts'
 
 /** The text of `docs/configuration.md`; a test holds the file equal to it. */
 export function configurationPage (): string {
   const sections = [...optionGroups().keys()].map((group) => `## ${group}\n\n${groupNotes[group] ?? ''}${optionTable(group)}\n`)
   return `${introduction}\n${sections.join('\n')}`
+}
+
+/** Keys in the file, by whether a running server takes them over; what names a file of keys goes with the keys. */
+function fileKeys (isReloadable: boolean): string {
+  return options.filter(({ fileKey, target }) => fileKey !== null && target.type !== 'config-file')
+    .filter((option) => (option.target.type === 'api-key-file' || (reloadableFields as readonly (string | null)[]).includes(fieldOf(option))) === isReloadable)
+    .map(({ fileKey }) => `\`${fileKey}\``).join(', ')
 }
 
 const groupNotes: Partial<Record<string, string>> = {
@@ -33,10 +42,13 @@ not fit keeps the server from starting. When several models are served, each tak
 
 `,
   Configuration: `SIGHUP makes a server that has no terminal read its files again (with one, it means that the terminal was closed, and ends the
-server). It takes over \`apiKeys\`, \`apiKeyFile\`, \`adminKeys\`, \`tenants\`, \`adapters\`, \`queueTimeout\`, \`requestTimeout\`, \`keepAlive\`,
-\`drainTimeout\`, \`logLevel\` (not of engine processes) and the TLS certificate, which it also looks after by itself. Running requests go on
-under what they began with. All other settings that have changed are named in the log and stay until a restart; settings that
-are wrong change nothing. What flags and variables say cannot change.
+server). It takes over these settings (\`logLevel\` not for engine processes), and the TLS certificate, which it also looks after by itself:
+${fileKeys(true)}.
+
+Requests that run or wait go on under what they began with. These settings stay until a restart, and those of them that have changed are named in the log:
+${fileKeys(false)}.
+
+Settings that are wrong change nothing, and the log says where the mistake is. What flags and variables say cannot change.
 
 `,
   Access: `Each key of \`api-key\` and \`api-key-file\` is a *tenant* of its own: somebody who is charged, and gets a fair share. The file can

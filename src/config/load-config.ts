@@ -69,7 +69,14 @@ export function loadConfig (flags: Settings, environment: Readonly<Record<string
 
 /** Words of these options are no paths. */
 const pathFlags: Readonly<Record<string, readonly string[]>> = {
-  'adapter-dir': ['off'], 'adapter-state': ['auto'], 'data-dir': ['auto', 'off'], 'tls-cert': ['off'], 'tls-key': ['off']
+  'adapter-dir': ['off'],
+  'adapter-state': ['auto'],
+  'audit-log': ['off'],
+  'data-dir': ['auto', 'off'],
+  'log-prompts': ['off'],
+  'park-dir': ['auto'],
+  'tls-cert': ['off'],
+  'tls-key': ['off']
 }
 
 /** Relative paths of a file are relative to it. */

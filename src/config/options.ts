@@ -1,3 +1,4 @@
+import type { Config } from './config.ts'
 import type { ValueKind } from './value-kind.ts'
 
 /**
@@ -71,6 +72,17 @@ const milliseconds = (field: string): Pick<Option, 'target' | 'kind'> =>
 
 const fakePhysics = (field: string): Pick<Option, 'target' | 'kind'> =>
   ({ target: { type: 'config', path: ['fake', field] }, kind: 'number' })
+
+/** The field of the config that an option fills; null for those that fill none. */
+export function fieldOf ({ target }: Option): keyof Config | null {
+  switch (target.type) {
+    case 'config': return target.path[0] as keyof Config
+    case 'models': case 'adapters': case 'tenants': return target.type
+    case 'api-keys': return 'apiKeys'
+    case 'admin-keys': return 'adminKeys'
+    default: return null
+  }
+}
 
 /** Every option of `drawbridge serve`, in the order of the help. */
 export const options: readonly Option[] = [

@@ -1,10 +1,27 @@
 /** Whether the server still takes work. Whoever ends it says so first, so that nobody is sent here any more. */
 export class Lifecycle {
   #isDraining = false
+  #isHandingOver = false
+  #leave: () => Promise<void> = async () => {}
 
+  /** New requests are refused. */
   get isDraining (): boolean { return this.#isDraining }
+
+  /** New connections are another process' now; what comes on those that are here is answered, and then they are closed. */
+  get isHandingOver (): boolean { return this.#isHandingOver }
 
   startDraining (): void {
     this.#isDraining = true
+  }
+
+  /** Settles when the last connection has ended. */
+  async handOver (): Promise<void> {
+    this.#isHandingOver = true
+    await this.#leave()
+  }
+
+  /** @param leave ends the listening, and settles when the last connection has ended */
+  onHandOver (leave: () => Promise<void>): void {
+    this.#leave = leave
   }
 }

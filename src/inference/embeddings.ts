@@ -68,6 +68,11 @@ export class Embeddings {
   /** Requests that have not ended. */
   get size (): number { return this.#requests.size }
 
+  /** Holds for requests that come from now on. */
+  limit (limits: Omit<EmbeddingLimits, 'policy'>): void {
+    this.#queue.limit(limits)
+  }
+
   counts (): EmbeddingCounts {
     const { waiting } = this.#queue
     return {

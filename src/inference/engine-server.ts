@@ -60,6 +60,9 @@ export class EngineServer {
       case 'unload-adapter':
         this.#reply(message.call, this.#engine.unloadAdapter(message.key).then(() => null))
         break
+      case 'limit':
+        this.#inference.limit(message.limits)
+        break
       case 'abort':
         this.#abort(message.call)
         break

@@ -4,7 +4,7 @@ import { mixSeed } from '../domain/seed.ts'
 import type { Engine, EngineInfo } from '../engine/engine.ts'
 import type { StepPlan } from '../scheduler/plan.ts'
 import { Scheduler } from '../scheduler/scheduler.ts'
-import type { NewSequence, SchedulingOptions, SequenceEvent } from '../scheduler/scheduler-types.ts'
+import type { NewSequence, SchedulingLimits, SchedulingOptions, SequenceEvent } from '../scheduler/scheduler-types.ts'
 import { detokenizeRefusal, lengthRefusal, predictionRefusal, promptRefusal, tokenizeRefusal } from './call-limits.ts'
 import { Choice } from './choice.ts'
 import { TokenTexts } from './detokenizer.ts'
@@ -195,6 +195,12 @@ export class LocalInference implements Inference {
       const bytes = tokenizer.tokenBytes(token)
       return bytes.length > 0 ? bytes : Buffer.from(tokenizer.tokenText(token))
     })).toString()
+  }
+
+  /** Takes other limits from now on; what waits and runs is not turned away for them. */
+  limit (limits: SchedulingLimits): void {
+    this.#scheduler.limit(limits)
+    this.#embeddings.limit(limits)
   }
 
   snapshot (): InferenceSnapshot {

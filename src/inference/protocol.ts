@@ -7,7 +7,7 @@ import type { AdapterFile, EngineInfo } from '../engine/engine.ts'
 import type { FakeEngineOptions } from '../engine/fake/fake-engine.ts'
 import type { FaultKind } from '../engine/fake/faults.ts'
 import type { LlamaCppEngineOptions } from '../engine/llama-cpp/engine-options.ts'
-import type { SchedulingOptions } from '../scheduler/scheduler-types.ts'
+import type { SchedulingLimits, SchedulingOptions } from '../scheduler/scheduler-types.ts'
 import type { EmbeddingEvent, EmbeddingRequest, GenerationEvent, GenerationRequest, InferenceSnapshot, Prompt, TextLogprob } from './inference.ts'
 
 /*
@@ -23,7 +23,7 @@ import type { EmbeddingEvent, EmbeddingRequest, GenerationEvent, GenerationReque
  */
 
 /** Both sides must agree; a build that was replaced under a running server is the way they come to differ. */
-export const PROTOCOL_VERSION = 5
+export const PROTOCOL_VERSION = 6
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error'
 
@@ -67,6 +67,8 @@ export type ServerMessage =
   | { readonly type: 'detokenize', readonly call: number, readonly tokens: readonly Token[] }
   | { readonly type: 'load-adapter', readonly call: number, readonly adapter: LoadedAdapter }
   | { readonly type: 'unload-adapter', readonly call: number, readonly key: AdapterKey }
+  /** Other limits from now on; there is no answer. */
+  | { readonly type: 'limit', readonly limits: SchedulingLimits }
   /** Nobody waits for this call any more; there is no answer. */
   | { readonly type: 'abort', readonly call: number }
   /** Let the running requests finish, free everything, exit with code 0. (To end at once, the process is killed.) */

@@ -6,6 +6,7 @@ import { detokenizeRefusal, embeddingRefusal, predictionRefusal, promptRefusal, 
 import { EmbeddingCall } from './embedding-call.ts'
 import { EventQueue } from './event-queue.ts'
 import type { EmbeddingEvent, EmbeddingRequest, GenerationEvent, GenerationRequest, Inference, InferenceSnapshot, Prompt } from './inference.ts'
+import type { SchedulingLimits } from '../scheduler/scheduler-types.ts'
 import type { EngineMessage, LoadedAdapter, ReplyValue, ServerMessage, WireEmbeddingEvent, WireFailure, WireGenerationEvent, WireSnapshot } from './protocol.ts'
 import { GenerationCall, type RemoteCall, ReplyCall } from './remote-call.ts'
 import { SnapshotLedger } from './snapshot-ledger.ts'
@@ -16,7 +17,7 @@ export interface EngineConnection {
 }
 
 export interface RemoteInferenceOptions {
-  /** Most sequences that wait while there is no engine process. */
+  /** Most sequences that wait while there is no engine process, until {@link RemoteInference.limit} says otherwise. */
   readonly maxQueue: number
   /** Longest wait for an engine process of calls that bring no timeout of their own. */
   readonly queueTimeoutMs: Millis
@@ -50,6 +51,9 @@ export class RemoteInference implements Inference {
   readonly #calls = new Map<number, RemoteCall>()
   /** Those of the calls that no process has, in the order of their arrival. */
   #waiting = new Set<RemoteCall>()
+  #maxQueue: number
+  /** What every process has to be told that was started with others; null before they changed. */
+  #limits: SchedulingLimits | null = null
   #connection: EngineConnection | null = null
   #info: EngineInfo | null = null
   /** What every call ends with from now on. */
@@ -64,6 +68,7 @@ export class RemoteInference implements Inference {
 
   constructor (options: RemoteInferenceOptions) {
     this.#options = options
+    this.#maxQueue = options.maxQueue
     this.#now = options.now ?? (() => performance.now())
   }
 
@@ -89,6 +94,7 @@ export class RemoteInference implements Inference {
     this.#info = info
     this.#ledger.begin(snapshot, this.#now())
     this.#progressAt = this.#now()
+    if (this.#limits !== null) connection.send({ type: 'limit', limits: this.#limits })
     this.#sendWaiting()
   }
 
@@ -193,6 +199,13 @@ export class RemoteInference implements Inference {
     await this.#ask((call) => ({ type: 'unload-adapter', call, key }))
   }
 
+  /** Other limits for what comes from now on, here and in every engine process. */
+  limit (limits: SchedulingLimits): void {
+    this.#maxQueue = limits.maxQueue
+    this.#limits = limits
+    this.#connection?.send({ type: 'limit', limits })
+  }
+
   /** The last numbers that the process sent (at most 100 ms old while it works), the counters of dead ones added. */
   snapshot (): InferenceSnapshot {
     let requests = 0
@@ -265,7 +278,7 @@ export class RemoteInference implements Inference {
     if (this.#info === null) return loadingError()
     if (this.#connection !== null && this.#waiting.size === 0) return null
     const waiting = weightOf(this.#waiting)
-    const { maxQueue } = this.#options
+    const maxQueue = this.#maxQueue
     if (waiting + call.weight <= maxQueue) return null
     return new ServerError('queue_full',
       `${waiting} requests are waiting for the engine process, which is being restarted; the limit is ${maxQueue}`)
@@ -304,7 +317,7 @@ export class RemoteInference implements Inference {
       if (call instanceof GenerationCall && !this.#waiting.has(call)) queued += call.unstartedChoices
     }
     for (const call of this.#waiting) {
-      if (queued > 0 && queued + call.weight > this.#options.maxQueue) return
+      if (queued > 0 && queued + call.weight > this.#maxQueue) return
       this.#waiting.delete(call)
       this.#send(call, connection)
       queued += call.weight

@@ -1,6 +1,7 @@
 import { homedir } from 'node:os'
 import type { Config } from '../config/config.ts'
 import type { AnswerLength } from '../domain/answer-length.ts'
+import { answerLengthOf } from './answer-length-of.ts'
 import type { Capacity, CapacityOptions } from './capacity.ts'
 import type { Machine } from './machine.ts'
 import type { ModelFile } from './model-file.ts'
@@ -50,8 +51,8 @@ export async function prepareModels (
     }
   }
   let takenBytes = 0
-  for (const { ref, alias, draftModel, toolDialect = config.toolDialect, maxTokensDefault, maxTokensLimit, embeddings = config.embeddings } of config.models) {
-    const answerLength = { byDefault: maxTokensDefault ?? config.maxTokensDefault, atMost: maxTokensLimit ?? config.maxTokensLimit }
+  for (const { ref, alias, draftModel, toolDialect = config.toolDialect, embeddings = config.embeddings, ...model } of config.models) {
+    const answerLength = answerLengthOf(model, config)
     const source = namingPlace(() => findModel(ref))
     const id = alias ?? source.id
     const other = prepared.find((model) => model.id === id)

@@ -46,6 +46,8 @@ export interface ProcessHost extends ModelHost {
   readonly inference: RemoteInference
   /** How long the process that runs, or the last that did, took from its start until it was ready; null before. */
   readonly loadMs: Millis | null
+  /** Holds for requests that come from now on. */
+  limitAnswers (length: AnswerLength): void
 }
 
 const DEFAULT_EXIT_GRACE_MS = 5000
@@ -63,9 +65,9 @@ class EngineProcessHost implements ProcessHost {
   readonly root: string
   readonly createdAt: number
   readonly toolDialect: NonNullable<ModelHost['toolDialect']>
-  readonly answerLength: AnswerLength
   readonly inference: RemoteInference
   readonly #options: ProcessHostOptions
+  #answerLength: AnswerLength
   readonly #now: () => Millis
   readonly #schedule: RestartSchedule
   #phase: Exclude<ModelState, 'draining'> = 'loading'
@@ -89,7 +91,7 @@ class EngineProcessHost implements ProcessHost {
     this.root = options.root
     this.createdAt = options.createdAt
     this.toolDialect = options.toolDialect ?? 'auto'
-    this.answerLength = options.answerLength ?? anyLength
+    this.#answerLength = options.answerLength ?? anyLength
     this.#options = options
     this.#now = options.now ?? (() => performance.now())
     this.#schedule = new RestartSchedule(options.restart ?? {})
@@ -108,10 +110,13 @@ class EngineProcessHost implements ProcessHost {
 
   get state (): ModelState { return this.#isDraining && this.#phase !== 'closed' ? 'draining' : this.#phase }
   get failure (): Error | null { return this.#failure }
+  get answerLength (): AnswerLength { return this.#answerLength }
   get info (): EngineInfo | null { return this.#info }
   get pid (): number | null { return this.#child?.pid ?? null }
   get restarts (): number { return this.#restarts }
   get loadMs (): Millis | null { return this.#loadMs }
+
+  limitAnswers (length: AnswerLength): void { this.#answerLength = length }
 
   async ready (signal: AbortSignal): Promise<void> {
     for (;;) {

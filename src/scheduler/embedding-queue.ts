@@ -45,7 +45,7 @@ const DEFAULT_MOST_TOKENS = 4 * 1024 * 1024
  * same turns.
  */
 export class EmbeddingQueue {
-  readonly #limits: EmbeddingLimits
+  #limits: EmbeddingLimits
   readonly #jobs = new Map<RequestId, EmbeddingJob>()
   /** By the rank of their class. */
   readonly #lines: readonly EmbeddingLine[]
@@ -55,6 +55,11 @@ export class EmbeddingQueue {
   constructor (limits: EmbeddingLimits) {
     this.#limits = limits
     this.#lines = (['interactive', 'normal', 'batch'] as const).map(() => new EmbeddingLine(limits.policy === 'fair'))
+  }
+
+  /** Holds for those that come from now on. */
+  limit (limits: Omit<EmbeddingLimits, 'policy'>): void {
+    this.#limits = { ...limits, policy: this.#limits.policy }
   }
 
   /** Requests that have not ended. */

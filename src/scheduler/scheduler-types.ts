@@ -50,6 +50,9 @@ export type SchedulingOptions =
   Pick<SchedulerConfig, 'maxQueue' | 'maxQueuePerTenant' | 'maxQueueTokens' | 'mostGuesses' | 'parkBytes'> &
   Partial<Pick<SchedulerConfig, 'turnSteps' | 'policy' | 'targetItlMs'>>
 
+/** What of them can change while sequences wait and run: those that are there stay, whatever the new numbers say. */
+export type SchedulingLimits = Pick<SchedulerConfig, 'maxQueue' | 'maxQueuePerTenant' | 'maxQueueTokens' | 'targetItlMs'>
+
 export interface NewSequence {
   readonly id: SequenceId
   readonly tenant: TenantId

@@ -11,7 +11,7 @@ import type { Guess } from './policies/speculation.ts'
 import { isBatchWork, passengers, readingOrder } from './policies/reading-order.ts'
 import { threadShare } from './policies/thread-shares.ts'
 import { Roster } from './roster.ts'
-import type { NewSequence, SchedulerConfig, SchedulerSnapshot, SequenceEvent } from './scheduler-types.ts'
+import type { NewSequence, SchedulerConfig, SchedulerSnapshot, SchedulingLimits, SequenceEvent } from './scheduler-types.ts'
 import { Sequence } from './sequence.ts'
 import { mendBrokenPromises, readerFor, settleSharedPrefills } from './shared-prefill.ts'
 import { SlotTable, slotOf } from './slot-table.ts'
@@ -110,6 +110,12 @@ export class Scheduler {
       this.#counters.added++
     }
     return events
+  }
+
+  /** Takes other limits from now on; what waits and runs is not turned away for them. */
+  limit (limits: SchedulingLimits): void {
+    this.#line.limit(limits)
+    for (const { rhythm } of this.#lanes) rhythm.aimAt(limits.targetItlMs)
   }
 
   /** Ends a sequence without a word; unknown and ended ones are ignored. Its slot is free for the next plan. */

@@ -22,7 +22,7 @@ export interface TurnedAway {
 export class WaitingLine {
   /** How fast sequences leave their slots, to say when to come back. */
   readonly serviceRate = new ServiceRate()
-  readonly #limits: WaitingLimits
+  #limits: WaitingLimits
   readonly #admission: AdmissionPolicy
   /** In order of arrival, or of losing their slot. */
   readonly #sequences = new Map<SequenceId, Sequence>()
@@ -36,6 +36,11 @@ export class WaitingLine {
   }
 
   get size (): number { return this.#sequences.size }
+
+  /** Holds for those that come from now on. */
+  limit (limits: WaitingLimits): void {
+    this.#limits = limits
+  }
 
   /** Of those that wait, they had a slot and lost it. */
   get displacedCount (): number { return this.#displacedCount }

@@ -6,6 +6,7 @@ import type { Observer, RequestRecord } from './observer.ts'
 import { createAdapterMetrics } from './adapter-metrics.ts'
 import { gapBucketsSeconds } from './gap-counts.ts'
 import { GapHistogram } from './gap-histogram.ts'
+import { createServerMetrics, type ServerFacts } from './server-metrics.ts'
 
 export interface Metrics extends Observer {
   readonly contentType: string
@@ -86,11 +87,13 @@ const snapshotMetrics: readonly SnapshotMetric[] = [
   { name: 'vllm:gpu_prefix_cache_hit_rate', type: 'gauge', help: 'Share of looked-up prompt tokens found in the prefix cache since start', value: ({ prefixHitTokens, prefixQueriedTokens }) => ratio(prefixHitTokens, prefixQueriedTokens) }
 ]
 
+const noFacts: ServerFacts = { isDraining: () => false, database: null, lostUsageRows: () => null, certificateEnd: () => null }
+
 /**
  * All metrics of one server in a registry of its own.
  * @param hosts the models at the time of a scrape
  */
-export function createMetrics (hosts: () => readonly ModelHost[], adapters: AdapterLibrary): Metrics {
+export function createMetrics (hosts: () => readonly ModelHost[], adapters: AdapterLibrary, facts: ServerFacts = noFacts): Metrics {
   const registry = new Registry()
   const registers = [registry]
   const labelNames = ['model_name']
@@ -203,6 +206,7 @@ export function createMetrics (hosts: () => readonly ModelHost[], adapters: Adap
     name: 'drawbridge_http_requests_total', help: 'Requests answered', labelNames: ['route', 'method', 'status'], registers
   })
 
+  createServerMetrics(registry, facts)
   const adapterMetrics = createAdapterMetrics(registry, hosts, adapters)
 
   return {

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { isLongRun } from '../support/long-run.ts'
 import { runMain } from '../support/run-main.ts'
 import { childrenOf, metric, type ServerProcess, startServer, waitUntil } from '../support/server-process.ts'
 
@@ -169,10 +170,10 @@ describe('adapters on a running server', () => {
       }
     }
     const [engine = 0] = await childrenOf(server.pid)
-    await cycle(200)
+    await cycle(100)
     const before = { engine: residentKib(engine), server: residentKib(server.pid) }
-    await cycle(800)
-    // What 800 loads would leave behind is 160 MiB of weights in the engine process.
+    await cycle(isLongRun ? 800 : 300)
+    // What 300 loads would leave behind is 60 MiB of weights in the engine process.
     expect(residentKib(engine) - before.engine).toBeLessThan(40 * 1024)
     expect(residentKib(server.pid) - before.server).toBeLessThan(100 * 1024)
     expect(await childrenOf(server.pid)).toEqual([engine])

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -58,6 +58,22 @@ describe('drawbridge keys', () => {
     expect((await run('list', '--owner', 'ben', ...here())).stdout).toBe('There are no keys.\n')
   })
 
+  it('tells the audit log of what it does at the database, and does nothing that it cannot tell', async () => {
+    const config = path.join(directory, 'drawbridge.yaml')
+    const log = path.join(directory, 'audit.jsonl')
+    writeFileSync(config, 'auditLog: audit.jsonl\n', { mode: 0o600 })
+    const { id, key } = await create('anna', ...here(), '--config', config)
+    expect((await run('revoke', id, ...here(), '--audit-log', log)).code).toBe(0)
+    const lines = readFileSync(log, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as object)
+    expect(lines).toMatchObject([
+      { event: 'key.create', outcome: 'done', owner: 'anna', keyId: id, command: 'keys' }, { event: 'key.revoke', outcome: 'done', keyId: id, command: 'keys' }
+    ])
+    expect(readFileSync(log, 'utf8')).not.toContain(key.slice(18))
+    const refused = await run('create', 'ben', ...here(), '--audit-log', path.join(directory, 'nowhere', 'audit.jsonl'))
+    expect(refused).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('its folder does not exist') as string })
+    expect((await run('list', '--owner', 'ben', ...here())).stdout).toBe('There are no keys.\n')
+  })
+
   it('closes a running server with the first key, and manages it through its API', async () => {
     await using server = await startServer(['--model', 'fake', ...here()])
     expect(await statusOf(server, null)).toBe(200)
@@ -94,7 +110,7 @@ describe.runIf(hasPostgresql)('two servers on one PostgreSQL (Debian: apt-get in
     const [one, two] = await Promise.all([startServer(flags), startServer(flags)])
     await using first = one
     await using second = two
-    const keys = await Promise.all(Array.from({ length: 10 }, async (_, index) => await create(`owner-${index}`, '--url', first.origin, '--api-key', 'root')))
+    const keys = await Promise.all(Array.from({ length: 4 }, async (_, index) => await create(`owner-${index}`, '--url', first.origin, '--api-key', 'root')))
     first.child.kill('SIGKILL')
     for (const { key } of keys) expect(await statusOf(second, key)).toBe(200)
     const listed = JSON.parse((await run('list', '--json', '--database-url', url)).stdout) as readonly { readonly id: string }[]

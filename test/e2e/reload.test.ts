@@ -8,7 +8,8 @@ import path from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { freePort, neutralEnvironment, startServer, waitUntil } from '../support/server-process.ts'
+import { runMain } from '../support/run-main.ts'
+import { freePort, metric, neutralEnvironment, startServer, waitUntil } from '../support/server-process.ts'
 
 let directory: string
 beforeEach(() => { directory = mkdtempSync(path.join(tmpdir(), 'drawbridge-reload-')) })
@@ -56,6 +57,78 @@ describe('a service that gets SIGHUP', () => {
     configure(['tenants: [{ name: team, keys: [k-new] }]', 'apiKeys: [none]', 'slots: 4'])
     server.child.kill('SIGHUP')
     await waitUntil(async () => !(await idsOf('k-new')).includes('pirate'), 'the adapter to go')
+    expect(await server.stop()).toBe(0)
+  })
+
+  it('lets as many requests wait as the settings say now', async () => {
+    const file = path.join(directory, 'drawbridge.yaml')
+    const configure = (...lines: readonly string[]): void => writeFileSync(file, ['models: [fake]', 'slots: 1', 'fakeStepMs: 50', ...lines].join('\n'), { mode: 0o600 })
+    configure('maxQueue: 1')
+    await using server = await startServer(['--config', file])
+    const leaving = new AbortController()
+    const ask = async (maxTokens = 10_000): Promise<Response> => await fetch(`${server.baseURL}/completions`, {
+      method: 'POST',
+      signal: leaving.signal,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'fake', prompt: 'Hi', max_tokens: maxTokens, ignore_eos: true, stream: true })
+    })
+    const waiting = async (count: number): Promise<void> => await waitUntil(async () => await metric(server.origin, 'vllm:num_requests_waiting') === count, `${count} that wait`)
+    const held = [ask()]
+    await waitUntil(async () => await metric(server.origin, 'vllm:num_requests_running') === 1, 'one that runs')
+    held.push(ask())
+    await waiting(1)
+    expect((await ask()).status).toBe(429)
+
+    configure('maxQueue: 2', 'maxConnections: 100', 'maxTokensLimit: 3')
+    server.child.kill('SIGHUP')
+    await waitUntil(() => server.output().includes('"changed":["max-connections","max-queue","max-tokens-limit"]'), 'the new settings')
+    held.push(ask())
+    await waiting(2)
+    expect((await ask()).status).toBe(429)
+    expect(server.output()).not.toContain('need a restart')
+    leaving.abort()
+    await Promise.allSettled(held)
+    await waiting(0)
+    const short = await fetch(`${server.baseURL}/completions`, {
+      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ model: 'fake', prompt: 'Hi', max_tokens: 40, ignore_eos: true })
+    })
+    expect(await short.json()).toMatchObject({ usage: { completion_tokens: 3 } })
+    expect(await server.stop()).toBe(0)
+  })
+
+  it('goes by the keys of its database when those of its file go', async () => {
+    const file = path.join(directory, 'drawbridge.yaml')
+    const configure = (...lines: readonly string[]): void => writeFileSync(file, ['models: [fake]', 'host: 0.0.0.0', `dataDir: ${directory}`, ...lines].join('\n'), { mode: 0o600 })
+    configure('apiKeys: [k-file]', 'adminKeys: [k-admin]')
+    await using server = await startServer(['--config', file, '--public-route', 'ready'], { DRAWBRIDGE_DATA_DIR: '' })
+    const ask = async (url: string, key: string, body?: object): Promise<Response> => await fetch(`${server.baseURL}${url}`, {
+      method: body === undefined ? 'GET' : 'POST', headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' }, ...(body === undefined ? {} : { body: JSON.stringify(body) })
+    })
+    const reload = async (words: string): Promise<void> => {
+      const before = server.output().length
+      server.child.kill('SIGHUP')
+      await waitUntil(() => server.output().slice(before).includes(words), words)
+    }
+
+    // Others can reach it, and there would be no key at all.
+    configure()
+    await reload('settings cannot be read again')
+    expect((await ask('/models', 'k-file')).status).toBe(200)
+
+    const made = await runMain(['keys', 'create', 'anna', '--scope', 'admin', '--data-dir', directory])
+    expect(made).toMatchObject({ code: 0 })
+    const key = made.stdout.trim()
+    configure('prices: [{ model: "*", prompt: 1000000 }]')
+    await reload('settings read again')
+    expect((await ask('/models', 'k-file')).status).toBe(401)
+    expect((await ask('/models', key)).status).toBe(200)
+    expect((await ask('/completions', key, { model: 'fake', prompt: 'Hi', max_tokens: 1 })).status).toBe(200)
+    const report = await (await ask('/admin/usage?group_by=owner', key)).text()
+    expect(JSON.parse(report)).toMatchObject({ data: [{ owner: 'anna', cost: expect.any(Number) as number }] })
+
+    configure(`auditLog: ${path.join(directory, 'audit.jsonl')}`)
+    await reload('"settings":["audit-log"]')
+    expect((await ask('/models', key)).status).toBe(200)
     expect(await server.stop()).toBe(0)
   })
 

@@ -13,7 +13,7 @@ describe('--speculate', () => {
 
   beforeAll(async () => {
     [plain, guessing] = await Promise.all(['off', 'auto'].map(async (speculate) =>
-      await startServer(['--model', 'fake', '--speculate', speculate]))) as [ServerProcess, ServerProcess]
+      await startServer(['--model', 'fake', '--fake-step-ms', '0', '--fake-decode-token-ms', '0', '--speculate', speculate]))) as [ServerProcess, ServerProcess]
   })
 
   afterAll(async () => { await Promise.all([plain, guessing].map(async (server) => { await server[Symbol.asyncDispose]() })) })

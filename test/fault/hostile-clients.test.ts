@@ -4,6 +4,8 @@ import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { hostileBodies, hostileGrammars, hostilePaths, injectingNames, smugglingAttempts } from '../../bench/hostile/attempts.ts'
+import { statusesOf } from '../../bench/hostile/raw-connection.ts'
 import { type ServerProcess, startServer } from '../support/server-process.ts'
 
 const directory = mkdtempSync(path.join(tmpdir(), 'drawbridge-hostile-'))
@@ -56,13 +58,8 @@ async function raw (...parts: readonly (string | Buffer)[]): Promise<string> {
   return answer
 }
 
-const statusesOf = (answer: string): readonly number[] => [...answer.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status]) => Number(status))
-
 describe('paths', () => {
-  it.each([
-    '/../../../../etc/passwd', '/v1/../../etc/passwd', '/v1/models/../../../etc/passwd', '/v1/models/..%2f..%2f..%2fetc%2fpasswd',
-    '/%2e%2e/%2e%2e/etc/passwd', '/v1/models/%00', '/v1/models/%c0%ae%c0%ae', '//etc/passwd', '/v1/responses/..%5c..%5csecret', '/v1/models/%'
-  ])('%s lead nowhere', async (url) => {
+  it.each([...hostilePaths])('%s lead nowhere', async (url) => {
     const answer = await raw(`GET ${url} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)
     expect(statusesOf(answer)).toHaveLength(1)
     expect([400, 404]).toContain(statusesOf(answer)[0])
@@ -96,7 +93,7 @@ describe('headers', () => {
     expect(answer).not.toContain('set-cookie')
   })
 
-  it.each(['x\r\nset-cookie: a=b', 'x\nset-cookie: a=b', 'x\u2028\u0000'])('do not carry what is asked for: %j', async (model) => {
+  it.each([...injectingNames])('do not carry what is asked for: %j', async (model) => {
     const response = await fetch(`${server.baseURL}/chat/completions`, {
       method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ model, messages: [{ role: 'user', content: 'Hi' }] })
     })
@@ -113,28 +110,8 @@ describe('headers', () => {
 })
 
 describe('requests that two servers would read differently', () => {
-  const smuggled = 'GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n'
-  const head = 'POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n'
-  it.each([
-    ['both lengths', `${head}content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n${smuggled}`],
-    ['both lengths, the other way around', `${head}transfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n${smuggled}`],
-    ['two lengths', `${head}content-length: 2\r\ncontent-length: 40\r\n\r\n{}${smuggled}`],
-    ['a list of lengths', `${head}content-length: 2, 40\r\n\r\n{}${smuggled}`],
-    ['a signed length', `${head}content-length: +2\r\n\r\n{}${smuggled}`],
-    ['a negative length', `${head}content-length: -1\r\n\r\n{}${smuggled}`],
-    ['an endless length', `${head}content-length: 99999999999999999999\r\n\r\n{}${smuggled}`],
-    ['an unknown coding', `${head}transfer-encoding: xchunked\r\n\r\n0\r\n\r\n${smuggled}`],
-    ['two codings', `${head}transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n${smuggled}`],
-    ['a space before the colon', `${head}transfer-encoding : chunked\r\n\r\n0\r\n\r\n${smuggled}`],
-    ['a folded header', `${head}content-length: 2\r\nx: a\r\n transfer-encoding: chunked\r\n\r\n{}${smuggled}`],
-    ['a chunk of no number', `${head}transfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n${smuggled}`],
-    ['a chunk that is too large', `${head}transfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n{}\r\n0\r\n\r\n${smuggled}`],
-    ['lines that end too early', `${head.replaceAll('\r\n', '\n')}content-length: 2\n\n{}${smuggled}`],
-    ['a carriage return alone', `${head}x: a\rtransfer-encoding: chunked\r\n\r\n${smuggled}`],
-    ['another protocol', `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${smuggled}`],
-    ['no host', 'GET /health HTTP/1.1\r\n\r\n']
-  ])('are refused with their connection: %s', async (_, bytes) => {
-    const answer = await raw(bytes)
+  it.each(smugglingAttempts.map(({ name, bytes }) => [name, bytes] as const))('are refused with their connection: %s', async (_, bytes) => {
+    const answer = await raw(bytes.replaceAll('HOST', 'x'))
     expect(statusesOf(answer)).toEqual([400])
     expect(answer).not.toContain('vllm:')
   })
@@ -166,50 +143,21 @@ describe('bodies', () => {
     expect(statusesOf(answer).filter((status) => status !== 413)).toEqual([])
   })
 
-  it.each([
-    ['deep arrays', '['.repeat(1_000_000), 400],
-    ['deep arrays that end', `${'['.repeat(100_000)}${']'.repeat(100_000)}`, 400],
-    ['deep objects', `${'{"a":'.repeat(200_000)}1${'}'.repeat(200_000)}`, 400],
-    ['many members', `{${Array.from({ length: 300_000 }, (_, index) => `"k${index}":1`).join(',')}}`, 400],
-    ['members with the same hash', `{${Array.from({ length: 100_000 }, (_, index) => `"${index * 65_536}":1`).join(',')}}`, 400],
-    ['a number without an end', `{"model":"fake","prompt":"x","max_tokens":1${'0'.repeat(1_000_000)}}`, 400],
-    ['a number that is infinite', '{"model":"fake","prompt":"x","temperature":1e999}', 400],
-    ['a prototype', '{"__proto__":{"isAdmin":true},"model":"fake","prompt":"x"}', 400],
-    ['a constructor', '{"constructor":{"prototype":{"isAdmin":true}},"model":"fake","prompt":"x"}', 400],
-    ['half a character', '{"model":"fake","prompt":"\\ud800","max_tokens":1}', null],
-    ['many messages', JSON.stringify({ model: 'fake', messages: Array.from({ length: 100_000 }, () => ({ role: 'user', content: 'x' })) }), 400],
-    ['many prompts', JSON.stringify({ model: 'fake', prompt: Array.from({ length: 100_000 }, () => 'x') }), 400],
-    ['many choices', JSON.stringify({ model: 'fake', prompt: 'x', n: 1_000_000 }), 400],
-    ['a bias for everything', JSON.stringify({ model: 'fake', prompt: 'x', logit_bias: Object.fromEntries(Array.from({ length: 200_000 }, (_, index) => [index, 1])) }), 400]
-  ])('are refused: %s', async (what, body, expected) => {
-    const { status, text } = await post(what.includes('messages') ? '/chat/completions' : '/completions', body)
-    if (expected === null) expect([200, 400]).toContain(status)
-    else expect(status).toBe(expected)
+  it.each(hostileBodies('fake').map((attempt) => [attempt.name, attempt] as const))('are refused: %s', async (_, { path: url, body, statuses }) => {
+    const { status, text } = await post(url.slice('/v1'.length), body)
+    expect(statuses).toContain(status)
     expect(text.length).toBeLessThan(20_000)
   })
 })
 
 describe('grammars', () => {
-  const nested = (depth: number): object => depth === 0 ? { type: 'string' } : { type: 'object', properties: { a: nested(depth - 1), b: nested(depth - 1) }, required: ['a', 'b'] }
-  const requests: readonly (readonly [string, object])[] = [
-    ['a regex whose repetitions multiply', { structured_outputs: { regex: '((a{1000}){1000}){1000}' } }],
-    ['a regex that backtracks', { structured_outputs: { regex: '^(a+)+$' } }],
-    ['a regex of many choices', { structured_outputs: { regex: `(${Array.from({ length: 20_000 }, (_, index) => `a${index}`).join('|')})*` } }],
-    ['a regex that is deep', { structured_outputs: { regex: `${'('.repeat(50_000)}a${')'.repeat(50_000)}` } }],
-    ['a pattern in a schema', { response_format: { type: 'json_schema', json_schema: { name: 'x', schema: { type: 'string', pattern: '^((a|b){0,9999}){0,9999}$' } } } }],
-    ['a schema that doubles with its depth', { response_format: { type: 'json_schema', json_schema: { name: 'x', schema: nested(12) } } }],
-    ['a schema that refers to itself', { response_format: { type: 'json_schema', json_schema: { name: 'x', schema: { $ref: '#' } } } }],
-    ['counts of items', { response_format: { type: 'json_schema', json_schema: { name: 'x', schema: { type: 'array', minItems: 1_000_000, items: { type: 'array', minItems: 1_000_000 } } } } }],
-    ['choices', { structured_outputs: { choice: Array.from({ length: 100_000 }, (_, index) => `choice ${index}`) } }],
-    ['a grammar that goes left for ever', { structured_outputs: { grammar: 'root ::= root "a" | "b"' } }]
-  ]
-  it.each(requests)('end in an answer, while others are served: %s', async (_, members) => {
+  it.each(hostileGrammars('fake').map((attempt) => [attempt.name, attempt] as const))('end in an answer, while others are served: %s', async (_, { path: url, body, statuses }) => {
     let isAnswered = false
-    const asked = post('/chat/completions', { model: 'fake', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 4, ...members }).finally(() => { isAnswered = true })
+    const asked = post(url.slice('/v1'.length), body).finally(() => { isAnswered = true })
     expect((await fetch(`${server.origin}/health`)).status).toBe(200)
     const { status } = await asked
     expect(isAnswered).toBe(true)
-    expect([200, 400]).toContain(status)
+    expect(statuses).toContain(status)
   })
 })
 

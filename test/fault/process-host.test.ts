@@ -187,7 +187,7 @@ describe('an engine process and its host', () => {
     const host = await startReady({ entry, restart: { initialDelayMs: 5, maxDelayMs: 20 } })
     await writeFile(marker, '')
     kill(host)
-    await vi.waitFor(() => { expect(host.restarts).toBeGreaterThan(3) }, { timeout: 30_000 })
+    await vi.waitFor(() => { expect(host.restarts).toBeGreaterThan(3) }, patience)
     expect(host.state).toBe('restarting')
     await vi.waitFor(() => { expect(host.failure?.message).toMatch(/could not be started again: it exited with code 3/) }, patience)
     const patient = run(host, 'The fox')

@@ -53,9 +53,19 @@ function numbersOf ({ minimum = -1e6, maximum = 1e6 }: { minimum?: number, maxim
   return fc.oneof(between, fc.constantFrom(minimum, maximum))
 }
 
+const madeGraphemes = new Map<string, fc.Arbitrary<string>>()
+
+/** Kept, because to make one takes far longer than to draw from it. */
+function graphemes (minLength: number, maxLength: number): fc.Arbitrary<string> {
+  const key = `${minLength} ${maxLength}`
+  let made = madeGraphemes.get(key)
+  if (made === undefined) madeGraphemes.set(key, made = fc.string({ unit: 'grapheme', minLength, maxLength }))
+  return made
+}
+
 function textsOf ({ pattern, minLength = 0, maxLength: most = maxLength }: { pattern?: string, minLength?: number, maxLength?: number }): fc.Arbitrary<Json> {
   if (pattern !== undefined) return fc.stringMatching(new RegExp(pattern))
-  const short = fc.string({ unit: 'grapheme', minLength, maxLength: Math.max(minLength, Math.min(most, maxLength)) }).filter((text) => text.length <= most)
+  const short = graphemes(minLength, Math.max(minLength, Math.min(most, maxLength))).filter((text) => text.length <= most)
   return most > 1024 ? short : fc.oneof({ arbitrary: short, weight: 9 }, { arbitrary: fc.constantFrom('a'.repeat(minLength), 'a'.repeat(most)), weight: 1 })
 }
 

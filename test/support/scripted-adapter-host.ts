@@ -66,7 +66,7 @@ export async function createScriptedRegistry ({ model = 'base', ...options }: Pa
     prepare,
     limits: { maxRank: 64, maxSizeBytes: 1000 },
     room: { maxAdapters: Infinity, maxBytes: Infinity },
-    maxWaiting: 100,
+    maxWaiting: () => 100,
     folder,
     nextId: () => number++,
     logger: {

@@ -7,6 +7,8 @@ import { createLogger } from '../../src/telemetry/logging.ts'
 
 export interface TestApp {
   readonly app: FastifyInstance
+  /** What the app looks at; changing it is as if the settings were read again. */
+  readonly live: { -readonly [Field in keyof Config]: Config[Field] }
   /** The lines of the log so far, parsed. */
   readonly log: () => Record<string, unknown>[]
   /** The log as text, for what must not be in it. */
@@ -26,14 +28,16 @@ export async function buildTestApp (hosts: readonly ModelHost[], { config = {}, 
     { level: logLevel, format: 'json', isTerminal: false, isColoured: false },
     { write: (line: string) => { text += line } }
   )
+  const live = { ...configSchema.parse({}), ...config }
   const app = await buildApp({
-    config: { ...configSchema.parse({}), ...config },
+    config: live,
     catalogue: createModelCatalogue(hosts),
     logger,
     ...parts
   })
   return {
     app,
+    live,
     log: () => text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as Record<string, unknown>),
     logText: () => text
   }

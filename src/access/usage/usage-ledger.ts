@@ -8,7 +8,7 @@ export interface UsageLedgerOptions {
   /** Milliseconds since 1970. */
   readonly now?: () => number
   /** How long rows are kept; null is for ever. */
-  readonly retentionMs?: number | null
+  readonly retentionMs?: () => number | null
   /** How long a row waits for others that share its commit. */
   readonly gatherMs?: number
 }
@@ -39,10 +39,14 @@ export class UsageLedger {
   #written: Promise<void> = Promise.resolve()
   #swept: Promise<void> | null = null
   #isClosed = false
+  #lostCount = 0
 
   constructor (options: UsageLedgerOptions) {
-    this.#options = { now: Date.now, retentionMs: null, gatherMs: defaultGatherMs, ...options }
+    this.#options = { now: Date.now, retentionMs: () => null, gatherMs: defaultGatherMs, ...options }
   }
+
+  /** Rows that could not be committed, as far as is known. */
+  get lostCount (): number { return this.#lostCount }
 
   /**
    * Settles when the row is committed. Writing a row again changes nothing.
@@ -77,6 +81,7 @@ export class UsageLedger {
         await this.#write(batch.map(({ row }) => row))
         for (const { resolve } of batch) resolve()
       } catch (error) {
+        this.#lostCount += batch.length
         for (const { reject } of batch) reject(error)
       }
     }
@@ -93,7 +98,8 @@ export class UsageLedger {
   }
 
   async #removeOld (): Promise<void> {
-    const { now, retentionMs, store, logger } = this.#options
+    const { now, store, logger } = this.#options
+    const retentionMs = this.#options.retentionMs()
     if (retentionMs === null) return
     try {
       while (!this.#isClosed && await store.deleteBefore(now() - retentionMs, sweepRows) === sweepRows) await delay(sweepPauseMs)

@@ -12,10 +12,10 @@ const mostLines = 20_000
 /** Makes reports, one at a time, so that however many ask, the streams lose no more. */
 export class UsageReader {
   readonly #store: Pick<UsageStore, 'read'>
-  readonly #prices: readonly ModelPrice[]
+  readonly #prices: () => readonly ModelPrice[]
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor (store: Pick<UsageStore, 'read'>, prices: readonly ModelPrice[]) {
+  constructor (store: Pick<UsageStore, 'read'>, prices: () => readonly ModelPrice[]) {
     this.#store = store
     this.#prices = prices
   }
@@ -28,7 +28,7 @@ export class UsageReader {
   }
 
   async #make (span: UsageSpan, groups: readonly UsageGroup[], signal: AbortSignal): Promise<UsageReport> {
-    const report = new UsageReport(groups, this.#prices)
+    const report = new UsageReport(groups, this.#prices())
     let position: UsagePosition | null = null
     for (;;) {
       if (signal.aborted) throw new ServerError('request_aborted', 'The client has gone')

@@ -19,11 +19,25 @@ function isDirect (headers: IncomingHttpHeaders): boolean {
   return isFromHere && !Object.keys(headers).some((name) => proxyHeader.test(name))
 }
 
+/** The ranges of the proxies that are trusted now: the settings may change while the server runs. */
+function createTrustedRanges (config: HttpServices['config']): () => AddressRanges {
+  let { trustedProxies } = config
+  let ranges = new AddressRanges(trustedProxies)
+  return () => {
+    if (config.trustedProxies !== trustedProxies) {
+      ({ trustedProxies } = config)
+      ranges = new AddressRanges(trustedProxies)
+    }
+    return ranges
+  }
+}
+
 /** Finds out who asks, before anything else of the request is looked at. Unknown paths are behind the keys as well. */
 export const accessPlugin = fastifyPlugin<HttpServices>(async (app, { access, config }) => {
-  const trusted = new AddressRanges(config.trustedProxies)
+  const findTrusted = createTrustedRanges(config)
   app.addHook('onRequest', async (request) => {
     if (request.routeOptions.config.isPublic === true) return
+    const trusted = findTrusted()
     // Node joins headers of the same name.
     const forwardedFor = request.headers['x-forwarded-for'] as string | undefined
     request.requestContext.caller = await access.identify({

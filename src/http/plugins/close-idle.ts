@@ -1,8 +1,12 @@
-import type { Socket } from 'node:net'
+import { Server as NetServer, type Socket } from 'node:net'
 import { Server as TlsServer } from 'node:tls'
 import fastifyPlugin from 'fastify-plugin'
+import type { HttpServices } from '../services.ts'
 
 const endsOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`
+
+/** For requests that are on their way when another process takes over: what idles still after it is closed. */
+const handOverMs = 1000
 
 /**
  * Lets `app.close()` end as soon as the last answer is complete.
@@ -10,8 +14,10 @@ const endsOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddre
  * Node closes connections that idle between two requests when closing begins. Those that become idle later would stay
  * until their keep-alive runs out, and those that have not sent a request yet, which browsers and pooling clients open in
  * advance, until the time for sending headers is over; with TLS, those that are still negotiating until that has its end.
+ *
+ * Where another process takes over, they are closed a little later: their clients may have sent requests that have not been read yet.
  */
-export const closeIdlePlugin = fastifyPlugin(async (app) => {
+export const closeIdlePlugin = fastifyPlugin<Pick<HttpServices, 'lifecycle'>>(async (app, { lifecycle }) => {
   /** Requests that each open connection has not had its answer to. */
   const unanswered = new Map<Socket, number>()
   /** By their two ends: connections that TLS has not made usable yet. It wraps their sockets in others. */
@@ -56,9 +62,18 @@ export const closeIdlePlugin = fastifyPlugin(async (app) => {
     })
   })
 
-  app.addHook('preClose', async () => {
+  const closeIdle = (): void => {
     isClosing = true
     for (const socket of negotiating.values()) socket.destroy()
     for (const socket of [...unanswered.keys()]) closeIfIdle(socket)
+  }
+
+  app.addHook('preClose', async () => closeIdle())
+
+  lifecycle.onHandOver(async () => {
+    const timer = setTimeout(closeIdle, handOverMs)
+    // That of an HTTP server would close idle connections at once. A server that does not listen yet has none.
+    await new Promise<void>((resolve) => NetServer.prototype.close.call(app.server, () => resolve()))
+    clearTimeout(timer)
   })
 }, { name: 'close-idle' })

@@ -1,12 +1,12 @@
 import fastifyPlugin from 'fastify-plugin'
+import { applyConnectionSettings } from '../apply-connection-settings.ts'
 import type { HttpServices } from '../services.ts'
 
 const quietMs = 60_000
 
 /** Connections beyond the limit are closed as they come. The log says so, though not for each of them. */
 export const connectionLimitPlugin = fastifyPlugin<Pick<HttpServices, 'config' | 'logger' | 'now'>>(async (app, { config, logger, now }) => {
-  if (config.maxConnections === 'off') return
-  app.server.maxConnections = config.maxConnections
+  applyConnectionSettings(app.server, config)
   let lastToldAt = -Infinity
   let droppedCount = 0
   app.server.on('drop', () => {

@@ -9,16 +9,18 @@ type Stored =
 
 /** Keeps responses and conversations in memory, until the server ends. */
 export class MemoryResponseStore implements ResponseStore {
-  readonly isOn: boolean
+  readonly #options: SharedStoreOptions
   readonly #objects: SharedStore<Stored>
   /** Items never change, and conversations grow item by item: each is measured once. */
   readonly #sizes = new WeakMap<ResponseItem, number>()
 
-  /** @param options `maxBytes` is counted in characters of JSON; 0 keeps nothing */
+  /** @param options are looked at whenever something is kept; `maxBytes` is counted in characters of JSON; 0 keeps nothing */
   constructor (options: SharedStoreOptions) {
-    this.isOn = options.maxBytes > 0
+    this.#options = options
     this.#objects = new SharedStore(options)
   }
+
+  get isOn (): boolean { return this.#options.maxBytes > 0 }
 
   findResponse (tenant: TenantId, id: string): StoredResponse | null {
     const found = this.#objects.get(tenant, id)

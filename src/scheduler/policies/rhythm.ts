@@ -27,7 +27,7 @@ const newest = 0.25
  * (chunked prefill after Sarathi-Serve, Agrawal et al., OSDI 2024, with a budget in time instead of tokens).
  */
 export class Rhythm {
-  readonly #targetMs: Millis | 'auto'
+  #targetMs: Millis | 'auto'
   /** A step that only decodes; null before the first. */
   #decodeMs: Millis | null = null
   /** What a prompt token adds to a step, in whole pieces and in smaller ones; null before the first. */
@@ -35,6 +35,11 @@ export class Rhythm {
   #smallPieceTokenMs: Millis | null = null
 
   constructor (targetMs: Millis | 'auto') {
+    this.#targetMs = targetMs
+  }
+
+  /** What was learned from past steps stays. */
+  aimAt (targetMs: Millis | 'auto'): void {
     this.#targetMs = targetMs
   }
 

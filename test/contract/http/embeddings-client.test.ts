@@ -83,7 +83,7 @@ describe.each<[string, number, (pooling: 'mean' | 'rank') => Promise<Engine>]>([
     const controller = new AbortController()
     const input = Array.from({ length: 2048 }, (_, index) => `a longer text, of which there are many, with the number ${index}`)
     const request = client.embeddings.create({ model: 'mean', input }, { signal: controller.signal })
-    await new Promise((resolve) => setTimeout(resolve, 30))
+    await expect.poll(() => inferences[0]?.snapshot().requests).toBe(1)
     controller.abort()
     await expect(request).rejects.toBeInstanceOf(OpenAI.APIUserAbortError)
     await expect.poll(() => inferences[0]?.snapshot().requests).toBe(0)

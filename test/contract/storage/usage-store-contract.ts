@@ -84,7 +84,7 @@ export function usageStoreContract (name: string, setUp: () => Promise<DatabaseF
         await ledgers[index % 2]!.record(row)
         expect((await other.read(always, null, 1000)).some(({ id }) => id === row.id)).toBe(true)
       }))
-      const report = await new UsageReader(other, []).report(always, ['owner'], new AbortController().signal)
+      const report = await new UsageReader(other, () => []).report(always, ['owner'], new AbortController().signal)
       expect(report.total).toMatchObject({ requests: 40, promptTokens: 400, completionTokens: 200 })
     })
   })

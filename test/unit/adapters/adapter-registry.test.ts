@@ -189,7 +189,7 @@ describe('a request', () => {
   })
 
   it('is refused when too many wait already', async () => {
-    const scripted = await setUp({ maxWaiting: 2 })
+    const scripted = await setUp({ maxWaiting: () => 2 })
     const { load, gates, acquire } = scripted
     const gate = createGate()
     gates.set('load pirate#1', gate.opened)
@@ -270,6 +270,21 @@ describe('unloading', () => {
 })
 
 describe('room', () => {
+  it('is as much as there is now', async () => {
+    const room = { maxAdapters: 1, maxBytes: Infinity }
+    const { load, acquire, stateOf, registry } = await setUp({ room })
+    await load('pirate')
+    room.maxAdapters = 2
+    await load('poet')
+    expect([stateOf('pirate'), stateOf('poet'), registry.maxAdapters]).toEqual(['ready', 'ready', 2])
+    room.maxAdapters = 1
+    // They stay until another one looks for room.
+    expect([stateOf('pirate'), stateOf('poet')]).toEqual(['ready', 'ready'])
+    await load('baker')
+    expect([stateOf('pirate'), stateOf('poet'), stateOf('baker')]).toEqual(['evicted', 'evicted', 'ready'])
+    await expect(acquire('pirate', 'poet')).rejects.toMatchObject({ code: 'adapter_limit' })
+  })
+
   it('is made by evicting what nobody has asked for longest, and the next request brings it back', async () => {
     const { load, acquire, stateOf, registry, engine, fetched } = await setUp({ room: { maxAdapters: 2, maxBytes: Infinity } })
     await load('a')

@@ -6,6 +6,7 @@ import { prepareAdapter } from '../../../src/adapters/files/prepare-adapter.ts'
 import { ServerError } from '../../../src/domain/errors.ts'
 import { Random } from '../../../src/domain/random.ts'
 import { createMutants } from '../../support/adapter-mutants.ts'
+import { isLongRun, runs } from '../../support/long-run.ts'
 
 const demo = join(import.meta.dirname, '../../../models/demo')
 const options = {
@@ -19,7 +20,7 @@ beforeAll(() => { directory = mkdtempSync(join(tmpdir(), 'drawbridge-mutants-'))
 afterAll(() => { rmSync(directory, { recursive: true }) })
 
 describe('files made of an adapter by changing something', () => {
-  it.each([1, 2])('are refused, or taken where the change does not matter (seed %i)', async (seed) => {
+  it.each(isLongRun ? [1, 2, 3, 4, 5] : [1])('are refused, or taken where the change does not matter (seed %i)', async (seed) => {
     const mutants = createMutants(readFileSync(join(demo, 'adapters/pirate.gguf')), new Random(seed), 25)
     expect(mutants.length).toBeGreaterThanOrEqual(300)
     expect(mutants.filter(({ isValid }) => isValid).length).toBeGreaterThan(20)
@@ -57,9 +58,10 @@ describe('folders made of a PEFT adapter by changing its weights', () => {
     const output = join(directory, 'output')
     cpSync(peft, folder, { recursive: true })
     mkdirSync(output)
+    const tries = runs(150)
     const counts = { taken: 0, refused: 0 }
     const wrong: string[] = []
-    for (let index = 0; index < 300; index++) {
+    for (let index = 0; index < tries; index++) {
       const bytes = Buffer.from(intact)
       // A quarter around the one text that may change, the others in header, data, and length.
       const position = [formatAt + random.below(13), random.below(dataStart), dataStart + random.below(intact.length - dataStart), random.below(intact.length)][index % 4] ?? 0
@@ -75,7 +77,7 @@ describe('folders made of a PEFT adapter by changing its weights', () => {
       if (readdirSync(output).length !== counts.taken) wrong.push(`byte ${position}: ${readdirSync(output).join(', ')}`)
     }
     expect(wrong).toEqual([])
-    expect(counts.taken).toBeGreaterThan(50)
-    expect(counts.refused).toBeGreaterThan(100)
+    expect(counts.taken).toBeGreaterThan(tries / 6)
+    expect(counts.refused).toBeGreaterThan(tries / 3)
   })
 })

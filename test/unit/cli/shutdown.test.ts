@@ -1,5 +1,4 @@
 import { EventEmitter } from 'node:events'
-import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { drain, waitForSignal } from '../../../src/cli/shutdown.ts'
 
@@ -20,7 +19,8 @@ function rig () {
   const events: string[] = []
   return {
     events,
-    lifecycle: { startDraining: () => { events.push('not ready') } },
+    isHandingOver: false,
+    lifecycle: { startDraining: () => { events.push('not ready') }, handOver: async () => { events.push('handed over') } },
     app: {
       close: async () => { events.push('app closed') },
       server: { closeAllConnections: () => { events.push('connections closed') } }
@@ -43,6 +43,28 @@ describe('draining', () => {
     finish()
     await drained
     expect(events).toEqual(['not ready', 'model closed', 'app closed'])
+  })
+
+  it('lets the last connection end before models where another process takes over, and refuses nothing', async () => {
+    const { events, ...parts } = rig()
+    const host = { close: async () => { events.push('model closed') }, destroy: async () => {} }
+    await drain({ hosts: [host], drainTimeoutMs: 60_000, second: never, ...parts, isHandingOver: true })
+    expect(events).toEqual(['handed over', 'model closed', 'app closed'])
+  })
+
+  it('ends what goes on for too long there as well', async () => {
+    const { events, ...parts } = rig()
+    let end = (): void => {}
+    parts.lifecycle.handOver = () => new Promise((resolve) => { end = resolve })
+    const host = {
+      close: async () => { events.push('close') },
+      destroy: async () => {
+        events.push('destroyed')
+        end()
+      }
+    }
+    await drain({ hosts: [host], drainTimeoutMs: 1, second: never, ...parts, isHandingOver: true })
+    expect(events.filter((event) => event !== 'close')).toEqual(['warned {"reason":"the time for running requests is up"}', 'destroyed', 'app closed'])
   })
 
   it('ends requests with an error when the time is up', async () => {
@@ -68,15 +90,20 @@ describe('draining', () => {
 
   it('gives clients that have not sent or read everything no more time than the rest', async () => {
     const idle = { close: async () => {}, destroy: async () => {} }
-    for (const end of [{ drainTimeoutMs: 1, second: never }, { drainTimeoutMs: 60_000, second: delay(5, 'SIGTERM' as const) }]) {
+    for (const endsBySignal of [false, true]) {
       const { events, ...parts } = rig()
+      let signal = (_: NodeJS.Signals): void => {}
+      const second = endsBySignal ? new Promise<NodeJS.Signals>((resolve) => { signal = resolve }) : never
       let close = (): void => {}
-      parts.app.close = () => new Promise((resolve) => { close = resolve })
+      parts.app.close = () => {
+        signal('SIGTERM')
+        return new Promise((resolve) => { close = resolve })
+      }
       parts.app.server.closeAllConnections = () => {
         events.push('connections closed')
         close()
       }
-      await drain({ hosts: [idle], ...end, ...parts })
+      await drain({ hosts: [idle], drainTimeoutMs: endsBySignal ? 60_000 : 1, second, ...parts })
       expect(events).toEqual(['not ready', 'connections closed'])
     }
   })

@@ -1,6 +1,8 @@
+import { X509Certificate } from 'node:crypto'
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openTlsFiles, type TlsPair } from '../../../src/cli/tls-files.ts'
 
@@ -32,6 +34,13 @@ const open = () => openTlsFiles({ tlsCert: certFile, tlsKey: keyFile }, {
 describe('certificate files', () => {
   it('are none without TLS', () => {
     expect(openTlsFiles({ tlsCert: 'off', tlsKey: 'off' }, { sourceOf: String, logger: { info: () => {}, warn: () => {} } })).toBeNull()
+  })
+
+  it('tell when the certificate ends', () => {
+    const files = open()
+    const end = new X509Certificate(pem('first.cert')).validTo
+    expect(new Date(files?.endsAt ?? 0).toUTCString()).toBe(new Date(end).toUTCString())
+    expect(files?.endsAt).toBeGreaterThan(0)
   })
 
   it('are read at the start', () => {
@@ -81,6 +90,28 @@ describe('certificate files', () => {
     const changed = new Promise<TlsPair>((resolve) => tls?.watch(resolve, 10))
     use('second')
     expect((await changed).cert.toString()).toBe(pem('second.cert'))
+    tls?.close()
+  })
+
+  it('are taken over when they have changed before they are watched', async () => {
+    const tls = open()
+    use('second')
+    const changed = new Promise<TlsPair>((resolve) => tls?.watch(resolve, 10))
+    expect((await changed).cert.toString()).toBe(pem('second.cert'))
+    tls?.close()
+  })
+
+  it('that cannot be used are told of once, not whenever they are looked at', async () => {
+    const tls = open()
+    const changed = new Promise<TlsPair>((resolve) => tls?.watch(resolve, 1))
+    writeFileSync(certFile, 'x')
+    await expect.poll(() => log).toContain('the TLS certificate stays as it was')
+    const warnings = log.length
+    // Many looks later, as timers of the same length go off in turn.
+    for (let look = 0; look < 10; look++) await delay(1)
+    expect(log).toHaveLength(warnings)
+    use('second')
+    await changed
     tls?.close()
   })
 })

@@ -202,6 +202,11 @@ describe('file', () => {
     expect(load(['--config', file]).config).toMatchObject({ tlsCert: path.join(directory, 'cert.pem'), tlsKey: '/etc/key.pem' })
   })
 
+  it('has logs and folders beside it', () => {
+    const file = fileOf('logs.yaml', 'auditLog: audit.jsonl\nlogPrompts: off\nparkDir: auto\ndataDir: data\n')
+    expect(load(['--config', file]).config).toMatchObject({ auditLog: path.join(directory, 'audit.jsonl'), logPrompts: 'off', parkDir: 'auto', dataDir: path.join(directory, 'data') })
+  })
+
   it('resolves its relative paths from its own folder, and leaves names alone', () => {
     const file = fileOf('paths.yaml', [
       'apiKeyFile: keys.txt',

@@ -53,6 +53,19 @@ describe('settings', () => {
 })
 
 describe('docker-compose.yml', () => {
+  test('keeps what the server must not lose in a volume that its user may write', () => {
+    const folder = /DRAWBRIDGE_DATA_DIR=(\S+)/.exec(runtime.find((line) => line.startsWith('ENV')) ?? '')?.[1]
+    const making = runtime.find((line) => line.startsWith('RUN') && line.includes('chown')) ?? ''
+    const user = runtime.findLast((line) => line.startsWith('USER'))?.split(' ')[1]
+    for (const place of ['/models', folder]) {
+      expect(making).toMatch(new RegExp(`chown ${user}[^&]* ${place}( |$)`))
+      expect(JSON.parse(runtime.find((line) => line.startsWith('VOLUME'))?.slice(6) ?? '[]')).toContain(place)
+      expect(service('drawbridge').volumes?.some((volume) => volume.endsWith(`:${place}`))).toBe(true)
+    }
+    // With a read-only root, nothing else is left to write to.
+    expect(/XDG_CACHE_HOME=(\S+)/.exec(runtime.find((line) => line.startsWith('ENV')) ?? '')?.[1]?.startsWith(`${folder}/`)).toBe(true)
+  })
+
   test('names only secrets and volumes that exist', () => {
     for (const { secrets = [], volumes = [] } of Object.values(compose.services)) {
       expect(secrets.filter((name) => compose.secrets[name] === undefined)).toEqual([])

@@ -17,7 +17,7 @@ interface Probe {
 interface Container {
   readonly args: readonly string[]
   readonly ports: readonly { readonly name: string, readonly containerPort: number }[]
-  readonly env: readonly { readonly name: string, readonly value: string }[]
+  readonly env: readonly { readonly name: string, readonly value?: string, readonly valueFrom?: { readonly secretKeyRef: { readonly name: string, readonly key: string, readonly optional?: boolean } } }[]
   readonly startupProbe: Probe
   readonly livenessProbe: Probe
   readonly readinessProbe: Probe
@@ -98,14 +98,24 @@ describe('the manifests for Kubernetes', () => {
     const known = new Set(options.filter((option) => option.hasVariable).map(variableName))
     expect(container.env.map(({ name }) => name).filter((name) => name.startsWith('DRAWBRIDGE_') && !known.has(name))).toEqual([])
     const mounts = container.volumeMounts.map(({ mountPath }) => mountPath)
-    const places = [container.args.at(-1) ?? '', ...container.env.map(({ value }) => value)]
-    expect(places.length).toBeGreaterThan(2)
+    const places = [container.args.at(-1) ?? '', ...container.env.map(({ value = 'off' }) => value).filter((value) => value !== 'off')]
+    expect(places).toHaveLength(3)
     expect(places.filter((place) => !mounts.some((mount) => place === mount || place.startsWith(`${mount}/`)))).toEqual([])
     expect(container.volumeMounts.map(({ name }) => name).sort()).toEqual(pod.volumes.map(({ name }) => name).sort())
     const [config] = kustomization.configMapGenerator
     expect(config).toMatchObject({ files: ['drawbridge.yaml'] })
     expect(pod.volumes).toContainEqual({ name: 'config', configMap: { name: config?.name } })
     expect(pod.volumes).toContainEqual({ name: 'models', persistentVolumeClaim: { claimName: manifests.get('models.yaml')?.metadata.name } })
+  })
+
+  test('take keys and usage from PostgreSQL where there is a secret for it, and let pods reach it', () => {
+    const { secretKeyRef } = container.env.find(({ name }) => name === 'DRAWBRIDGE_DATABASE_URL')?.valueFrom ?? {}
+    expect(secretKeyRef).toEqual({ name: 'drawbridge-database', key: 'url', optional: true })
+    expect(read('kustomization.yaml')).toContain(`secret generic ${secretKeyRef?.name} --from-literal=${secretKeyRef?.key}=postgres://`)
+    // The image's own folder is read-only here, and a file of each pod's own would be lost with it.
+    expect(container.env).toContainEqual({ name: 'DRAWBRIDGE_DATA_DIR', value: 'off' })
+    const { egress } = specOf<{ readonly egress: readonly { readonly ports: readonly { readonly port: number }[] }[] }>('network-policy.yaml')
+    expect(egress.flatMap(({ ports }) => ports.map(({ port }) => port)).toSorted()).toEqual([53, 53, 5432])
   })
 
   test('send Prometheus the key that the server has', () => {

@@ -6,12 +6,14 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 const script = path.resolve(import.meta.dirname, '../../../docker/prune-bindings.mjs')
 const packages = ['linux-arm64', 'linux-armv7l', 'linux-x64', 'linux-x64-cuda', 'linux-x64-cuda-ext', 'linux-x64-vulkan']
+const drivers = ['linux-arm64-gnu', 'linux-arm64-musl', 'linux-x64-gnu', 'linux-x64-musl']
 
 let folder: string
 
 beforeEach(() => {
   folder = mkdtempSync(path.join(tmpdir(), 'prune-'))
   for (const name of packages) mkdirSync(path.join(folder, '@node-llama-cpp', name), { recursive: true })
+  for (const name of drivers) mkdirSync(path.join(folder, '@libsql', name), { recursive: true })
   mkdirSync(path.join(folder, 'node-llama-cpp/llama'), { recursive: true })
   writeFileSync(path.join(folder, 'node-llama-cpp/llama/gitRelease.bundle'), '')
   writeFileSync(path.join(folder, 'node-llama-cpp/llama/binariesGithubRelease.json'), '{}')
@@ -24,7 +26,9 @@ const prune = (variant: string, processor: string) => spawnSync(process.execPath
 ], { encoding: 'utf8' })
 const left = (): readonly string[] => readdirSync(path.join(folder, '@node-llama-cpp')).toSorted()
 
-describe('pruning of the llama.cpp binaries', () => {
+const leftDrivers = (): readonly string[] => readdirSync(path.join(folder, '@libsql')).toSorted()
+
+describe('pruning of the native binaries', () => {
   test.each([
     ['cpu', 'x64', ['linux-x64']],
     ['cpu', 'arm64', ['linux-arm64']],
@@ -33,6 +37,7 @@ describe('pruning of the llama.cpp binaries', () => {
   ])('%s on %s', (variant, processor, expected) => {
     expect(prune(variant, processor).status).toBe(0)
     expect(left()).toEqual(expected)
+    expect(leftDrivers()).toEqual([`linux-${processor}-gnu`])
     expect(existsSync(path.join(folder, 'node-llama-cpp/llama/gitRelease.bundle'))).toBe(false)
     expect(existsSync(path.join(folder, 'node-llama-cpp/llama/binariesGithubRelease.json'))).toBe(true)
   })
@@ -46,12 +51,14 @@ describe('pruning of the llama.cpp binaries', () => {
     expect(status).toBe(1)
     expect(stderr).toContain(message)
     expect(left()).toEqual(packages)
+    expect(leftDrivers()).toEqual(drivers)
   })
 
-  test('a missing binary fails the build instead of making an image without it', () => {
-    rmSync(path.join(folder, '@node-llama-cpp/linux-x64'), { recursive: true })
+  test.each(['@node-llama-cpp/linux-x64', '@libsql/linux-x64-gnu'])('without %s the build fails instead of making an image that lacks it', (name) => {
+    rmSync(path.join(folder, name), { recursive: true })
     const { status, stderr } = prune('cpu', 'x64')
     expect(status).toBe(1)
-    expect(stderr).toContain('@node-llama-cpp/linux-x64 is not installed')
+    expect(stderr).toContain(`${name} is not installed`)
+    expect([...left(), ...leftDrivers()]).toHaveLength(packages.length + drivers.length - 1)
   })
 })

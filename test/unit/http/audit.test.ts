@@ -9,6 +9,7 @@ import { SqliteDatabase } from '../../../src/access/storage/sqlite-database.ts'
 import { AdapterLibrary } from '../../../src/adapters/adapter-library.ts'
 import type { Config } from '../../../src/config/config.ts'
 import { createModelCatalogue } from '../../../src/models/catalogue.ts'
+import { patience } from '../../support/patience.ts'
 import { createGate, createScriptedRegistry } from '../../support/scripted-adapter-host.ts'
 import { answerEvents, createScriptedInference } from '../../support/scripted-inference.ts'
 import { buildTestApp, listen } from '../../support/test-app.ts'
@@ -79,9 +80,9 @@ describe('the audit log', () => {
     const body = JSON.stringify({ name: 'pirate', source: '10' })
     const client = connect(port, '127.0.0.1')
     client.write(`POST /v1/adapters HTTP/1.1\r\nhost: x\r\nauthorization: Bearer key-of-an-admin\r\nx-request-id: r\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
-    await vi.waitFor(() => expect(library.list()).toHaveLength(1), 10_000)
+    await vi.waitFor(() => expect(library.list()).toHaveLength(1), patience)
     client.destroy()
-    await vi.waitFor(() => expect(lines).toHaveLength(1), 10_000)
+    await vi.waitFor(() => expect(lines).toHaveLength(1), patience)
     expect(lines).toEqual([{ ...admin, event: 'adapter.load', outcome: 'aborted', adapter: 'pirate', model: null, source: '10', method: 'POST', route: '/v1/adapters', status: 499, errorCode: null }])
     gate.open()
   })

@@ -46,6 +46,18 @@ describe('behind a proxy', () => {
     expect(await ask([], { 'x-forwarded-for': '1.2.3.4' })).toMatchObject({ tenant: '127.0.0.1' })
   })
 
+  it('another one is trusted when the settings change', async () => {
+    const testApp = await buildTestApp([createTestHost(createScriptedInference(() => answerEvents(['x'])))])
+    apps.push(testApp.app)
+    const tenant = async (): Promise<unknown> => {
+      await testApp.app.inject({ method: 'GET', url: '/v1/models', headers: { 'x-forwarded-for': '1.2.3.4' } })
+      return testApp.log().findLast(({ msg }) => msg === 'request finished')?.['tenant']
+    }
+    expect(await tenant()).toBe('127.0.0.1')
+    testApp.live.trustedProxies = ['127.0.0.0/8']
+    expect(await tenant()).toBe('1.2.3.4')
+  })
+
   it('nobody is a program of this machine', async () => {
     expect((await ask([], {})).status).toBe(404)
     expect((await ask(['127.0.0.0/8'], {})).status).toBe(403)

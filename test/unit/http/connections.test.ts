@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, it } from 'vitest'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Config } from '../../../src/config/config.ts'
+import { applyConnectionSettings } from '../../../src/http/apply-connection-settings.ts'
 import { securityHeadersPlugin } from '../../../src/http/plugins/security-headers.ts'
 import { answerEvents, createScriptedInference } from '../../support/scripted-inference.ts'
 import { buildTestApp, listen } from '../../support/test-app.ts'
@@ -42,6 +43,14 @@ describe('connections', () => {
   it('stay open between requests for as long as is configured', async () => {
     const { app } = await setUp({ idleTimeoutMs: 12_345 })
     expect(app.server.keepAliveTimeout).toBe(12_345)
+  })
+
+  it('have other limits when the settings change', async () => {
+    const { app } = await setUp({ maxConnections: 2, idleTimeoutMs: 1000 })
+    applyConnectionSettings(app.server, { maxConnections: 'off', idleTimeoutMs: 2000 })
+    expect(app.server).toMatchObject({ maxConnections: Infinity, keepAliveTimeout: 2000 })
+    applyConnectionSettings(app.server, { maxConnections: 7, idleTimeoutMs: 2000 })
+    expect(app.server.maxConnections).toBe(7)
   })
 
   it.each([[4096, 400], [65_536, 200]])('whose headers may have %i bytes get a %i for 10,000', async (headerLimit, status) => {

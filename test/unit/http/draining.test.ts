@@ -1,5 +1,6 @@
 import { Agent, get, type IncomingMessage } from 'node:http'
 import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { FastifyInstance } from 'fastify'
@@ -69,5 +70,41 @@ describe('while the server drains', () => {
     expect(refusal).toEqual({ isReused: true, status: 503 })
     if (socket?.closed === false) await once(socket, 'close')
     agent.destroy()
+  })
+})
+
+describe('while another process takes over', () => {
+  const ask = 'GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n'
+
+  /** A connection, and all that comes on it. */
+  async function open (port: number): Promise<{ readonly socket: Socket, readonly all: Promise<string> }> {
+    const socket = connect(port, '127.0.0.1')
+    await once(socket, 'connect')
+    return { socket, all: text(socket) }
+  }
+
+  it('answers what comes on connections that are here, and lets them go', async () => {
+    const { app, lifecycle } = await setUp()
+    const { port } = await listen(app)
+    const fresh = await open(port)
+    const silent = await open(port)
+    // The server has seen them when it has answered one that came later.
+    const used = await open(port)
+    used.socket.write(ask)
+    await once(used.socket, 'data')
+    const over = lifecycle.handOver()
+    await expect(open(port)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+    for (const { socket } of [used, fresh]) socket.write(ask)
+    for (const { all } of [used, fresh]) expect(await all).toMatch(/HTTP\/1\.1 200 OK\r\n(?:(?!HTTP\/1\.1).)*connection: close\r\n(?:(?!HTTP\/1\.1).)*$/s)
+    // Nobody waits for those that say nothing.
+    expect(await silent.all).toBe('')
+    await over
+    expect(lifecycle).toMatchObject({ isHandingOver: true, isDraining: false })
+  })
+
+  it('has nothing to wait for when it does not listen yet', async () => {
+    const { lifecycle } = await setUp()
+    await lifecycle.handOver()
+    expect(lifecycle.isHandingOver).toBe(true)
   })
 })

@@ -8,6 +8,7 @@ import type { Server as TlsServer, TLSSocket } from 'node:tls'
 import { connect as connectTls } from 'node:tls'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { FastifyInstance } from 'fastify'
+import { Lifecycle } from '../../../src/http/lifecycle.ts'
 import { answerEvents, createScriptedInference } from '../../support/scripted-inference.ts'
 import { buildTestApp, listen } from '../../support/test-app.ts'
 import { createTestHost } from '../../support/test-host.ts'
@@ -18,8 +19,8 @@ const pairOf = (name: string) => ({ cert: pem(`${name}.cert`), key: pem(`${name}
 const apps: FastifyInstance[] = []
 afterEach(async () => { for (const app of apps.splice(0)) await app.close() })
 
-async function setUp () {
-  const { app } = await buildTestApp([createTestHost(createScriptedInference(() => answerEvents(['x'])))], { tls: pairOf('first') })
+async function setUp (lifecycle = new Lifecycle()) {
+  const { app } = await buildTestApp([createTestHost(createScriptedInference(() => answerEvents(['x'])))], { tls: pairOf('first'), lifecycle })
   apps.push(app)
   return { app, ...await listen(app) }
 }
@@ -53,6 +54,21 @@ describe('a server with a certificate', () => {
     socket.on('data', (bytes) => { answer += bytes.toString('latin1') })
     await once(socket, 'close')
     expect(answer).not.toContain('HTTP/')
+  })
+
+  it('lets those that still negotiate be answered when another process takes over', async () => {
+    const lifecycle = new Lifecycle()
+    const { port } = await setUp(lifecycle)
+    const early = connectTcp(port, '127.0.0.1')
+    await once(early, 'connect')
+    // The server has seen it when it has answered one that came later.
+    await ask(port, 'first')
+    const over = lifecycle.handOver()
+    const socket = connectTls({ socket: early, ca: pem('first.cert'), servername: 'localhost' })
+    await once(socket, 'secureConnect')
+    socket.write('GET /health HTTP/1.1\r\nhost: x\r\n\r\n')
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*connection: close\r\n/)
+    await over
   })
 
   it('does not wait for idle and half-open connections when it closes', async () => {

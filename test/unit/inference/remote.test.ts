@@ -52,6 +52,32 @@ describe('remote inference', () => {
     remote.take({ type: 'events', events: [[call, wireCode.finished, 3, 0, 1]] })
   }
 
+  it('tells every process that was started with other limits', () => {
+    const limits = { maxQueue: 1, targetItlMs: 50 }
+    const first = connect()
+    expect(first).toEqual([])
+    remote.limit(limits)
+    expect(first).toEqual([{ type: 'limit', limits }])
+    remote.interrupt(crash)
+    const waits = run()
+    expect(remote.snapshot().waiting).toBe(1)
+    const second = connect()
+    expect(second.map(({ type }) => type)).toEqual(['limit', 'generate'])
+    finish(1)
+    return waits
+  })
+
+  it('lets so many wait for a process as the latest limit says', async () => {
+    connect()
+    remote.interrupt(crash)
+    remote.limit({ maxQueue: 1, targetItlMs: 'auto' })
+    const waits = run()
+    await expect(run()).rejects.toMatchObject({ code: 'queue_full', message: expect.stringContaining('the limit is 1') as string })
+    connect()
+    finish(1)
+    await waits
+  })
+
   it('does nothing before it is read', () => {
     const received = connect()
     remote.generate(generationRequest('The fox'), neverAborted)

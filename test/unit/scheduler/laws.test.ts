@@ -7,17 +7,18 @@ import type { SequenceEvent } from '../../../src/scheduler/scheduler-types.ts'
 import { id, Rig, text } from './rig.ts'
 import { scenarios } from './scenario.ts'
 import { play, playAlone, type Trace, type TraceEntry } from './trace.ts'
+import { runs } from '../../support/long-run.ts'
 
 /**
  * The scheduler's laws, as DESIGN numbers them, over random configurations, requests, disconnects, deadlines and engine
  * faults. Every scenario also goes through the fake engine's own checks (`violations`).
  */
-const holds = async (law: (trace: Trace) => void | Promise<void>, numRuns = 200): Promise<void> => {
+const holds = async (law: (trace: Trace) => void | Promise<void>, numRuns = 80): Promise<void> => {
   await fc.assert(fc.asyncProperty(scenarios, async (scenario) => {
     const trace = await play(scenario)
     expect(trace.violations).toEqual([])
     await law(trace)
-  }), { numRuns })
+  }), { numRuns: runs(numRuns) })
 }
 
 const plansOf = (trace: Trace): StepPlan[] =>
@@ -209,7 +210,7 @@ describe('the scheduler’s laws', () => {
       const [first, second] = [await play(scenario), await play(scenario)]
       expect(second.entries).toEqual(first.entries)
       expect(second.final).toEqual(first.final)
-    }), { numRuns: 100 })
+    }), { numRuns: runs(40) })
   })
 
   it('law 9: a sequence’s tokens in the crowd equal its tokens alone', async () => {
@@ -222,7 +223,7 @@ describe('the scheduler’s laws', () => {
           eventsOf(entry).some((event) => event.type === 'sequence-finished' && event.id === id))
         expect(crowded).toEqual(hasFinished ? alone : alone.slice(0, crowded.length))
       }
-    }, 100)
+    }, 50)
   })
 })
 
@@ -274,7 +275,7 @@ describe('the scheduler’s economy', () => {
       // Whoever comes when less than is worth a wait is missing reads that for itself.
       const ownTokens = tails.reduce((sum, tail) => sum + tail + 1, 0)
       expect(promptTokens).toBeLessThanOrEqual(sharedLength + ownTokens + 32 * tails.length)
-    }), { numRuns: 300 })
+    }), { numRuns: runs(150) })
   })
 })
 

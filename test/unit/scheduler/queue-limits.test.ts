@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { asTenantId } from '../../../src/domain/ids.ts'
+import { asRequestId, asTenantId, asToken } from '../../../src/domain/ids.ts'
+import { EmbeddingQueue } from '../../../src/scheduler/embedding-queue.ts'
 import type { NewSequence, SequenceEvent } from '../../../src/scheduler/scheduler-types.ts'
 import { id, Rig, text } from './rig.ts'
 
@@ -100,5 +101,32 @@ describe('a full queue', () => {
     const rig = await busyRig({ maxQueue: 2 })
     rig.scheduler.addAll(['a', 'b'].map((name, index) => rig.sequence(name, text(2, 4), index === 0 ? {} : { sharesPromptWith: id('a') })), 0)
     expect(add(rig, 'c', 4, { tenant: asTenantId('other') })).toMatchObject([{ type: 'sequence-failed', id: id('b') }])
+  })
+})
+
+describe('limits that change', () => {
+  it('hold for what comes, and turn nobody away who waits', async () => {
+    const rig = await busyRig({ maxQueue: 3, maxQueueTokens: 100 })
+    for (const name of ['a', 'b', 'c']) add(rig, name, 30)
+    rig.scheduler.limit({ maxQueue: 2, targetItlMs: 'auto' })
+    expect(() => add(rig, 'd', 4)).toThrow(message('3 requests are waiting; the limit is 2'))
+    rig.scheduler.abort(id('a'))
+    rig.scheduler.abort(id('b'))
+    // There is no limit to tokens any more.
+    expect(add(rig, 'd', 90)).toEqual([])
+    rig.scheduler.limit({ maxQueue: 10, maxQueuePerTenant: 2, targetItlMs: 'auto' })
+    expect(() => add(rig, 'e', 4)).toThrow(message('2 of your requests are waiting; the limit is 2 for each user'))
+  })
+
+  it('of embeddings hold for what comes as well', () => {
+    const queue = new EmbeddingQueue({ maxQueue: 1, policy: 'fair' })
+    const embed = (name: string): void => {
+      queue.add({ id: asRequestId(name), tenant: asTenantId('t'), inputs: [[asToken(1)]], queueDeadline: Infinity, deadline: Infinity }, 0)
+    }
+    embed('a')
+    expect(() => embed('b')).toThrow(message('1 requests are waiting; the limit is 1'))
+    queue.limit({ maxQueue: 2 })
+    embed('b')
+    expect(() => embed('c')).toThrow(message('2 requests are waiting; the limit is 2'))
   })
 })

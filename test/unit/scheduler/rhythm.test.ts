@@ -35,6 +35,12 @@ describe('Rhythm', () => {
     expect(learned(200, 20, 5).promptBudget).toBe(36)
   })
 
+  it('keeps what it has learned when the target changes', () => {
+    const rhythm = learned('auto', 10, 0.5)
+    rhythm.aimAt(50)
+    expect(rhythm.promptBudget).toBe(80)
+  })
+
   it('lets prompts go on, however short the target', () => {
     expect(learned(10, 50, 2).promptBudget).toBe(16)
   })

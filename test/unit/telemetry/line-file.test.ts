@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { LineFile, type LineFileOptions } from '../../../src/telemetry/line-file.ts'
+import { patience } from '../../support/patience.ts'
 
 let folder: string
 let told: [object, string][]
@@ -40,10 +41,10 @@ describe('a file of lines', () => {
   it('may be renamed or cut by whoever rotates logs', async () => {
     const file = createFile('log')
     file.append({ count: 1 })
-    await vi.waitFor(async () => expect(await linesOf('log')).toHaveLength(1), 10_000)
+    await vi.waitFor(async () => expect(await linesOf('log')).toHaveLength(1), patience)
     await rename(at('log'), at('log.1'))
     file.append({ count: 2 })
-    await vi.waitFor(async () => expect(await linesOf('log')).toEqual([{ count: 2 }]), 10_000)
+    await vi.waitFor(async () => expect(await linesOf('log')).toEqual([{ count: 2 }]), patience)
     expect(await linesOf('log.1')).toEqual([{ count: 1 }])
     await truncate(at('log'))
     file.append({ count: 3 })
@@ -56,11 +57,11 @@ describe('a file of lines', () => {
     const file = createFile('away/log', { maxWaitingBytes: 25 })
     await rm(at('away'), { recursive: true })
     file.append({ count: 1 })
-    await vi.waitFor(() => expect(told).toHaveLength(1), 10_000)
+    await vi.waitFor(() => expect(told).toHaveLength(1), patience)
     // Each line has 12 bytes.
     for (let count = 2; count < 6; count++) file.append({ count })
     await mkdir(at('away'))
-    await vi.waitFor(() => expect(told).toHaveLength(2), 10_000)
+    await vi.waitFor(() => expect(told).toHaveLength(2), patience)
     expect(await linesOf('away/log')).toEqual([{ count: 1 }, { count: 2 }, { time: expect.any(String), event: 'lines-lost', count: 3 }])
     expect(told.map(([, message]) => message)).toEqual(['lines cannot be written to the file, and wait', 'lines are written to the file again'])
   })

@@ -7,6 +7,7 @@ import { createModelCatalogue } from '../../../src/models/catalogue.ts'
 import { createOtlpTracing } from '../../../src/telemetry/otlp-tracing.ts'
 import { neverAborted } from '../../support/generation.ts'
 import { type CollectedSpan, startOtlpCollector } from '../../support/otlp-collector.ts'
+import { patience } from '../../support/patience.ts'
 import { createScriptedRegistry, loadRequest } from '../../support/scripted-adapter-host.ts'
 import { answerEvents, createScriptedInference, type ScriptStep } from '../../support/scripted-inference.ts'
 import { buildTestApp, listen } from '../../support/test-app.ts'
@@ -238,7 +239,7 @@ describe('a collector that is away', () => {
     const { post, collector, warnings, finish } = await setUp()
     collector.status = 400
     await post('/v1/chat/completions', hello)
-    await vi.waitFor(() => expect(warnings).toHaveLength(1), 10_000)
+    await vi.waitFor(() => expect(warnings).toHaveLength(1), patience)
     collector.status = 200
     await post('/v1/chat/completions', hello)
     expect(await finish()).toHaveLength(4)

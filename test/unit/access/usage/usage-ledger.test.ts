@@ -29,7 +29,7 @@ function setUp ({ failures = 0, old = 0, retentionMs = null }: { failures?: numb
     },
     logger: { warn: (_, message) => { warnings.push(message) } },
     now: () => time++,
-    retentionMs,
+    retentionMs: () => retentionMs,
     gatherMs: 1
   })
   const record = async (id: string): Promise<void> => {
@@ -71,6 +71,7 @@ describe('the ledger', () => {
     await twice.record('c')
     expect(twice.batches.flat().map(({ id }) => id)).toEqual(['c'])
     expect(twice.tries()).toBe(3)
+    expect([once.ledger.lostCount, twice.ledger.lostCount]).toEqual([0, 2])
   })
 
   it('removes what is older than its retention, all of it', async () => {

@@ -25,13 +25,13 @@ const { signal } = new AbortController()
 
 describe('the reader of usage', () => {
   it.each([0, 1, 999, 1000, 1001, 2500])('reads all of %i rows, in pages', async (count) => {
-    const report = await new UsageReader(createStore(count), []).report(span, ['model'], signal)
+    const report = await new UsageReader(createStore(count), () => []).report(span, ['model'], signal)
     expect(report.total.requests).toBe(count)
   })
 
   it('makes one report at a time, and goes on after one that failed', async () => {
     const store = createStore(3000)
-    const reader = new UsageReader(store, [])
+    const reader = new UsageReader(store, () => [])
     const leaving = AbortSignal.abort()
     const results = await Promise.allSettled([reader.report(span, ['model'], leaving), reader.report(span, ['model'], signal), reader.report(span, ['day'], signal)])
     expect(results).toMatchObject([{ status: 'rejected', reason: { code: 'request_aborted' } }, { status: 'fulfilled' }, { status: 'fulfilled' }])
@@ -40,7 +40,7 @@ describe('the reader of usage', () => {
 
   it('refuses a report that is too long, and reads no further', async () => {
     const store = createStore(30_000)
-    await expect(new UsageReader(store, []).report(span, ['owner'], signal)).rejects.toMatchObject({ code: 'invalid_value', param: 'group_by', message: expect.stringContaining('20000') as string })
+    await expect(new UsageReader(store, () => []).report(span, ['owner'], signal)).rejects.toMatchObject({ code: 'invalid_value', param: 'group_by', message: expect.stringContaining('20000') as string })
     expect(store.seen.reads).toBe(21)
   })
 })

@@ -20,6 +20,7 @@ import { nemotronCases } from './cases/nemotron.ts'
 import { phiCases } from './cases/phi.ts'
 import { pythonicCases } from './cases/pythonic.ts'
 import { qwenCoderCases } from './cases/qwen-coder.ts'
+import { runs } from '../../../support/long-run.ts'
 
 const casesOf: Readonly<Record<ToolDialect, readonly AnswerCase[]>> = {
   hermes: hermesCases,
@@ -86,6 +87,6 @@ describe.each(toolDialects)('answers in the format of %s', (name) => {
         expect(partsOf(format, pieces)).toEqual(partsOf(format, [text]))
         expect(partsOf(format, [...text])).toEqual(partsOf(format, [text]))
       }
-    ), { numRuns: 300 })
+    ), { numRuns: runs(100) })
   })
 })

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { runs } from '../../../support/long-run.ts'
 import { randomSchemas } from '../../../support/random-schemas.ts'
 import { matcherOf, validatorOf } from '../../../support/schema-oracle.ts'
 
@@ -24,7 +25,7 @@ describe('the grammar of a random schema', () => {
         expect(matcher.accepts(text)).toBe(true)
         if (!validate(JSON.parse(text))) throw new Error(`${text} does not fit: ${JSON.stringify(validate.errors)}`)
       }
-    }), { numRuns: 300 })
+    }), { numRuns: runs(120) })
   })
 
   it('accepts what fits the schema', () => {
@@ -36,6 +37,6 @@ describe('the grammar of a random schema', () => {
         if (!validate(value)) throw new Error(`The test is wrong: ${text} does not fit`)
         if (!matcher.accepts(text)) throw new Error(`${text} is not accepted`)
       }
-    }), { numRuns: 300 })
+    }), { numRuns: runs(120) })
   })
 })

@@ -8,6 +8,7 @@ import { operations } from '../../../../src/http/openapi/operations.ts'
 import { parseRequest } from '../../../../src/http/schemas/parse-request.ts'
 import type { JsonSchema } from '../../../../src/http/schemas/wire-form.ts'
 import { anything, instancesOf, type Json, neighboursOf } from '../../../support/json-instances.ts'
+import { runs } from '../../../support/long-run.ts'
 
 const withoutNulls = (value: Json): Json => JSON.parse(JSON.stringify(value, (_key, member: Json) =>
   typeof member !== 'object' || member === null || Array.isArray(member) ? member : Object.fromEntries(Object.entries(member).filter(([, inner]) => inner !== null)))) as Json
@@ -37,7 +38,7 @@ describe.each(bodies)('the JSON Schema of the body of $name', ({ schema, body: t
     fc.assert(fc.property(instancesOf(wire, definitions), (body) => {
       expect(validate(body)).toBe(true)
       read(body)
-    }), { numRuns: 200 })
+    }), { numRuns: runs(100) })
   })
 
   const hold = (body: Json): void => {
@@ -47,7 +48,7 @@ describe.each(bodies)('the JSON Schema of the body of $name', ({ schema, body: t
   }
 
   it('refuses what the server refuses, and nothing else', () => {
-    fc.assert(fc.property(neighboursOf(instancesOf(wire, definitions)), hold), { numRuns: 300 })
+    fc.assert(fc.property(neighboursOf(instancesOf(wire, definitions)), hold), { numRuns: runs(150) })
   })
 
   // One by one, because among many members each is seldom the one that is wrong.
@@ -56,6 +57,6 @@ describe.each(bodies)('the JSON Schema of the body of $name', ({ schema, body: t
     const names = [...new Set([...required, name])]
     const bodies = instancesOf({ ...wire, properties: Object.fromEntries(names.map((each) => [each, properties[each]!])), required: names }, definitions)
     const others = fc.tuple(bodies, anything).map(([body, value]): Json => ({ ...body as object, [name]: value }))
-    fc.assert(fc.property(fc.oneof(neighboursOf(bodies), others), hold), { numRuns: 50 })
+    fc.assert(fc.property(fc.oneof(neighboursOf(bodies), others), hold), { numRuns: runs(30) })
   })
 })

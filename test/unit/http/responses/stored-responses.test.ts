@@ -18,7 +18,7 @@ afterEach(async () => { for (const app of apps.splice(0)) await app.close() })
 async function setUp (script: readonly ScriptStep[] = answerEvents(['An', 'swer']), config: Partial<Config> = {}) {
   let time = 0
   const inference = createScriptedInference(() => script)
-  const { app, log } = await buildTestApp([createTestHost(inference)], { randomSeed: () => 1, config, now: () => time })
+  const { app, log, live } = await buildTestApp([createTestHost(inference)], { randomSeed: () => 1, config, now: () => time })
   apps.push(app)
   const send = async (method: 'GET' | 'POST' | 'DELETE', path: string, body?: object, key?: string) => await app.inject({
     method, url: `/v1${path}`, ...(body === undefined ? {} : { payload: body }), ...(key === undefined ? {} : { headers: { authorization: `Bearer ${key}` } })
@@ -27,6 +27,7 @@ async function setUp (script: readonly ScriptStep[] = answerEvents(['An', 'swer'
     app,
     inference,
     log,
+    live,
     pass: (ms: number) => { time += ms },
     send,
     get: async <Value>(path: string) => (await send('GET', path)).json<Value>(),
@@ -96,6 +97,20 @@ describe('a stored response', () => {
     expect((await send('GET', `/responses/${id}`)).statusCode).toBe(200)
     pass(5000)
     expect((await send('GET', `/responses/${id}`)).statusCode).toBe(404)
+  })
+
+  it('is kept as the settings say that there are now', async () => {
+    const { create, pass, send, live } = await setUp(undefined, { responseTtlMs: 60_000 })
+    const { id } = await create()
+    live.responseTtlMs = 10_000
+    pass(10_000)
+    expect((await send('GET', `/responses/${id}`)).statusCode).toBe(404)
+    live.maxResponses = 1
+    const [first, second] = [await create(), await create()]
+    expect((await send('GET', `/responses/${first.id}`)).statusCode).toBe(404)
+    expect((await send('GET', `/responses/${second.id}`)).statusCode).toBe(200)
+    live.responseStore = 'off'
+    expect(errorOf(await send('GET', `/responses/${(await create()).id}`))).toMatchObject({ code: 'response_not_found' })
   })
 
   it('lists the items of its request page by page', async () => {
