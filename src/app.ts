@@ -8,6 +8,10 @@ import { createConfiguredKeys } from './access/configured-keys.ts'
 import { KeyRing } from './access/keys/key-ring.ts'
 import { KeyStore } from './access/keys/key-store.ts'
 import { createManagedKeys, type ManagedKeys } from './access/keys/managed-keys.ts'
+import { DatabaseLimitStore } from './access/limits/database-limit-store.ts'
+import { Limiter } from './access/limits/limiter.ts'
+import { MemoryLimitStore } from './access/limits/memory-limit-store.ts'
+import { OwnerLimits } from './access/limits/owner-limits.ts'
 import type { StaticKeys } from './access/static-keys.ts'
 import { UsageLedger } from './access/usage/usage-ledger.ts'
 import { UsageReader } from './access/usage/usage-reader.ts'
@@ -27,6 +31,7 @@ import { documentationPlugin } from './http/plugins/documentation.ts'
 import { connectionLimitPlugin } from './http/plugins/connection-limit.ts'
 import { jsonBodyPlugin } from './http/plugins/json-body.ts'
 import { createMethodRefusals } from './http/plugins/methods.ts'
+import { rateHeaderNames } from './http/rate-headers.ts'
 import { requestIdOf } from './http/plugins/request-id.ts'
 import { securityHeadersPlugin } from './http/plugins/security-headers.ts'
 import { Lifecycle } from './http/lifecycle.ts'
@@ -41,6 +46,7 @@ import { completionsRoute } from './http/routes/completions.ts'
 import { detokenizeRoute } from './http/routes/detokenize.ts'
 import { embeddingsRoute } from './http/routes/embeddings.ts'
 import { healthRoute } from './http/routes/health.ts'
+import { limitsRoute } from './http/routes/limits.ts'
 import { loadLoraAdapterRoute } from './http/routes/load-lora-adapter.ts'
 import { loraAdaptersRoute } from './http/routes/lora-adapters.ts'
 import { messagesRoute } from './http/routes/messages.ts'
@@ -127,13 +133,15 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   })
   const now = parts.now ?? (() => performance.now())
   const stored = database === null ? null : openKeys(database, logger, now)
+  const limitStore = database === null ? new MemoryLimitStore(() => config.prices) : new DatabaseLimitStore(database, () => config.prices)
   const services: HttpServices = {
     config,
     catalogue,
     adapters,
     logger,
     metrics,
-    access: createAccess(parts.staticKeys ?? createConfiguredKeys(config), stored?.ring ?? null),
+    access: createAccess(parts.staticKeys ?? createConfiguredKeys(config), stored?.ring ?? null, () => config.limits),
+    limiter: new Limiter({ store: limitStore, logger, now }),
     keys: stored?.keys ?? null,
     lifecycle,
     usage,
@@ -192,10 +200,12 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   const sweeping = setInterval(() => {
     services.responseStore.sweep()
     services.usage?.ledger.sweep().catch(() => {})
+    services.limiter.sweep().catch(() => {})
   }, sweepIntervalMs).unref()
   app.addHook('onClose', async () => {
     clearInterval(sweeping)
     await services.usage?.ledger.close()
+    await services.limiter.close()
   })
 
   await app.register(closeIdlePlugin, services)
@@ -208,7 +218,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     await app.register(cors, {
       origin: config.corsOrigins.includes('*') ? '*' : [...config.corsOrigins],
       methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-      exposedHeaders: ['x-request-id', 'request-id', 'retry-after', 'retry-after-ms', 'x-should-retry'],
+      exposedHeaders: ['x-request-id', 'request-id', 'retry-after', 'retry-after-ms', 'x-should-retry', ...rateHeaderNames],
       maxAge: 600
     })
   }
@@ -234,6 +244,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     loraAdaptersRoute,
     adminKeysRoute,
     usageRoute,
+    limitsRoute,
     tokenizeRoute,
     detokenizeRoute,
     healthRoute,
@@ -252,7 +263,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
 function openKeys (database: Database, logger: FastifyBaseLogger, now: () => Millis): { readonly keys: ManagedKeys, readonly ring: KeyRing } {
   const store = new KeyStore(database)
   const ring = new KeyRing({ store, logger, now, wallClock: Date.now })
-  return { ring, keys: createManagedKeys(store, ring) }
+  return { ring, keys: createManagedKeys(store, new OwnerLimits(database), ring) }
 }
 
 function openUsage (database: Database, config: HttpConfig, logger: FastifyBaseLogger): NonNullable<HttpServices['usage']> {

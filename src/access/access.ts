@@ -4,7 +4,10 @@ import { asTenantId } from '../domain/ids.ts'
 import type { Priority } from '../domain/priority.ts'
 import type { Caller } from './caller.ts'
 import type { KeyRing } from './keys/key-ring.ts'
-import { plainScopes, type StaticKeys } from './static-keys.ts'
+import { ownerSubject, type SubjectLimits } from './limits/subjects.ts'
+import { effectiveLimits, type Limits } from '../domain/limits.ts'
+import { type KeyOwner, plainScopes, type StaticKeys } from './static-keys.ts'
+import { subjectsOfKey } from './subjects-of-key.ts'
 
 /** What a client sends to say who it is. */
 export interface Credentials {
@@ -21,6 +24,8 @@ export interface Credentials {
 export interface Access {
   /** @throws ServerError `invalid_api_key`, `storage_unavailable`, or `invalid_value` for a user's name that is none. */
   identify (credentials: Credentials): Promise<Caller>
+  /** The owners of static keys. */
+  configured (): readonly Pick<Caller, 'owner' | 'keyId' | 'limits'>[]
 }
 
 /** Gateways of the llm-d family name the flow that a request belongs to with it. */
@@ -40,23 +45,29 @@ const longestKey = 4096
  * a tenant and is trusted with any class, and whoever is on this machine may change adapters.
  *
  * @param keyRing null where there is no database
+ * @param defaultLimits of every key of the database without its own, and of every owner of static keys
  */
-export function createAccess (staticKeys: StaticKeys, keyRing: Pick<KeyRing, 'find' | 'hasAny'> | null): Access {
+export function createAccess (staticKeys: StaticKeys, keyRing: Pick<KeyRing, 'find' | 'hasAny'> | null, defaultLimits: () => Limits = () => ({})): Access {
+  const limitsOf = ({ name, limits }: KeyOwner): readonly SubjectLimits[] => [{ subject: ownerSubject(name), limits: effectiveLimits(limits, defaultLimits()) }]
+
   async function findCaller (key: string, user: string | undefined): Promise<Caller | null> {
     const owner = staticKeys.find(key)
     if (owner !== null) {
-      const { name, weight, priority, highestPriority, namesUsers, isAdmin } = owner
+      const { name, weight, priority, highestPriority, namesUsers, scopes, models, adapters } = owner
       return {
-        owner: name, tenant: tenantOf(name, namesUsers, user), keyId: null, isAnonymous: false, scopes: isAdmin ? ['admin'] : plainScopes, models: null, adapters: null, weight, priority, highestPriority
+        owner: name, tenant: tenantOf(name, namesUsers, user), keyId: null, isAnonymous: false, scopes, models, adapters, weight, priority, highestPriority, limits: limitsOf(owner)
       }
     }
     const found = await keyRing?.find(key) ?? null
     if (found === null) return null
     const { id, owner: name, scopes, models, adapters, weight, priority, highestPriority, namesUsers } = found
-    return { owner: name, tenant: tenantOf(name, namesUsers, user), keyId: id, isAnonymous: false, scopes, models, adapters, weight, priority, highestPriority }
+    return {
+      owner: name, tenant: tenantOf(name, namesUsers, user), keyId: id, isAnonymous: false, scopes, models, adapters, weight, priority, highestPriority, limits: subjectsOfKey(found, defaultLimits())
+    }
   }
 
   return {
+    configured: () => staticKeys.owners.map((owner) => ({ owner: owner.name, keyId: null, limits: limitsOf(owner) })),
     async identify ({ authorization, xApiKey, address, isDirect, user }) {
       if (staticKeys.count === 0 && await keyRing?.hasAny() !== true) return anonymous(address, isDirect)
       const key = bearerPattern.exec(authorization ?? '')?.[1] ?? xApiKey
@@ -74,7 +85,7 @@ function anonymous (address: string, isDirect: boolean): Caller {
   const isHere = isDirect && isLoopback(address.replace(/^::ffff:/i, ''))
   const priorities: { readonly priority: Priority, readonly highestPriority: Priority } = { priority: 'normal', highestPriority: 'interactive' }
   return {
-    owner: address, tenant: asTenantId(address), keyId: null, isAnonymous: true, scopes: isHere ? [...plainScopes, 'adapters'] : plainScopes, models: null, adapters: null, weight: 1, ...priorities
+    owner: address, tenant: asTenantId(address), keyId: null, isAnonymous: true, scopes: isHere ? [...plainScopes, 'adapters'] : plainScopes, models: null, adapters: null, weight: 1, ...priorities, limits: []
   }
 }
 

@@ -535,6 +535,15 @@ export const options: readonly Option[] = [
     summary: 'How long what requests have used is kept, such as `9600h`; `off` is for ever'
   }),
   define({
+    flag: 'limits',
+    hasFlag: false,
+    hasVariable: false,
+    group: 'Access',
+    placeholder: '',
+    summary: 'What each key may use of the server where it has no limits of its own, as docs/limits.md has it; only in the file',
+    defaultNote: 'none'
+  }),
+  define({
     flag: 'prices',
     hasFlag: false,
     hasVariable: false,

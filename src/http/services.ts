@@ -14,12 +14,13 @@ import type { BackgroundRuns } from './responses/background-runs.ts'
 import type { ResponseStore } from './responses/response-store.ts'
 import type { Access } from '../access/access.ts'
 import type { ManagedKeys } from '../access/keys/managed-keys.ts'
+import type { Limiter } from '../access/limits/limiter.ts'
 import type { UsageLedger } from '../access/usage/usage-ledger.ts'
 import type { UsageReader } from '../access/usage/usage-reader.ts'
 
 /** The settings that HTTP looks at. */
 export type HttpConfig = Pick<Config,
-  'apiDocs' | 'bodyLimit' | 'corsOrigins' | 'headerLimit' | 'idleTimeoutMs' | 'keepAliveMs' | 'maxConnections' | 'maxResponses' | 'prices' | 'publicRoutes' | 'trustedProxies' | 'queueTimeoutMs' | 'requestTimeoutMs' | 'responseStore' | 'responseTtlMs' | 'usage' | 'usageRetentionMs'>
+  'apiDocs' | 'bodyLimit' | 'corsOrigins' | 'headerLimit' | 'idleTimeoutMs' | 'keepAliveMs' | 'limits' | 'maxConnections' | 'maxResponses' | 'prices' | 'publicRoutes' | 'trustedProxies' | 'queueTimeoutMs' | 'requestTimeoutMs' | 'responseStore' | 'responseTtlMs' | 'usage' | 'usageRetentionMs'>
 
 /** What routes and plugins use. Everything is passed in; nothing is looked up. */
 export interface HttpServices {
@@ -35,6 +36,7 @@ export interface HttpServices {
   readonly lifecycle: Lifecycle
   /** Null where there is no database. */
   readonly keys: ManagedKeys | null
+  readonly limiter: Limiter
   /** What requests have used; null where there is no database, or it is not to be kept. */
   readonly usage: { readonly ledger: UsageLedger, readonly reader: UsageReader } | null
   readonly metrics: Metrics

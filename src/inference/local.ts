@@ -113,12 +113,12 @@ export class LocalInference implements Inference {
     const { info } = this
     if (info.canGenerate === false) throw new ServerError('unsupported_value', 'The model makes vectors of texts and writes none', { param: 'model' })
     const { sampling } = request
-    throwIf(promptRefusal(request.prompt, info))
+    throwIf(promptRefusal(request.prompt, info, request.contextLimit))
     throwIf(predictionRefusal(request.prediction, info))
     if (sampling.grammar !== null) this.#engine.checkGrammar(sampling.grammar)
     const prompt = this.#tokens(request.prompt, true)
     if (prompt.length === 0) throw new ServerError('invalid_value', 'The prompt is empty', { param: 'prompt' })
-    throwIf(lengthRefusal(prompt.length, info))
+    throwIf(lengthRefusal(prompt.length, info, request.contextLimit))
     const outside = prompt.find((token) => !Number.isInteger(token) || token < 0 || token >= info.model.vocabularySize)
     if (outside !== undefined) {
       throw new ServerError('invalid_value',
@@ -142,7 +142,7 @@ export class LocalInference implements Inference {
       ...(request.priority === undefined ? {} : { priority: request.priority }),
       adapters: request.adapters,
       prompt,
-      maxTokens: request.maxTokens,
+      maxTokens: withinContext(request, prompt.length),
       sampling: index === 0 ? sampling : { ...sampling, seed: mixSeed(sampling.seed, index) },
       ...(prediction.length === 0 ? {} : { prediction }),
       ...(index === 0 || leader === undefined ? {} : { sharesPromptWith: leader }),
@@ -331,6 +331,12 @@ export class LocalInference implements Inference {
 }
 
 const latest = (a: Millis | null, b: Millis | null): Millis | null => a === null || b === null ? a ?? b : Math.max(a, b)
+
+/** What the request's own context leaves for each answer. */
+function withinContext ({ maxTokens, contextLimit = Infinity }: GenerationRequest, promptTokens: number): number | null {
+  const most = Math.min(maxTokens ?? Infinity, contextLimit - promptTokens)
+  return most === Infinity ? null : most
+}
 
 function throwIf (refusal: ServerError | null): void {
   if (refusal !== null) throw refusal

@@ -3,6 +3,7 @@ import { adapterOperations } from './operations/adapters.ts'
 import { chatOperations } from './operations/chat.ts'
 import { embeddingOperations } from './operations/embeddings.ts'
 import { keyOperations } from './operations/keys.ts'
+import { limitOperations } from './operations/limits.ts'
 import { messageOperations } from './operations/messages.ts'
 import { modelOperations } from './operations/models.ts'
 import { responseOperations } from './operations/responses.ts'
@@ -19,6 +20,7 @@ export const operations: readonly Operation[] = [
   ...modelOperations,
   ...adapterOperations,
   ...keyOperations,
+  ...limitOperations,
   ...usageOperations,
   ...tokenOperations,
   ...serverOperations

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { PostgresqlDatabase } from '../../../src/access/storage/postgresql-database.ts'
 import { hasPostgresql, startPostgresql, type PostgresqlServer } from '../../support/postgresql-server.ts'
 import { databaseContract, silent } from './database-contract.ts'
+import { databaseLimitContract } from './limit-store-contract.ts'
 import { keyStoreContract } from './key-store-contract.ts'
 import { usageStoreContract } from './usage-store-contract.ts'
 
@@ -19,6 +20,7 @@ describe.runIf(hasPostgresql)('where PostgreSQL is installed (Debian: apt-get in
   databaseContract('PostgreSQL', setUp)
   keyStoreContract('PostgreSQL', setUp)
   usageStoreContract('PostgreSQL', setUp)
+  databaseLimitContract('PostgreSQL', setUp)
 
   it('answers again after the server has cut its connections', async () => {
     const url = await server.createDatabase('cut')

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, describe, expect, it } from 'vitest'
 import { SqliteDatabase } from '../../../src/access/storage/sqlite-database.ts'
 import { databaseContract, silent } from './database-contract.ts'
+import { databaseLimitContract, memoryLimitContract } from './limit-store-contract.ts'
 import { keyStoreContract } from './key-store-contract.ts'
 import { usageStoreContract } from './usage-store-contract.ts'
 
@@ -19,6 +20,8 @@ const setUp = async () => {
 databaseContract('SQLite', setUp)
 keyStoreContract('SQLite', setUp)
 usageStoreContract('SQLite', setUp)
+databaseLimitContract('SQLite', setUp)
+memoryLimitContract()
 
 describe('a SQLite file', () => {
   it('is for its user alone, and is there for the next process', async () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { createAccess } from '../../../src/access/access.ts'
-import { type ApiKey, newKeySchema } from '../../../src/access/keys/api-key.ts'
-import { createStaticKeys } from '../../../src/access/static-keys.ts'
+import { newKeySchema } from '../../../src/access/keys/api-key.ts'
+import type { FoundKey } from '../../../src/access/keys/key-store.ts'
+import { createStaticKeys, plainScopes } from '../../../src/access/static-keys.ts'
 
 const staticAccess = (...keys: Parameters<typeof createStaticKeys>) => createAccess(createStaticKeys(...keys), null)
 
@@ -10,7 +11,7 @@ const nobody = { authorization: undefined, xApiKey: undefined, address: '10.0.0.
 describe('callers', () => {
   it('are their addresses where there are no keys', async () => {
     expect(await staticAccess([]).identify({ ...nobody, authorization: 'Bearer whatever', user: 'somebody' })).toEqual({
-      owner: '10.0.0.1', tenant: '10.0.0.1', keyId: null, isAnonymous: true, scopes: ['inference', 'models', 'metrics'], models: null, adapters: null, weight: 1, priority: 'normal', highestPriority: 'interactive'
+      owner: '10.0.0.1', tenant: '10.0.0.1', keyId: null, isAnonymous: true, scopes: ['inference', 'models', 'metrics'], models: null, adapters: null, weight: 1, priority: 'normal', highestPriority: 'interactive', limits: []
     })
   })
 
@@ -24,10 +25,10 @@ describe('callers', () => {
   })
 
   it('are the owners of their keys, with their weight and class', async () => {
-    const owner = { name: 'support', keys: ['k-1'], weight: 3, priority: 'interactive', highestPriority: 'interactive', namesUsers: false, isAdmin: false } as const
+    const owner = { name: 'support', keys: ['k-1'], weight: 3, priority: 'interactive', highestPriority: 'interactive', namesUsers: false, scopes: plainScopes, models: null, adapters: null, limits: { requestsPerMinute: 5 } } as const
     const access = staticAccess(['plain'], [owner], ['k-admin'])
     expect(await access.identify({ ...nobody, xApiKey: 'k-1', user: 'somebody' })).toEqual({
-      owner: 'support', tenant: 'support', keyId: null, isAnonymous: false, scopes: ['inference', 'models', 'metrics'], models: null, adapters: null, weight: 3, priority: 'interactive', highestPriority: 'interactive'
+      owner: 'support', tenant: 'support', keyId: null, isAnonymous: false, scopes: ['inference', 'models', 'metrics'], models: null, adapters: null, weight: 3, priority: 'interactive', highestPriority: 'interactive', limits: [{ subject: 'owner:support', limits: { requestsPerMinute: 5 } }]
     })
     expect((await access.identify({ ...nobody, authorization: 'bearer  plain ' })).tenant).toMatch(/^key_/)
     expect((await access.identify({ ...nobody, authorization: 'Bearer k-admin' })).scopes).toEqual(['admin'])
@@ -35,7 +36,7 @@ describe('callers', () => {
   })
 
   it('may name the user who is charged where their key may', async () => {
-    const owner = { name: 'gateway', keys: ['k-3'], weight: 1, priority: 'normal', highestPriority: 'normal', namesUsers: true, isAdmin: false } as const
+    const owner = { name: 'gateway', keys: ['k-3'], weight: 1, priority: 'normal', highestPriority: 'normal', namesUsers: true, scopes: plainScopes, models: null, adapters: null, limits: {} } as const
     const tenantOf = async (user?: string): Promise<string> => (await staticAccess([], [owner]).identify({ ...nobody, xApiKey: 'k-3', user })).tenant
     expect([await tenantOf('anna'), await tenantOf(''), await tenantOf()]).toEqual(['gateway/anna', 'gateway', 'gateway'])
     for (const user of ['a\u00e9', 'x'.repeat(257)]) {
@@ -57,22 +58,25 @@ describe('callers', () => {
 })
 
 describe('callers with a key of the database', () => {
-  const key: ApiKey = {
+  const key: FoundKey = {
     ...newKeySchema.parse({ owner: 'anna', scopes: ['inference', 'adapters'], models: ['a*'], adapters: ['b'], weight: 2, priority: 'batch', namesUsers: true }),
     id: 'key_1',
     createdAt: 0,
     revokedAt: null,
     lastUsedAt: null,
-    replacedBy: null
+    replacedBy: null,
+    firstId: 'key_0',
+    limits: { tokensPerDay: 'off', requestsPerMinute: 7 },
+    ownerLimits: { tokensPerMonth: 1000, costPerDay: 'off' }
   }
   const ring = (hasAny: boolean) => ({ find: async (secret: string) => secret === 'stored' ? key : null, hasAny: async () => hasAny })
 
   it('have what is said of it', async () => {
-    const access = createAccess(createStaticKeys(['static']), ring(true))
+    const access = createAccess(createStaticKeys(['static']), ring(true), () => ({ tokensPerDay: 50, requestsPerMinute: 1, concurrentRequests: 2 }))
     expect(await access.identify({ ...nobody, xApiKey: 'stored', user: 'ben' })).toEqual({
-      owner: 'anna', tenant: 'anna/ben', keyId: 'key_1', isAnonymous: false, scopes: ['inference', 'adapters'], models: ['a*'], adapters: ['b'], weight: 2, priority: 'batch', highestPriority: 'normal'
+      owner: 'anna', tenant: 'anna/ben', keyId: 'key_1', isAnonymous: false, scopes: ['inference', 'adapters'], models: ['a*'], adapters: ['b'], weight: 2, priority: 'batch', highestPriority: 'normal', limits: [{ subject: 'key:key_0', limits: { requestsPerMinute: 7, concurrentRequests: 2 } }, { subject: 'owner:anna', limits: { tokensPerMonth: 1000 } }]
     })
-    expect((await access.identify({ ...nobody, xApiKey: 'static' })).keyId).toBeNull()
+    expect(await access.identify({ ...nobody, xApiKey: 'static' })).toMatchObject({ keyId: null, limits: [{ limits: { tokensPerDay: 50, requestsPerMinute: 1, concurrentRequests: 2 } }] })
     await expect(access.identify({ ...nobody, xApiKey: 'other' })).rejects.toMatchObject({ code: 'invalid_api_key' })
   })
 

@@ -7,7 +7,7 @@ import { configSchema } from '../../../src/config/config.ts'
 
 const credentials = (key: string) => ({ authorization: `Bearer ${key}`, xApiKey: undefined, address: '127.0.0.1', isDirect: true, user: undefined })
 const configure = (settings: object) => createConfiguredKeys(configSchema.parse(settings))
-const stored = { ...newKeySchema.parse({ owner: 'ours' }), id: 'key_1', createdAt: 0, revokedAt: null, lastUsedAt: null, replacedBy: null }
+const stored = { ...newKeySchema.parse({ owner: 'ours' }), id: 'key_1', createdAt: 0, revokedAt: null, lastUsedAt: null, replacedBy: null, firstId: null, ownerLimits: {} }
 
 describe('keys of the settings that change while the server runs', () => {
   it('let in whoever has a new one, and nobody with an old one', async () => {
@@ -19,6 +19,9 @@ describe('keys of the settings that change while the server runs', () => {
     await expect(access.identify(credentials('old'))).rejects.toThrow('Incorrect API key')
     expect(await access.identify(credentials('kept'))).toMatchObject({ weight: 1 })
     expect(await access.identify(credentials('new'))).toMatchObject({ tenant: 'team', weight: 3, scopes: ['admin'] })
+    keys.replace(configure({ tenants: [{ name: 'team', keys: ['new'], scopes: ['inference'], models: ['a*'], adapters: ['b'], limits: { concurrentRequests: 1 } }] }))
+    expect(await access.identify(credentials('new'))).toMatchObject({ scopes: ['inference'], models: ['a*'], adapters: ['b'], limits: [{ subject: 'owner:team', limits: { concurrentRequests: 1 } }] })
+    expect(access.configured()).toEqual([{ owner: 'team', keyId: null, limits: [{ subject: 'owner:team', limits: { concurrentRequests: 1 } }] }])
   })
 
   it('leave those of the database as they are', async () => {
