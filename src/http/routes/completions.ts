@@ -26,7 +26,7 @@ import { streamUsageOf, toUsage } from '../usage.ts'
 
 /** `POST /v1/completions`. Choice `i` of prompt `p` has the index `p * n + i`. */
 export const completionsRoute: Route = (app, services) => {
-  const { config, now, outputGrammars, randomSeed } = services
+  const { config, now, preparation, randomSeed } = services
 
   app.post('/v1/completions', needs('inference'), async (request, reply) => {
     const body = readBody(request.body)
@@ -53,7 +53,8 @@ export const completionsRoute: Route = (app, services) => {
       now
     })
     context.generation = trace
-    const sampling = toSampling(body, outputGrammars.of(outputFormatOf(body)), body.logprobs ?? null, randomSeed)
+    const grammar = await preparation.grammarOf(outputFormatOf(body), { tenant: caller.tenant, signal: context.cancellation.signal })
+    const sampling = toSampling(body, grammar, body.logprobs ?? null, randomSeed)
     const held = await holdAdapters(model, queueTimeoutOf(serviceClass, config), now, context.cancellation.signal)
     try {
       const generation: Generation = {
