@@ -19,8 +19,7 @@ import { UsageStore } from './access/usage/usage-store.ts'
 import type { Database } from './access/storage/database.ts'
 import { WatchedDatabase } from './access/storage/watched-database.ts'
 import { createChatTemplates } from './chat/chat-templates.ts'
-import { OutputGrammars } from './chat/structured/output-grammars.ts'
-import { ToolGrammars } from './chat/tool-grammars.ts'
+import { Preparation } from './chat/preparation/preparation.ts'
 import type { Config } from './config/config.ts'
 import type { Millis } from './domain/ids.ts'
 import { accessPlugin } from './http/plugins/access.ts'
@@ -95,6 +94,8 @@ export interface AppParts {
   readonly metrics?: Metrics
   /** Without it, no traces are recorded. The caller closes it after the app. */
   readonly tracing?: Tracing
+  /** Without it, prompts and grammars are made where requests are read. The caller closes it after the app. */
+  readonly preparation?: Preparation
   /** Takes the lines of the audit log. */
   readonly auditLog?: LineSink
   /** Takes prompts and answers. */
@@ -147,8 +148,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     chatTemplates: createChatTemplates(({ name, architecture }) => {
       logger.warn({ modelName: name, architecture }, 'the model has no chat template; a plain transcript is used')
     }),
-    outputGrammars: new OutputGrammars(),
-    toolGrammars: new ToolGrammars(),
+    preparation: parts.preparation ?? new Preparation(null),
     responseStore: new MemoryResponseStore({
       get maxBytes () { return config.responseStore === 'off' ? 0 : config.responseStore },
       get maxCount () { return config.maxResponses },

@@ -103,7 +103,7 @@ export const configSchema = z.strictObject({
   /** Whether `/openapi.json` and `/docs` are there. */
   apiDocs: z.enum(['on', 'off']).default('on'),
   /** Largest request body in bytes. */
-  bodyLimit: z.int().min(1024).max(1024 * 1024 * 1024).default(32 * 1024 * 1024),
+  bodyLimit: z.int().min(1024).max(1024 * 1024 * 1024).default(8 * 1024 * 1024),
   /** PEM files; `off` is plain HTTP. */
   tlsCert: z.string().min(1).default('off'),
   tlsKey: z.string().min(1).default('off'),

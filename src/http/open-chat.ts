@@ -1,6 +1,5 @@
 import type { ChatMessage } from '../chat/chat-message.ts'
 import type { AnswerFormat } from '../chat/dialects/answer-parser.ts'
-import { prepareChat } from '../chat/prepare-chat.ts'
 import { asRequestId } from '../domain/ids.ts'
 import type { EngineInfo } from '../engine/engine.ts'
 import { promptRefusal } from '../inference/call-limits.ts'
@@ -41,14 +40,15 @@ export interface OpenChat {
  * @throws ServerError for whatever of the request cannot be done
  */
 export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefix, context: RequestContext, services: HttpServices): Promise<OpenChat> {
-  const { config, now, outputGrammars, randomSeed } = services
+  const { config, now, preparation, randomSeed } = services
   const { caller } = context
-  const contentGrammar = outputGrammars.of(outputFormatOf(body))
+  const answerFormat = outputFormatOf(body)
   const model = openGenerativeModel(services, caller, body.model, body.lora)
   const { host, info, picks } = model
   checkLogitBias(body.logit_bias, info)
   checkLength(body.messages, info)
-  const chat = prepareChat({ ...toChatRequest(body, withSystemPrompt(body.messages, model.systemPrompt)), contentGrammar }, chatModelOf(model, services))
+  const order = { tenant: caller.tenant, signal: context.cancellation.signal }
+  const chat = await preparation.prepareChat(toChatRequest(body, withSystemPrompt(body.messages, model.systemPrompt)), answerFormat, chatModelOf(model, services), order)
 
   const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? null
   const serviceClass = serviceClassOf(body, caller)

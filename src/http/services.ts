@@ -1,7 +1,6 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { ChatTemplates } from '../chat/chat-templates.ts'
-import type { OutputGrammars } from '../chat/structured/output-grammars.ts'
-import type { ToolGrammars } from '../chat/tool-grammars.ts'
+import type { Preparation } from '../chat/preparation/preparation.ts'
 import type { Config } from '../config/config.ts'
 import type { Millis } from '../domain/ids.ts'
 import type { AdapterLibrary } from '../adapters/adapter-library.ts'
@@ -29,8 +28,7 @@ export interface HttpServices {
   readonly catalogue: ModelCatalogue
   readonly adapters: AdapterLibrary
   readonly chatTemplates: ChatTemplates
-  readonly outputGrammars: OutputGrammars
-  readonly toolGrammars: ToolGrammars
+  readonly preparation: Preparation
   readonly responseStore: ResponseStore
   /** Responses that are made without their clients. */
   readonly backgroundRuns: BackgroundRuns

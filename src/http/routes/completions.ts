@@ -28,7 +28,7 @@ import { streamUsageOf, toUsage } from '../usage.ts'
 
 /** `POST /v1/completions`. Choice `i` of prompt `p` has the index `p * n + i`. */
 export const completionsRoute: Route = (app, services) => {
-  const { config, now, outputGrammars, randomSeed } = services
+  const { config, now, preparation, randomSeed } = services
 
   app.post('/v1/completions', runsModels, async (request, reply) => {
     const body = readBody(request.body)
@@ -55,7 +55,8 @@ export const completionsRoute: Route = (app, services) => {
       now
     })
     context.generation = trace
-    const sampling = toSampling(body, outputGrammars.of(outputFormatOf(body)), body.logprobs ?? null, randomSeed)
+    const grammar = await preparation.grammarOf(outputFormatOf(body), { tenant: caller.tenant, signal: context.cancellation.signal })
+    const sampling = toSampling(body, grammar, body.logprobs ?? null, randomSeed)
     const bounds = answerBounds(caller, body.max_tokens, host.answerLength)
     const prompts = body.prompt.map(toPrompt)
     await reserveRun(identity.id, host.id, estimateRun({ prompts, choices: body.n, ...bounds }, info), context, services)
