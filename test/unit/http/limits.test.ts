@@ -334,3 +334,20 @@ it('a database that gives no answer lets nobody in who has limits', async () => 
   expect(response.headers['retry-after']).toBe('1')
   expect(inference.requests.length).toBe(1)
 })
+
+it('without a ledger budgets count all the same', async () => {
+  const { post, get } = await setUp({ limits: { tokensPerDay: 100 }, config: { usage: 'off' } })
+  expect((await post(chat, { messages, max_tokens: 60 })).statusCode).toBe(200)
+  await waitUntil(async () => ((await get('/v1/limits'))['data'] as readonly { readonly used: number }[])[0]?.used === 7)
+  expect((await post(chat, { messages, max_tokens: 70 })).json<ErrorBody>().error.code).toBe('insufficient_quota')
+})
+
+it('without a database limits are of the server alone', async () => {
+  const tenants = [tenantConfigSchema.parse({ name: 'team', keys: ['k-1', 'k-2'], limits: { requestsPerMinute: 2, tokensPerDay: 10_000, concurrentRequests: 1 } })]
+  const { app } = await buildTestApp([createTestHost(createScriptedInference(() => answerEvents(['a'])))], { config: { tenants } })
+  closers.push(async () => await app.close())
+  const send = async (as: string) => await app.inject({ method: 'POST', url: chat, headers: { authorization: `Bearer ${as}` }, payload: { model: 'test-model', messages } })
+  expect([(await send('k-1')).statusCode, (await send('k-2')).statusCode, (await send('k-1')).statusCode]).toEqual([200, 200, 429])
+  const left = async () => (await app.inject({ url: '/v1/limits', headers: { authorization: 'Bearer k-1' } })).json<{ data: object[] }>().data
+  await vi.waitFor(async () => expect(await left()).toMatchObject([{ used: 2 }, { name: 'tokens_per_day', used: 12, remaining: 9988 }, { name: 'concurrent_requests', used: 0 }]))
+})
