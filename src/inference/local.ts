@@ -1,5 +1,5 @@
 import { ServerError } from '../domain/errors.ts'
-import { asSequenceId, type Millis, type RequestId, type SequenceId, type Token } from '../domain/ids.ts'
+import { asSequenceId, asToken, type Millis, type RequestId, type SequenceId, type Token } from '../domain/ids.ts'
 import { mixSeed } from '../domain/seed.ts'
 import type { Engine, EngineInfo } from '../engine/engine.ts'
 import type { StepPlan } from '../scheduler/plan.ts'
@@ -115,6 +115,10 @@ export class LocalInference implements Inference {
     const { sampling } = request
     throwIf(promptRefusal(request.prompt, info, request.contextLimit))
     throwIf(predictionRefusal(request.prediction, info))
+    const now = this.#now()
+    const sequences = Array.from({ length: request.choices }, (_, index) => newSequence(request, index, [asToken(0)], [], now))
+    // A full queue costs nothing: neither grammar nor prompt of what it refuses is read.
+    this.#scheduler.checkRoom(sequences, now)
     if (sampling.grammar !== null) this.#engine.checkGrammar(sampling.grammar)
     const prompt = this.#tokens(request.prompt, true)
     if (prompt.length === 0) throw new ServerError('invalid_value', 'The prompt is empty', { param: 'prompt' })
@@ -127,28 +131,12 @@ export class LocalInference implements Inference {
     }
 
     const prediction = this.#makesGuesses && request.prediction !== undefined ? this.#engine.tokenizer.tokenize(request.prediction, { special: false }) : []
-    const now = this.#now()
     const shown = this.#shownControls(request.shownControlTexts ?? [])
-    const choices = Array.from({ length: request.choices }, (_, index) => new Choice(
-      index, asSequenceId(`${request.id}/${index}`), request.stop, this.#engine.tokenizer, this.#texts, shown))
+    const choices = sequences.map(({ id }, index) => new Choice(index, id, request.stop, this.#engine.tokenizer, this.#texts, shown))
     const running: RunningRequest = {
       id: request.id, sink, choices, promptTokens: prompt.length, cachedTokens: 0, completionTokens: 0
     }
-    const leader = choices[0]?.sequence
-    const pushedOut = this.#scheduler.addAll(choices.map(({ index, sequence }): NewSequence => ({
-      id: sequence,
-      tenant: request.tenant,
-      ...(request.weight === undefined ? {} : { weight: request.weight }),
-      ...(request.priority === undefined ? {} : { priority: request.priority }),
-      adapters: request.adapters,
-      prompt,
-      maxTokens: withinContext(request, prompt.length),
-      sampling: index === 0 ? sampling : { ...sampling, seed: mixSeed(sampling.seed, index) },
-      ...(prediction.length === 0 ? {} : { prediction }),
-      ...(index === 0 || leader === undefined ? {} : { sharesPromptWith: leader }),
-      queueDeadline: now + request.queueTimeoutMs,
-      deadline: now + request.timeoutMs
-    })), now)
+    const pushedOut = this.#scheduler.addAll(choices.map(({ index }) => newSequence(request, index, prompt, prediction, now)), now)
     this.#requests.set(request.id, running)
     for (const choice of choices) this.#owners.set(choice.sequence, { request: running, choice })
     sink.push({ type: 'accepted', promptTokens: prompt.length })
@@ -327,6 +315,27 @@ export class LocalInference implements Inference {
   #noteIdle (): void {
     if (this.#requests.size + this.#embeddings.size > 0) return
     for (const resolve of this.#idle.splice(0)) resolve()
+  }
+}
+
+const sequenceIdOf = ({ id }: GenerationRequest, index: number): SequenceId => asSequenceId(`${id}/${index}`)
+
+/** A choice of a request as the scheduler takes it. */
+function newSequence (request: GenerationRequest, index: number, prompt: readonly Token[], prediction: readonly Token[], now: Millis): NewSequence {
+  const { sampling } = request
+  return {
+    id: sequenceIdOf(request, index),
+    tenant: request.tenant,
+    ...(request.weight === undefined ? {} : { weight: request.weight }),
+    ...(request.priority === undefined ? {} : { priority: request.priority }),
+    adapters: request.adapters,
+    prompt,
+    maxTokens: withinContext(request, prompt.length),
+    sampling: index === 0 ? sampling : { ...sampling, seed: mixSeed(sampling.seed, index) },
+    ...(prediction.length === 0 ? {} : { prediction }),
+    ...(index === 0 ? {} : { sharesPromptWith: sequenceIdOf(request, 0) }),
+    queueDeadline: now + request.queueTimeoutMs,
+    deadline: now + request.timeoutMs
   }
 }
 
