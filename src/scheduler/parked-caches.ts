@@ -8,8 +8,8 @@ export interface CachedText {
   readonly tokens: readonly Token[]
   readonly length: number
   readonly adaptersKey: AdapterSetKey
-  /** Whoever it was computed for lost its slot and will come back for it. */
-  readonly isWanted?: boolean
+  /** Whoever it was computed for, if that one lost its slot and will come back for it. */
+  readonly wantedBy?: Sequence | null
 }
 
 /** A cache that was saved when its slot was given to somebody else. */
@@ -102,8 +102,8 @@ export class ParkedCaches {
    * @returns null when it is not worth it
    */
   park (text: CachedText, elsewhere: () => number, longestMs: Millis): ParkedCache | null {
-    const { tokens, length, adaptersKey, isWanted = false } = text
-    const least = isWanted ? MIN_WANTED_TOKENS : MIN_PARKED_TOKENS
+    const { tokens, length, adaptersKey, wantedBy = null } = text
+    const least = wantedBy !== null ? MIN_WANTED_TOKENS : MIN_PARKED_TOKENS
     if (this.#budgetBytes === 0 || length < least) return null
     if (length * this.#bytesPerToken > this.#budgetBytes || this.saveMs(length) > longestMs) return null
     const enough = length - least + 1

@@ -79,8 +79,9 @@ export class Roster {
 
   /** It has ended, and neither waits nor has a slot any more; but one that a plan serves now keeps its slot until `free`. */
   end (sequence: Sequence): void {
-    const { line, lanes } = this.#parts
+    const { line, table, lanes } = this.#parts
     if (line.has(sequence.id)) {
+      if (sequence.wasAdmitted) table.unwant(sequence)
       this.#refund(sequence)
       line.leave(sequence)
       // Where it was last, its preemption has been told by then.
@@ -120,6 +121,7 @@ export class Roster {
     if (placement === null) throw new Error(`There is no free slot for sequence ${sequence.id}`)
     table.take(placement.slot, sequence, placement.keep, placement.copyFrom, placement.restore)
     parking.use(sequence)
+    if (sequence.wasAdmitted) table.unwant(sequence)
     sequence.awaits = placement.awaits
     line.leave(sequence)
     // Nobody pays twice.
@@ -137,7 +139,7 @@ export class Roster {
     this.#running.delete(sequence.id)
     admission.release(sequence)
     table.release(slot)
-    slot.isWanted = true
+    slot.wantedBy = sequence
     parking.forgo(sequence)
     if (sequence.isPlanned) laneOf(lanes, slot.lane).notePreempted(sequence.id)
     sequence.loseSlot()

@@ -13,8 +13,8 @@ export interface Slot {
   residentLength: number
   /** The adapter set that computed the cache. */
   adaptersKey: AdapterSetKey
-  /** Who held it last lost it, and will come back for its cache. */
-  isWanted: boolean
+  /** Who held it last lost it, and will come back for its cache; null where nobody will. */
+  wantedBy: Sequence | null
   /** What the cache holds as long as no plan for the slot's new holder was carried out; null when that is no more than `resident`. */
   overwritten: CachedText | null
   /** Counts up with every release; the smallest is the least recently used. */
@@ -36,7 +36,7 @@ export class SlotTable {
       resident: [],
       residentLength: 0,
       adaptersKey: '' as AdapterSetKey,
-      isWanted: false,
+      wantedBy: null,
       overwritten: null,
       lastUsed: 0
     }))
@@ -64,9 +64,9 @@ export class SlotTable {
    * a copied cache is nobody's source before the plan that copies it is committed.
    */
   take (slot: Slot, sequence: Sequence, keep: number, copyFrom: Slot | null, restore: ParkedCache | null = null): void {
-    const { resident, residentLength, adaptersKey, isWanted } = slot
-    slot.overwritten ??= { tokens: resident, length: residentLength, adaptersKey, isWanted }
-    slot.isWanted = false
+    const { resident, residentLength, adaptersKey, wantedBy } = slot
+    slot.overwritten ??= { tokens: resident, length: residentLength, adaptersKey, wantedBy }
+    slot.wantedBy = null
     slot.holder = sequence
     slot.resident = sequence.tokens
     slot.residentLength = copyFrom === null && restore === null ? keep : 0
@@ -101,6 +101,14 @@ export class SlotTable {
   release (slot: Slot): void {
     slot.holder = null
     slot.lastUsed = ++this.#releases
+  }
+
+  /** One that lost its slot has ended or has another: it does not come back for what its old one holds or held. */
+  unwant (sequence: Sequence): void {
+    for (const slot of this.slots) {
+      if (slot.wantedBy === sequence) slot.wantedBy = null
+      if (slot.overwritten?.wantedBy === sequence) slot.overwritten = { ...slot.overwritten, wantedBy: null }
+    }
   }
 
   /** The slot's cache holds nothing that can be relied on. */

@@ -4,7 +4,7 @@ import { asToken, type Token } from '../../../src/domain/ids.ts'
 import { ParkedCaches } from '../../../src/scheduler/parked-caches.ts'
 import type { WorkOutcome } from '../../../src/scheduler/plan.ts'
 import type { SchedulerConfig } from '../../../src/scheduler/scheduler-types.ts'
-import { Rig, text, type Step } from './rig.ts'
+import { id, Rig, text, type Step } from './rig.ts'
 
 /** What a plan does with caches: `b 150+10 (saves 1) (restores 2)`. */
 const story = ({ plan }: Step): string[] => plan.work.map(({ sequence, keep, tokens, park, restore }) =>
@@ -123,6 +123,33 @@ describe('a cache whose slot is given away', () => {
     expect(again.dropped).toEqual([2, 1])
     rig.scheduler.commit(again, [{ slot: again.work[0]!.slot, token: asToken(5) }], rig.now)
     expect(rig.scheduler.snapshot()).toMatchObject({ promptTokens: 200 + 200 + 220, prefixHitTokens: 0, prefixQueriedTokens: 200 + 200 + 220 })
+  })
+
+  it.each([
+    ['saved for one that lost its slot and waits for another', null, 1],
+    ['not saved for one that was given up by then', 'abort', undefined],
+    ['not saved for one that was finished by then', 'finish', undefined],
+    ['not saved for one whose time was over by then', 'expire', undefined]
+  ] as const)('and is short is %s', async (_, end, expected) => {
+    create({ slotsPerLane: 2 })
+    const adapters = createAdapterSet([{ name: 'poet', generation: 1, scale: 1 }])
+    await rig.engine.loadAdapter('poet#1' as never, { path: import.meta.filename }, new AbortController().signal)
+    rig.add('batch', text(1, 60), { priority: 'batch', maxTokens: 100, deadline: 5 })
+    rig.add('poet', text(2, 20), { adapters, maxTokens: 100 })
+    const first: string[] = []
+    while (!first.includes('batch') || first.at(-1) !== 'poet') first.push((await rig.step()).plan.work[0]!.sequence)
+    rig.add('chat', text(3, 70), { priority: 'interactive', maxTokens: 1 })
+    // The slot is taken while it is the turn of other adapters, so that its cache is still there.
+    const { plan } = await rig.step()
+    expect(plan.preempted).toEqual(['batch'])
+    expect(plan.work.map(({ sequence }) => sequence)).toEqual(['poet'])
+    if (end === 'expire') rig.scheduler.expire(5)
+    else if (end !== null) rig.scheduler[end](id('batch'))
+    let saved: number | undefined
+    for (let isServed = false; !isServed;) {
+      for (const { sequence, park } of (await rig.step()).plan.work) if (sequence === 'chat') [isServed, saved] = [true, park]
+    }
+    expect(saved).toBe(expected)
   })
 
   it('is not saved while it would hold up running streams for long', async () => {
