@@ -29,12 +29,24 @@ export interface ModelFile {
   readonly kvBytesPerToken: number | null
 }
 
+/** What is read of a model at once. */
+export interface ReadModel {
+  readonly file: ModelFile
+  /** The texts of its tokens, by token: many, so they are not kept. */
+  readonly vocabulary: readonly unknown[]
+}
+
+/** Like {@link readModel}, for whoever needs no vocabulary. */
+export async function readModelFile (paths: readonly [string, ...string[]]): Promise<ModelFile> {
+  return (await readModel(paths)).file
+}
+
 /**
  * Reads and checks all parts of a model.
  * @param paths the parts in their order; most models have one.
  * @throws StartupError when a part is unusable, or the file is no model that writes text or makes vectors of it.
  */
-export async function readModelFile (paths: readonly [string, ...string[]]): Promise<ModelFile> {
+export async function readModel (paths: readonly [string, ...string[]]): Promise<ReadModel> {
   const parts: GgufFile[] = []
   for (const path of paths) parts.push(await readGgufFile(path))
   const [first] = parts as [GgufFile, ...GgufFile[]]
@@ -47,7 +59,7 @@ export async function readModelFile (paths: readonly [string, ...string[]]): Pro
   }
   const fileType = metadata.number('general.file_type')
   const tensors = parts.flatMap((part) => part.tensors)
-  return {
+  const file = {
     path: first.path,
     sizeBytes: parts.reduce((sum, part) => sum + part.sizeBytes, 0),
     architecture,
@@ -65,12 +77,7 @@ export async function readModelFile (paths: readonly [string, ...string[]]): Pro
     }),
     kvBytesPerToken: isEncoder(architecture) ? 0 : kvBytesPerToken(metadata, architecture)
   }
-}
-
-/** The texts of a model's tokens; `path` is its first part. */
-export async function readVocabulary (path: string): Promise<readonly unknown[]> {
-  const vocabulary = (await readGgufFile(path)).metadata.get('tokenizer.ggml.tokens')
-  return Array.isArray(vocabulary) ? vocabulary : []
+  return { file, vocabulary }
 }
 
 /** Other things that come as GGUF. */

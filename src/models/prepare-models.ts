@@ -8,7 +8,7 @@ import type { ModelFile } from './model-file.ts'
 import type { EngineSpec } from '../inference/protocol.ts'
 import { StartupError } from '../domain/startup-error.ts'
 import { chooseCapacity, chooseFakeCapacity } from './capacity.ts'
-import { readModelFile } from './model-file.ts'
+import { readModel } from './model-file.ts'
 import { type PreparedDraft, prepareDraft } from './prepare-draft.ts'
 import { demoModelPath, findModel } from './model-source.ts'
 import { userCacheFolder } from './user-cache-folder.ts'
@@ -59,16 +59,19 @@ export async function prepareModels (
     if (other !== undefined) {
       throw new StartupError(`Two models are called "${id}" (${other.root} and ${source.root}); give one of them another name with --alias`)
     }
-    const draft = draftModel === null || config.speculate === 'off' ? null : await prepareDraft(draftModel, source, draftPlace)
+    const draftRef = config.speculate === 'off' ? null : draftModel
     if (source.type === 'fake') {
+      const draft = draftRef === null ? null : await prepareDraft(draftRef, null, draftPlace)
       const capacity = chooseFakeCapacity(config, machine)
       prepared.push({ id, root: source.root, file: null, paths: [], draft, capacity, engine: fakeEngine(config, capacity, draft !== null, embeddings), toolDialect, answerLength })
       continue
     }
-    const file = await readModelFile(source.paths).catch((error: unknown) => namingPlace(() => { throw error }))
-    if (file.pooling !== null && draft !== null) {
+    const read = await readModel(source.paths).catch((error: unknown) => namingPlace(() => { throw error }))
+    const { file } = read
+    if (file.pooling !== null && draftRef !== null) {
       throw new StartupError(`${draftPlace} is for models that write text, but the model file ${file.path} is an embedding model (${file.architecture})`)
     }
+    const draft = draftRef === null ? null : await prepareDraft(draftRef, read, draftPlace)
     const capacity = chooseCapacity(file, { ...config, embeddings }, machine, { takenBytes, sourceOf, draft: draft?.file ?? null })
     takenBytes += capacity.estimate?.totalBytes ?? 0
     prepared.push({ id, root: source.root, file, paths: source.paths, draft, capacity, engine: llamaCppEngine(config, file, draft, capacity, machine, embeddings), toolDialect, answerLength })

@@ -40,6 +40,20 @@ describe('a draft model', () => {
     expect(model!.capacity.estimate!.totalBytes).toBeGreaterThan(plain!.capacity.estimate!.totalBytes)
   })
 
+  it('is not blamed for what is wrong with its model', async () => {
+    const broken = path.join(directory, 'broken.gguf')
+    writeFileSync(broken, tinyModel().subarray(0, 100))
+    const alone = await refusal('--model', broken)
+    expect(alone).toContain(`${broken} is `)
+    expect(await refusal('--model', broken, '--draft-model', 'demo')).toBe(alone)
+    const file = path.join(directory, 'broken.yaml')
+    writeFileSync(file, `models: [{ ref: ${broken}, draftModel: demo }]\n`)
+    expect(await refusal('--config', file)).toBe(`${alone} (models in ${file})`)
+    const embedder = path.join(directory, 'embedder.gguf')
+    writeFileSync(embedder, tinyModel({ 'llama.pooling_type': 1 }))
+    expect(await refusal('--model', embedder, '--draft-model', 'demo')).toBe(`--draft-model is for models that write text, but the model file ${embedder} is an embedding model (llama)`)
+  })
+
   it('is left out where nothing is to be guessed', async () => {
     const [model] = await prepare('--draft-model', '/nowhere.gguf', '--speculate', 'off')
     expect(model).toMatchObject({ draft: null, engine: { options: { draftModelPath: undefined } } })
