@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ServerError } from '../domain/errors.ts'
-import type { GenerationEvent, GenerationRequest, Inference } from '../inference/inference.ts'
+import type { GenerationEvent, GenerationRequest, Inference, PredictionCounts } from '../inference/inference.ts'
 import type { BookUsage } from './book-usage.ts'
 import type { GenerationTrace } from './generation-trace.ts'
 import { noteError, toClientError } from './plugins/errors.ts'
@@ -20,11 +20,14 @@ export class UsageSum implements TokenCounts {
   cachedTokens = 0
   completionTokens = 0
   reasoningTokens = 0
+  prediction: PredictionCounts = { accepted: 0, rejected: 0 }
 
   add (counts: TokenCounts): void {
     this.promptTokens += counts.promptTokens
     this.cachedTokens += counts.cachedTokens
     this.completionTokens += counts.completionTokens
+    const { accepted, rejected } = this.prediction
+    if (counts.prediction !== undefined) this.prediction = { accepted: accepted + counts.prediction.accepted, rejected: rejected + counts.prediction.rejected }
   }
 }
 

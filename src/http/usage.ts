@@ -1,4 +1,5 @@
 import type { OpenAI } from 'openai'
+import type { PredictionCounts } from '../inference/inference.ts'
 
 export interface TokenCounts {
   readonly promptTokens: number
@@ -6,15 +7,19 @@ export interface TokenCounts {
   readonly completionTokens: number
   /** Those of them that are reasoning. */
   readonly reasoningTokens?: number
+  /** What came of guesses from the request's prediction. */
+  readonly prediction?: PredictionCounts
 }
 
-export const toUsage = ({ promptTokens, cachedTokens, completionTokens, reasoningTokens = 0 }: TokenCounts) => ({
+const unpredicted: PredictionCounts = { accepted: 0, rejected: 0 }
+
+export const toUsage = ({ promptTokens, cachedTokens, completionTokens, reasoningTokens = 0, prediction = unpredicted }: TokenCounts) => ({
   prompt_tokens: promptTokens,
   completion_tokens: completionTokens,
   total_tokens: promptTokens + completionTokens,
   prompt_tokens_details: { cached_tokens: cachedTokens, audio_tokens: 0 },
   completion_tokens_details: {
-    reasoning_tokens: reasoningTokens, audio_tokens: 0, accepted_prediction_tokens: 0, rejected_prediction_tokens: 0
+    reasoning_tokens: reasoningTokens, audio_tokens: 0, accepted_prediction_tokens: prediction.accepted, rejected_prediction_tokens: prediction.rejected
   }
 }) satisfies OpenAI.CompletionUsage
 

@@ -90,7 +90,15 @@ export type GenerationEvent =
     readonly promptTokens: number
     readonly cachedTokens: number
     readonly completionTokens: number
+    /** What came of guesses from the request's prediction; absent where none were made. */
+    readonly prediction?: PredictionCounts
   }
+
+/** Tokens of the prediction that were guessed, and were part of the answer, or not. */
+export interface PredictionCounts {
+  readonly accepted: number
+  readonly rejected: number
+}
 
 /** A text, which gets the model's frame around it, or tokens as they are. */
 export type EmbeddingInput =

@@ -34,6 +34,9 @@ interface RunningRequest {
   readonly promptTokens: number
   cachedTokens: number
   completionTokens: number
+  /** Guesses from its prediction. */
+  accepted: number
+  rejected: number
 }
 
 /** Most consecutive steps for an adapter set while others wait: a tiny model's steps are shorter than a change of adapters. */
@@ -134,7 +137,7 @@ export class LocalInference implements Inference {
     const shown = this.#shownControls(request.shownControlTexts ?? [])
     const choices = sequences.map(({ id }, index) => new Choice(index, id, request.stop, this.#engine.tokenizer, this.#texts, shown))
     const running: RunningRequest = {
-      id: request.id, sink, choices, promptTokens: prompt.length, cachedTokens: 0, completionTokens: 0
+      id: request.id, sink, choices, promptTokens: prompt.length, cachedTokens: 0, completionTokens: 0, accepted: 0, rejected: 0
     }
     const pushedOut = this.#scheduler.addAll(choices.map(({ index }) => newSequence(request, index, prompt, prediction, now)), now)
     this.#requests.set(request.id, running)
@@ -269,7 +272,11 @@ export class LocalInference implements Inference {
           type: 'choice-started', choice: choice.index, cachedTokens: event.cachedTokens, queuedMs: event.queuedMs
         })
         break
+      case 'prediction-rejected':
+        request.rejected += event.tokens
+        break
       case 'token-drawn':
+        if (event.isPredicted === true) request.accepted++
         choice.take(event.token, event.logprobs, (generated) => request.sink.push(generated))
         // The step that is under way may draw one more token for it; nobody will see that one.
         if (choice.isFinished) {
@@ -291,9 +298,11 @@ export class LocalInference implements Inference {
     this.#owners.delete(choice.sequence)
     request.completionTokens += choice.drawnTokens
     if (request.choices.some(({ isFinished }) => !isFinished)) return
-    const { promptTokens, cachedTokens, completionTokens } = request
+    const { promptTokens, cachedTokens, completionTokens, accepted, rejected } = request
     this.#forget(request)
-    request.sink.push({ type: 'finished', promptTokens, cachedTokens, completionTokens })
+    request.sink.push({
+      type: 'finished', promptTokens, cachedTokens, completionTokens, ...(accepted + rejected === 0 ? {} : { prediction: { accepted, rejected } })
+    })
     request.sink.end()
   }
 

@@ -23,7 +23,7 @@ import type { EmbeddingEvent, EmbeddingRequest, GenerationEvent, GenerationReque
  */
 
 /** Both sides must agree; a build that was replaced under a running server is the way they come to differ. */
-export const PROTOCOL_VERSION = 6
+export const PROTOCOL_VERSION = 7
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error'
 
@@ -126,6 +126,10 @@ export type WireGenerationEvent =
   | readonly [
     call: number, code: WireCode['finished'], promptTokens: number, cachedTokens: number, completionTokens: number
   ]
+  | readonly [
+    call: number, code: WireCode['finished'], promptTokens: number, cachedTokens: number, completionTokens: number,
+    acceptedPrediction: number, rejectedPrediction: number
+  ]
 
 /** An {@link EmbeddingEvent}. */
 export type WireEmbeddingEvent =
@@ -149,8 +153,12 @@ export function encodeEvent (call: number, event: GenerationEvent): WireGenerati
     }
     case 'choice-finished':
       return [call, wireCode.choiceFinished, event.choice, event.reason, event.stopText, event.completionTokens]
-    case 'finished':
-      return [call, wireCode.finished, event.promptTokens, event.cachedTokens, event.completionTokens]
+    case 'finished': {
+      const { promptTokens, cachedTokens, completionTokens, prediction } = event
+      return prediction === undefined
+        ? [call, wireCode.finished, promptTokens, cachedTokens, completionTokens]
+        : [call, wireCode.finished, promptTokens, cachedTokens, completionTokens, prediction.accepted, prediction.rejected]
+    }
   }
 }
 
@@ -167,8 +175,11 @@ export function decodeEvent (wire: WireGenerationEvent): GenerationEvent {
     }
     case wireCode.choiceFinished:
       return { type: 'choice-finished', choice: wire[2], reason: wire[3], stopText: wire[4], completionTokens: wire[5] }
-    case wireCode.finished:
-      return { type: 'finished', promptTokens: wire[2], cachedTokens: wire[3], completionTokens: wire[4] }
+    case wireCode.finished: {
+      const [, , promptTokens, cachedTokens, completionTokens] = wire
+      const finished = { type: 'finished', promptTokens, cachedTokens, completionTokens } as const
+      return wire.length === 5 ? finished : { ...finished, prediction: { accepted: wire[5], rejected: wire[6] } }
+    }
   }
 }
 

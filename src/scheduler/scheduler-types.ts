@@ -92,6 +92,14 @@ export type SequenceEvent =
     readonly id: SequenceId
     readonly token: Token
     readonly logprobs?: TokenLogprob
+    /** It was guessed from the request's prediction. */
+    readonly isPredicted?: true
+  }
+  | {
+    /** So many guesses from the request's prediction were not drawn. */
+    readonly type: 'prediction-rejected'
+    readonly id: SequenceId
+    readonly tokens: number
   }
   | {
     readonly type: 'sequence-finished'

@@ -24,7 +24,7 @@ const nearlyAll = 1.25
 /** So long after the last request that is no batch work the next one is expected at any moment. */
 const urgentForMs: Millis = 10_000
 
-const noGuess: Guess = { tokens: [], draft: 0 }
+const noGuess: Guess = { tokens: [], predicted: 0, draft: 0 }
 const noneAtAll: ReadonlyMap<Sequence, Guess> = new Map()
 
 /**
@@ -251,7 +251,9 @@ export class Scheduler {
       if (!sequence.wasPlanned) this.#start(sequence, now)
       // A rest that takes hardly longer is not left for a step of its own.
       const isNearlyAll = sequence.pending <= room * nearlyAll
-      const item = slotWork(sequence, Math.min(budget, isNearlyAll ? Infinity : room), guesses.get(sequence) ?? noGuess)
+      const guess = guesses.get(sequence) ?? noGuess
+      const item = slotWork(sequence, Math.min(budget, isNearlyAll ? Infinity : room), guess)
+      sequence.predictedGuesses = guess.predicted
       sequence.isPlanned = true
       budget -= plannedTokens(item)
       work.push(item)
@@ -332,12 +334,15 @@ export class Scheduler {
       events.push(this.#fail(sequence, new ServerError('engine_error', 'The model drew no token')))
       return
     }
+    const accepted = Math.min(sequence.predictedGuesses, further.length)
+    const rejected = sequence.predictedGuesses - accepted
+    if (rejected > 0) events.push({ type: 'prediction-rejected', id: sequence.id, tokens: rejected })
     const drawn: readonly DrawnToken[] = [{ token, ...(logprobs === undefined ? {} : { logprobs }) }, ...further]
-    for (const each of drawn) if (!this.#draw(sequence, each, events)) return
+    for (const [index, each] of drawn.entries()) if (!this.#draw(sequence, each, index < accepted, events)) return
   }
 
   /** @returns whether the sequence goes on. */
-  #draw (sequence: Sequence, { token, logprobs }: DrawnToken, events: SequenceEvent[]): boolean {
+  #draw (sequence: Sequence, { token, logprobs }: DrawnToken, isPredicted: boolean, events: SequenceEvent[]): boolean {
     const { maxTokens } = sequence.request
     sequence.tokens.push(token)
     this.#counters.drawnTokens++
@@ -345,7 +350,7 @@ export class Scheduler {
     // With `ignoreEos` the engine draws none, unless a grammar is complete and nothing else can follow.
     const isEnd = this.#endTokens.has(token)
     if (!isEnd) {
-      events.push({ type: 'token-drawn', id: sequence.id, token, ...(logprobs === undefined ? {} : { logprobs }) })
+      events.push({ type: 'token-drawn', id: sequence.id, token, ...(logprobs === undefined ? {} : { logprobs }), ...(isPredicted ? { isPredicted } : {}) })
     }
     const isFull = sequence.drawnTokens >= (maxTokens ?? Infinity) || sequence.tokens.length >= this.#config.contextSize
     if (!isEnd && !isFull) return true

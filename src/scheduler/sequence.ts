@@ -56,6 +56,8 @@ export class Sequence {
   wasPlanned = false
   /** It was part of a plan since it has the slot that it has. */
   isPlanned = false
+  /** So many of the guesses in its last plan, the first ones, are its prediction's. */
+  predictedGuesses = 0
   /** The caller was told that it started. */
   isAnnounced = false
   /** It ended while a plan that serves it is being carried out; its slot is freed when that plan is committed. */

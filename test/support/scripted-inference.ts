@@ -1,7 +1,7 @@
 import { ServerError } from '../../src/domain/errors.ts'
 import { asLaneId, asToken, type Token } from '../../src/domain/ids.ts'
 import type { EngineInfo, ModelInfo } from '../../src/engine/engine.ts'
-import type { GenerationEvent, GenerationRequest, Inference, InferenceSnapshot, Prompt } from '../../src/inference/inference.ts'
+import type { GenerationEvent, GenerationRequest, Inference, InferenceSnapshot, PredictionCounts, Prompt } from '../../src/inference/inference.ts'
 
 /** What a scripted request does next: an event, an error, or a pause until the promise settles or the client goes. */
 export type ScriptStep = GenerationEvent | { readonly type: 'throw', readonly error: Error } | { readonly type: 'wait', readonly until: Promise<unknown> }
@@ -25,8 +25,8 @@ export interface ScriptedInference extends Inference {
 const textEncoder = new TextEncoder()
 
 /** The events of an answer to one prompt, text by text, for each choice in turn. */
-export function answerEvents (texts: readonly string[], options: { promptTokens?: number, cachedTokens?: number, choices?: number, reason?: 'stop' | 'length', withLogprobs?: boolean } = {}): GenerationEvent[] {
-  const { promptTokens = 5, cachedTokens = 2, choices = 1, reason = 'stop', withLogprobs = false } = options
+export function answerEvents (texts: readonly string[], options: { promptTokens?: number, cachedTokens?: number, choices?: number, reason?: 'stop' | 'length', withLogprobs?: boolean, prediction?: PredictionCounts } = {}): GenerationEvent[] {
+  const { promptTokens = 5, cachedTokens = 2, choices = 1, reason = 'stop', withLogprobs = false, prediction } = options
   const events: GenerationEvent[] = [{ type: 'accepted', promptTokens }]
   for (let choice = 0; choice < choices; choice++) events.push({ type: 'choice-started', choice, cachedTokens, queuedMs: 3 })
   for (const [index, text] of texts.entries()) {
@@ -44,7 +44,7 @@ export function answerEvents (texts: readonly string[], options: { promptTokens?
   for (let choice = 0; choice < choices; choice++) {
     events.push({ type: 'choice-finished', choice, reason, stopText: null, completionTokens: texts.length })
   }
-  events.push({ type: 'finished', promptTokens, cachedTokens, completionTokens: texts.length * choices })
+  events.push({ type: 'finished', promptTokens, cachedTokens, completionTokens: texts.length * choices, ...(prediction === undefined ? {} : { prediction }) })
   return events
 }
 

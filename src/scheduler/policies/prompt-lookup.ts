@@ -71,6 +71,9 @@ export class PromptLookup {
   /** How many tokens at the end stand further up too, 0 where there is nothing to go by; counted up to some dozens at first. */
   get matchLength (): number { return this.#matchLength }
 
+  /** How many of the guesses that it would make now, the first ones, are the prediction's. */
+  get predictedAhead (): number { return this.#matchLength === 0 ? 0 : Math.max(0, this.#predicted.length - this.#source) }
+
   /** Takes in what was appended since the last call. */
   follow (): void {
     const length = this.#length
@@ -119,7 +122,9 @@ export class PromptLookup {
     for (let tried = 0; place > 0 && tried < placesTried; tried++) {
       let matched = shortestMatch
       while (matched < farthestCompared && matched < place && this.#tokenAt(place - 1 - matched) === this.#tokenAt(end - 1 - matched)) matched++
-      if (matched > this.#matchLength) {
+      // What the prediction says as well is its guess.
+      const isBetter = matched > this.#matchLength || (matched === this.#matchLength && place < this.#predicted.length)
+      if (isBetter) {
         this.#matchLength = matched
         this.#source = place
       }

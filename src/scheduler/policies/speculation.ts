@@ -17,6 +17,8 @@ const draftsPerForgetting = 16
 /** What a sequence gets in a step: guesses, or room for so many of the draft model's. */
 export interface Guess {
   readonly tokens: readonly Token[]
+  /** How many of them, the first ones, are the prediction's of the request. */
+  readonly predicted: number
   readonly draft: number
 }
 
@@ -85,13 +87,13 @@ export class Speculation {
     if (choice === null) return none
     const { count, way } = choice
     const guesses = guessers.map(({ lookup }, index): Guess => way[index] === true
-      ? { tokens: [], draft: count }
-      : { tokens: lookup.guesses(count, this.#limits.endTokens), draft: 0 })
+      ? { tokens: [], predicted: 0, draft: count }
+      : { tokens: lookup.guesses(count, this.#limits.endTokens), predicted: lookup.predictedAhead, draft: 0 })
     const least = Math.min(...guesses.map(({ tokens, draft }) => tokens.length + draft))
     if (least === 0) return none
     return new Map(sequences.map((sequence, index) => {
-      const { tokens, draft } = guesses[index] as Guess
-      return [sequence, { tokens: tokens.slice(0, least), draft: Math.min(draft, least) }]
+      const { tokens, predicted, draft } = guesses[index] as Guess
+      return [sequence, { tokens: tokens.slice(0, least), predicted: Math.min(predicted, tokens.length, least), draft: Math.min(draft, least) }]
     }))
   }
 

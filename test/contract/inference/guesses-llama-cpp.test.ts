@@ -3,6 +3,7 @@ import { baseAdapterSet } from '../../../src/domain/adapter-set.ts'
 import { asRequestId, asTenantId } from '../../../src/domain/ids.ts'
 import { defaultSampling, greedySampling, type Sampling } from '../../../src/domain/sampling.ts'
 import { createLlamaCppEngine } from '../../../src/engine/llama-cpp/llama-cpp-engine.ts'
+import type { PredictionCounts } from '../../../src/inference/inference.ts'
 import { LocalInference } from '../../../src/inference/local.ts'
 import { demoEngineOptions } from './demo-model.ts'
 
@@ -12,6 +13,8 @@ const passage = 'Once upon a time there was a small cat. The cat liked big ships
 describe('guesses on the demo model', () => {
   const inferences: LocalInference[] = []
   let requests = 0
+  /** What came of the last answer's prediction. */
+  let counted: PredictionCounts | undefined
 
   beforeAll(async () => {
     for (const mostGuesses of [0, 15]) {
@@ -38,7 +41,10 @@ describe('guesses on the demo model', () => {
       queueTimeoutMs: 1000,
       timeoutMs: 1000
     }, new AbortController().signal)
-    for await (const event of events) if (event.type === 'text') answered += event.text
+    for await (const event of events) {
+      if (event.type === 'text') answered += event.text
+      if (event.type === 'finished') counted = event.prediction
+    }
     return answered
   }
 
@@ -60,10 +66,19 @@ describe('guesses on the demo model', () => {
     const expected = await answer(plain, 'A dog', sampling, 100)
     const before = guessing.snapshot()
     expect(await answer(guessing, 'A dog', sampling, 100, expected)).toBe(expected)
+    expect(counted?.accepted).toBeGreaterThan(50)
+    expect(counted?.accepted).toBeLessThan(100)
+    expect(counted?.rejected).toBe(0)
     const { steps, rightGuesses } = guessing.snapshot()
     expect(steps - before.steps).toBeLessThan(50)
     expect(rightGuesses - before.rightGuesses).toBeGreaterThan(50)
     expect(await answer(guessing, 'A dog', sampling, 100, passage)).toBe(expected)
+    // After half of it the answer goes on otherwise.
+    expect(await answer(guessing, 'A dog', sampling, 100, `${expected.slice(0, expected.length / 2)} ${passage}`)).toBe(expected)
+    expect(counted?.accepted).toBeGreaterThan(10)
+    expect(counted?.rejected).toBeGreaterThan(0)
+    await answer(plain, 'A dog', sampling, 100, expected)
+    expect(counted).toBe(undefined)
   })
 
   it('were made, and some were right', () => {

@@ -247,6 +247,16 @@ describe('a streamed chat completion', () => {
     expect(events.at(-1)).toBe('[DONE]')
   })
 
+  it('counts what came of guesses from a prediction, in a body and at the end of a stream', async () => {
+    const prediction = { accepted: 1, rejected: 3 }
+    const { post } = await setUp(answerEvents(['Hel', 'lo'], { prediction }))
+    const asked = { ...hello, prediction: { type: 'content', content: 'Hello' } }
+    const counted = { completion_tokens: 2, completion_tokens_details: { accepted_prediction_tokens: 1, rejected_prediction_tokens: 3 } }
+    expect((await post(asked)).json()).toMatchObject({ usage: counted })
+    const events = readSse((await post({ ...asked, stream: true, stream_options: { include_usage: true } })).body) as OpenAI.Chat.ChatCompletionChunk[]
+    expect(events.at(-2)).toMatchObject({ usage: counted })
+  })
+
   it('tells usage so far in every chunk, when asked', async () => {
     const { post } = await setUp()
     const events = readSse((await post({ ...hello, stream: true, stream_options: { include_usage: true, continuous_usage_stats: true } })).body) as OpenAI.Chat.ChatCompletionChunk[]

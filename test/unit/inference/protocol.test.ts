@@ -26,7 +26,14 @@ const event: fc.Arbitrary<GenerationEvent> = fc.oneof(
     stopText: fc.option(text),
     completionTokens: count
   }),
-  fc.record({ type: fc.constant('finished' as const), promptTokens: count, cachedTokens: count, completionTokens: count })
+  fc.record({ type: fc.constant('finished' as const), promptTokens: count, cachedTokens: count, completionTokens: count }),
+  fc.record({
+    type: fc.constant('finished' as const),
+    promptTokens: count,
+    cachedTokens: count,
+    completionTokens: count,
+    prediction: fc.record({ accepted: count, rejected: count })
+  })
 )
 
 type Decodable = Parameters<typeof decodeEvent>[0]

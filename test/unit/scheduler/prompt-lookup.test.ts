@@ -71,6 +71,19 @@ describe('PromptLookup', () => {
     expect(guessesOf('q: ', 'hello', 'hello')).toBe('q: he')
   })
 
+  it('says how many of its guesses are the prediction\'s, whose they are where the prompt says the same', () => {
+    const predictedOf = (prompt: string, answer: string, prediction: string): number => {
+      const lookup = new PromptLookup(tokensOf(`${prompt}${answer}`), () => {}, { tokens: tokensOf(prediction), drawn: answer.length })
+      lookup.follow()
+      return lookup.predictedAhead
+    }
+    expect(predictedOf('q: ', 'he', 'hello')).toBe(3)
+    expect(predictedOf('q: ', 'hello', 'hello')).toBe(0)
+    expect(predictedOf('q: ', 'no', 'hello')).toBe(0)
+    expect(predictedOf('q: hello world ', 'xwo', 'hello world')).toBe(3)
+    expect(predictedOf('q: brave world ', 'xwo', 'hello')).toBe(0)
+  })
+
   it('compares what is drawn with its prediction', () => {
     const tokens = tokensOf('q: ')
     const heard: boolean[] = []

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { asToken, type Token } from '../../../src/domain/ids.ts'
 import { greedySampling } from '../../../src/domain/sampling.ts'
-import type { NewSequence } from '../../../src/scheduler/scheduler-types.ts'
+import type { NewSequence, SequenceEvent } from '../../../src/scheduler/scheduler-types.ts'
 import { StepCosts } from '../../../src/scheduler/policies/step-costs.ts'
 import { Trust } from '../../../src/scheduler/policies/trust.ts'
 import { id, Rig, summary, text } from './rig.ts'
@@ -150,6 +150,45 @@ describe('guesses', () => {
     expect(predicted.steps).toBeLessThan(plain.steps / 2)
     const wrong = await drawnBy({ prediction: text(5, 60) })
     expect(wrong.tokens).toEqual(plain.tokens)
+  })
+
+  it('from a prediction are told apart: those that were drawn, and those that were not', async () => {
+    const options: Partial<NewSequence> = { maxTokens: 60, sampling: { ...greedySampling, ignoreEos: true, temperature: 1, seed: 3 } }
+    const count = async (more: Partial<NewSequence>) => {
+      const rig = new Rig({ mostGuesses: 7 })
+      rig.add('a', text(1, 20), { ...options, ...more })
+      const events: SequenceEvent[] = []
+      while (rig.scheduler.snapshot().running + rig.scheduler.waitingCount > 0) {
+        const plan = rig.plan()
+        rig.now += 10 + (plan.work[0]!.guessCount ?? 0)
+        events.push(...(await rig.carryOut(plan)).events)
+      }
+      const drawn = events.filter((event) => event.type === 'token-drawn')
+      const { guessedTokens, rightGuesses } = rig.scheduler.snapshot()
+      return {
+        tokens: drawn.map(({ token }) => token),
+        accepted: drawn.filter(({ isPredicted }) => isPredicted).length,
+        rejected: events.reduce((sum, event) => sum + (event.type === 'prediction-rejected' ? event.tokens : 0), 0),
+        guessedTokens,
+        rightGuesses
+      }
+    }
+    const plain = await count({})
+    expect(plain).toMatchObject({ accepted: 0, rejected: 0 })
+    const right = await count({ prediction: plain.tokens })
+    expect(right).toMatchObject({ accepted: right.rightGuesses, rejected: 0, tokens: plain.tokens })
+    expect(right.accepted).toBeGreaterThan(30)
+    // After its first half the answer is another one.
+    const half = await count({ prediction: [...plain.tokens.slice(0, 30), ...text(5, 60)] })
+    expect(half.tokens).toEqual(plain.tokens)
+    expect(half.accepted).toBeGreaterThan(15)
+    expect(half.accepted).toBeLessThanOrEqual(30)
+    expect(half.rejected).toBeGreaterThan(0)
+    expect(half.accepted + half.rejected).toBeLessThanOrEqual(half.guessedTokens)
+    // What an answer repeats of itself is nobody's prediction.
+    const repeating = await count({ ...repetitive, prediction: text(5, 60) })
+    expect(repeating.rightGuesses).toBeGreaterThan(30)
+    expect(repeating).toMatchObject({ accepted: 0 })
   })
 
   it('are given up where each takes as long as a step', async () => {
