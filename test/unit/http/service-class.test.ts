@@ -73,6 +73,12 @@ describe('a server with tenants', () => {
     await app.close()
   })
 
+  it.each([['auto', 'default'], ['default', 'default'], ['scale', 'default'], ['flex', 'flex'], ['priority', 'default']])('answers a response that asks for %s as %s', async (asked, served) => {
+    const { app, ask } = await setUp()
+    expect((await ask('responses', 'k-team', { input: 'Hi', store: false, service_tier: asked })).json()).toMatchObject({ status: 'completed', service_tier: served })
+    await app.close()
+  })
+
   it('refuses a name that is none', async () => {
     const { app, ask } = await setUp()
     const response = await ask('chat/completions', 'k-gateway', chat, { 'x-llm-d-inference-fairness-id': 'x'.repeat(300) })
