@@ -2,9 +2,10 @@ import { isLoopback } from '../config/check-config.ts'
 import { ServerError } from '../domain/errors.ts'
 import { asTenantId } from '../domain/ids.ts'
 import type { Priority } from '../domain/priority.ts'
-import type { Caller } from './caller.ts'
+import type { Caller, CallerIdentity } from './caller.ts'
+import type { ApiKey } from './keys/api-key.ts'
 import type { KeyRing } from './keys/key-ring.ts'
-import { plainScopes, type StaticKeys } from './static-keys.ts'
+import { type KeyOwner, plainScopes, type StaticKeys } from './static-keys.ts'
 
 /** What a client sends to say who it is. */
 export interface Credentials {
@@ -21,6 +22,11 @@ export interface Credentials {
 export interface Access {
   /** @throws ServerError `invalid_api_key`, `storage_unavailable`, or `invalid_value` for a user's name that is none. */
   identify (credentials: Credentials): Promise<Caller>
+  /**
+   * Whoever has left work behind, with the rights that they have now. A key that was rotated stands for its successor.
+   * @throws ServerError `invalid_api_key` when the key is no longer in use, or when there are keys now and there were none; `storage_unavailable`
+   */
+  recall (identity: CallerIdentity): Promise<Caller>
 }
 
 /** Gateways of the llm-d family name the flow that a request belongs to with it. */
@@ -41,24 +47,19 @@ const longestKey = 4096
  *
  * @param keyRing null where there is no database
  */
-export function createAccess (staticKeys: StaticKeys, keyRing: Pick<KeyRing, 'find' | 'hasAny'> | null): Access {
+export function createAccess (staticKeys: StaticKeys, keyRing: Pick<KeyRing, 'find' | 'findSuccessor' | 'hasAny'> | null): Access {
+  const isOpen = async (): Promise<boolean> => staticKeys.count === 0 && await keyRing?.hasAny() !== true
+
   async function findCaller (key: string, user: string | undefined): Promise<Caller | null> {
     const owner = staticKeys.find(key)
-    if (owner !== null) {
-      const { name, weight, priority, highestPriority, namesUsers, isAdmin } = owner
-      return {
-        owner: name, tenant: tenantOf(name, namesUsers, user), keyId: null, isAnonymous: false, scopes: isAdmin ? ['admin'] : plainScopes, models: null, adapters: null, weight, priority, highestPriority
-      }
-    }
+    if (owner !== null) return ofOwner(owner, tenantOf(owner.name, owner.namesUsers, user))
     const found = await keyRing?.find(key) ?? null
-    if (found === null) return null
-    const { id, owner: name, scopes, models, adapters, weight, priority, highestPriority, namesUsers } = found
-    return { owner: name, tenant: tenantOf(name, namesUsers, user), keyId: id, isAnonymous: false, scopes, models, adapters, weight, priority, highestPriority }
+    return found === null ? null : ofKey(found, tenantOf(found.owner, found.namesUsers, user))
   }
 
   return {
     async identify ({ authorization, xApiKey, address, isDirect, user }) {
-      if (staticKeys.count === 0 && await keyRing?.hasAny() !== true) return anonymous(address, isDirect)
+      if (await isOpen()) return anonymous(address, isDirect)
       const key = bearerPattern.exec(authorization ?? '')?.[1] ?? xApiKey
       if (key === undefined || key === '') {
         throw new ServerError('invalid_api_key', 'You did not provide an API key. Send it in the Authorization header (Authorization: Bearer YOUR_KEY).')
@@ -66,9 +67,31 @@ export function createAccess (staticKeys: StaticKeys, keyRing: Pick<KeyRing, 'fi
       const caller = key.length > longestKey ? null : await findCaller(key, user)
       if (caller === null) throw new ServerError('invalid_api_key', 'Incorrect API key provided. Ask the operator of this server for a key.')
       return caller
+    },
+
+    async recall ({ owner, tenant, keyId, isAnonymous }) {
+      if (isAnonymous) {
+        if (await isOpen()) return anonymous(owner, false)
+        throw new ServerError('invalid_api_key', 'This server takes API keys now, and the work was left without one')
+      }
+      if (keyId !== null) {
+        const key = await keyRing?.findSuccessor(keyId) ?? null
+        if (key !== null) return ofKey(key, tenant)
+      } else {
+        const found = staticKeys.findOwner(owner)
+        if (found !== null) return ofOwner(found, tenant)
+      }
+      throw new ServerError('invalid_api_key', 'The API key that the work was left with is no longer known')
     }
   }
 }
+
+const ofOwner = ({ name, weight, priority, highestPriority, isAdmin }: KeyOwner, tenant: Caller['tenant']): Caller => ({
+  owner: name, tenant, keyId: null, isAnonymous: false, scopes: isAdmin ? ['admin'] : plainScopes, models: null, adapters: null, weight, priority, highestPriority
+})
+
+const ofKey = ({ id, owner, scopes, models, adapters, weight, priority, highestPriority }: ApiKey, tenant: Caller['tenant']): Caller =>
+  ({ owner, tenant, keyId: id, isAnonymous: false, scopes, models, adapters, weight, priority, highestPriority })
 
 function anonymous (address: string, isDirect: boolean): Caller {
   const isHere = isDirect && isLoopback(address.replace(/^::ffff:/i, ''))

@@ -23,4 +23,9 @@ export interface Caller {
   readonly priority: Priority
   /** The most urgent class that a request may ask for. */
   readonly highestPriority: Priority
+  /** Whether this is a line of a batch, which the server runs when it has time. */
+  readonly isBatch?: true
 }
+
+/** What is kept of a caller whose work goes on after the request. */
+export type CallerIdentity = Pick<Caller, 'owner' | 'tenant' | 'keyId' | 'isAnonymous'>

@@ -17,6 +17,7 @@ export interface KeyOwner {
 export interface StaticKeys {
   readonly count: number
   find (key: string): KeyOwner | null
+  findOwner (name: string): KeyOwner | null
 }
 
 /** What the keys of those who are no admins may be used for. */
@@ -44,6 +45,7 @@ export function createStaticKeys (keys: readonly string[], owners: readonly KeyO
         if (timingSafeEqual(candidate.digest, digest)) owner = candidate.owner
       }
       return owner
-    }
+    },
+    findOwner: (name) => known.find(({ owner }) => owner.name === name)?.owner ?? null
   }
 }

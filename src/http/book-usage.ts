@@ -20,9 +20,10 @@ export type BookUsage = (error: unknown) => Promise<void>
 
 /** Makes the one booking of a request. */
 export function createBooking (
-  trace: UsageTrace, { id: requestId, endpoint, arrivedAt, caller }: RequestContext, { config, logger, now, usage }: Pick<HttpServices, 'config' | 'logger' | 'now' | 'usage'>
+  trace: UsageTrace, { id: requestId, endpoint: route, arrivedAt, caller }: RequestContext, { config, logger, now, usage }: Pick<HttpServices, 'config' | 'logger' | 'now' | 'usage'>
 ): BookUsage {
   const ledger: Pick<UsageLedger, 'record'> | null = config.usage === 'all' || !caller.isAnonymous ? usage?.ledger ?? null : null
+  const endpoint = caller.isBatch === true ? `batch ${route}` : route
   let isBooked = false
   return async (error) => {
     if (isBooked || ledger === null || !trace.hasRun) return

@@ -18,12 +18,16 @@ describe('keys of the settings that change while the server runs', () => {
     keys.replace(configure({ apiKeys: ['kept'], tenants: [{ name: 'team', keys: ['new'], weight: 3, admin: true }] }))
     await expect(access.identify(credentials('old'))).rejects.toThrow('Incorrect API key')
     expect(await access.identify(credentials('kept'))).toMatchObject({ weight: 1 })
-    expect(await access.identify(credentials('new'))).toMatchObject({ tenant: 'team', weight: 3, scopes: ['admin'] })
+    const team = await access.identify(credentials('new'))
+    expect(team).toMatchObject({ tenant: 'team', weight: 3, scopes: ['admin'] })
+    expect(await access.recall(team)).toEqual(team)
+    keys.replace(configure({ apiKeys: ['kept'] }))
+    await expect(access.recall(team)).rejects.toMatchObject({ code: 'invalid_api_key' })
   })
 
   it('leave those of the database as they are', async () => {
     const keys = new ReplaceableKeys(configure({ apiKeys: ['static'] }))
-    const access = createAccess(keys, { find: async (key) => key === 'stored' ? stored : null, hasAny: async () => true })
+    const access = createAccess(keys, { find: async (key) => key === 'stored' ? stored : null, findSuccessor: async () => null, hasAny: async () => true })
     expect(await access.identify(credentials('stored'))).toMatchObject({ tenant: 'ours', keyId: 'key_1' })
     keys.replace(configure({}))
     expect(keys.count).toBe(0)
