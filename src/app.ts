@@ -30,11 +30,16 @@ import { jsonBodyPlugin } from './http/plugins/json-body.ts'
 import { createMethodRefusals } from './http/plugins/methods.ts'
 import { requestIdOf } from './http/plugins/request-id.ts'
 import { securityHeadersPlugin } from './http/plugins/security-headers.ts'
+import { uploadsPlugin } from './http/plugins/uploads.ts'
+import { type BatchService, createBatchService } from './http/batches/batch-service.ts'
+import { InternalRequests } from './http/internal-requests.ts'
 import { Lifecycle } from './http/lifecycle.ts'
 import { toErrorBody } from './http/error-response.ts'
 import { BackgroundRuns } from './http/responses/background-runs.ts'
 import { MemoryResponseStore } from './http/responses/memory-response-store.ts'
 import { adminKeysRoute } from './http/routes/admin-keys.ts'
+import { batchesRoute } from './http/routes/batches.ts'
+import { filesRoute } from './http/routes/files.ts'
 import { adaptersRoute } from './http/routes/adapters.ts'
 import { chatCompletionsRoute } from './http/routes/chat-completions.ts'
 import { countMessageTokensRoute } from './http/routes/count-message-tokens.ts'
@@ -126,7 +131,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   })
   const now = parts.now ?? (() => performance.now())
   const stored = database === null ? null : openKeys(database, logger, now)
-  const services: HttpServices = {
+  const base: Omit<HttpServices, 'batches'> = {
     config,
     catalogue,
     adapters,
@@ -135,6 +140,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     access: createAccess(parts.staticKeys ?? createConfiguredKeys(config), stored?.ring ?? null),
     keys: stored?.keys ?? null,
     lifecycle,
+    internalRequests: new InternalRequests(),
     usage,
     chatTemplates: createChatTemplates(({ name, architecture }) => {
       logger.warn({ modelName: name, architecture }, 'the model has no chat template; a plain transcript is used')
@@ -155,6 +161,8 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     randomSeed: parts.randomSeed ?? (() => randomInt(2 ** 32)),
     maxStreamBufferBytes: parts.maxStreamBufferBytes ?? mebibyte
   }
+  const batches: BatchService | null = database === null || config.batches === 'off' ? null : createBatchService({ database, services: base })
+  const services: HttpServices = { ...base, batches }
 
   const connections = { headersTimeout: headersTimeoutMs, maxHeaderSize: config.headerLimit }
   const options = {
@@ -192,7 +200,9 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   const sweeping = setInterval(() => {
     services.responseStore.sweep()
     services.usage?.ledger.sweep().catch(() => {})
+    batches?.sweep().catch(() => {})
   }, sweepIntervalMs).unref()
+  app.addHook('preClose', async () => await batches?.close())
   app.addHook('onClose', async () => {
     clearInterval(sweeping)
     await services.usage?.ledger.close()
@@ -227,6 +237,8 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     countMessageTokensRoute,
     embeddingsRoute,
     rerankRoute,
+    filesRoute,
+    batchesRoute,
     modelsRoute,
     modelRoute,
     adaptersRoute,
@@ -243,9 +255,11 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   ]) {
     route(app, services)
   }
+  await app.register(uploadsPlugin, services)
   if (config.apiDocs === 'on') await app.register(documentationPlugin, { version: parts.version ?? '0.0.0' })
   methods.addRefusals()
   await app.ready()
+  batches?.start(app)
   return app
 }
 

@@ -26,7 +26,7 @@ export interface RequestRecord {
   readonly generation: GenerationRecord | null
 }
 
-export type ActionName = 'adapter.load' | 'adapter.unload' | 'adapter.set-scales' | 'key.create' | 'key.rotate' | 'key.revoke'
+export type ActionName = 'adapter.load' | 'adapter.unload' | 'adapter.set-scales' | 'batch.create' | 'batch.cancel' | 'key.create' | 'key.rotate' | 'key.revoke'
 
 /** What is changed, as far as it is known. Never a key. */
 export type ActionSubject = Readonly<Record<string, string | number | boolean | null>>

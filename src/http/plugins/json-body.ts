@@ -7,7 +7,7 @@ import { hasMoreJsonThan } from './has-more-json-than.ts'
  * Far above what the largest conversations have. A body that is nothing but members of one object would keep the server busy
  * for many seconds: V8 takes longer for each the more there are.
  */
-const maxJsonParts = 262_144
+export const maxJsonParts = 262_144
 
 /** Where and why a text is not JSON, in V8's words; null when it is. */
 function syntaxErrorOf (text: string): string | null {

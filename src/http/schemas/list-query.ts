@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-const number = (most: number) => z.string().regex(/^\d{1,9}$/, 'expected a number').transform(Number).pipe(z.int().min(1).max(most))
+export const number = (most: number) => z.string().regex(/^\d{1,9}$/, 'expected a number').transform(Number).pipe(z.int().min(1).max(most))
 
 /** One value of a query, or several of the same name. */
 const texts = z.union([z.string(), z.array(z.string())]).optional()
