@@ -8,6 +8,10 @@ import { createConfiguredKeys } from './access/configured-keys.ts'
 import { KeyRing } from './access/keys/key-ring.ts'
 import { KeyStore } from './access/keys/key-store.ts'
 import { createManagedKeys, type ManagedKeys } from './access/keys/managed-keys.ts'
+import { DatabaseLimitStore } from './access/limits/database-limit-store.ts'
+import { Limiter } from './access/limits/limiter.ts'
+import { MemoryLimitStore } from './access/limits/memory-limit-store.ts'
+import { OwnerLimits } from './access/limits/owner-limits.ts'
 import type { StaticKeys } from './access/static-keys.ts'
 import { UsageLedger } from './access/usage/usage-ledger.ts'
 import { UsageReader } from './access/usage/usage-reader.ts'
@@ -15,8 +19,7 @@ import { UsageStore } from './access/usage/usage-store.ts'
 import type { Database } from './access/storage/database.ts'
 import { WatchedDatabase } from './access/storage/watched-database.ts'
 import { createChatTemplates } from './chat/chat-templates.ts'
-import { OutputGrammars } from './chat/structured/output-grammars.ts'
-import { ToolGrammars } from './chat/tool-grammars.ts'
+import { Preparation } from './chat/preparation/preparation.ts'
 import type { Config } from './config/config.ts'
 import type { Millis } from './domain/ids.ts'
 import { accessPlugin } from './http/plugins/access.ts'
@@ -28,6 +31,7 @@ import { documentationPlugin } from './http/plugins/documentation.ts'
 import { connectionLimitPlugin } from './http/plugins/connection-limit.ts'
 import { jsonBodyPlugin } from './http/plugins/json-body.ts'
 import { createMethodRefusals } from './http/plugins/methods.ts'
+import { rateHeaderNames } from './http/rate-headers.ts'
 import { requestIdOf } from './http/plugins/request-id.ts'
 import { securityHeadersPlugin } from './http/plugins/security-headers.ts'
 import { uploadsPlugin } from './http/plugins/uploads.ts'
@@ -47,6 +51,7 @@ import { completionsRoute } from './http/routes/completions.ts'
 import { detokenizeRoute } from './http/routes/detokenize.ts'
 import { embeddingsRoute } from './http/routes/embeddings.ts'
 import { healthRoute } from './http/routes/health.ts'
+import { limitsRoute } from './http/routes/limits.ts'
 import { loadLoraAdapterRoute } from './http/routes/load-lora-adapter.ts'
 import { loraAdaptersRoute } from './http/routes/lora-adapters.ts'
 import { messagesRoute } from './http/routes/messages.ts'
@@ -94,6 +99,8 @@ export interface AppParts {
   readonly metrics?: Metrics
   /** Without it, no traces are recorded. The caller closes it after the app. */
   readonly tracing?: Tracing
+  /** Without it, prompts and grammars are made where requests are read. The caller closes it after the app. */
+  readonly preparation?: Preparation
   /** Takes the lines of the audit log. */
   readonly auditLog?: LineSink
   /** Takes prompts and answers. */
@@ -131,13 +138,15 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   })
   const now = parts.now ?? (() => performance.now())
   const stored = database === null ? null : openKeys(database, logger, now)
+  const limitStore = database === null ? new MemoryLimitStore(() => config.prices) : new DatabaseLimitStore(database, () => config.prices)
   const base: Omit<HttpServices, 'batches'> = {
     config,
     catalogue,
     adapters,
     logger,
     metrics,
-    access: createAccess(parts.staticKeys ?? createConfiguredKeys(config), stored?.ring ?? null),
+    access: createAccess(parts.staticKeys ?? createConfiguredKeys(config), stored?.ring ?? null, () => config.limits),
+    limiter: new Limiter({ store: limitStore, logger, now }),
     keys: stored?.keys ?? null,
     lifecycle,
     internalRequests: new InternalRequests(),
@@ -145,8 +154,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     chatTemplates: createChatTemplates(({ name, architecture }) => {
       logger.warn({ modelName: name, architecture }, 'the model has no chat template; a plain transcript is used')
     }),
-    outputGrammars: new OutputGrammars(),
-    toolGrammars: new ToolGrammars(),
+    preparation: parts.preparation ?? new Preparation(null),
     responseStore: new MemoryResponseStore({
       get maxBytes () { return config.responseStore === 'off' ? 0 : config.responseStore },
       get maxCount () { return config.maxResponses },
@@ -201,11 +209,13 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     services.responseStore.sweep()
     services.usage?.ledger.sweep().catch(() => {})
     batches?.sweep().catch(() => {})
+    services.limiter.sweep().catch(() => {})
   }, sweepIntervalMs).unref()
   app.addHook('preClose', async () => await batches?.close())
   app.addHook('onClose', async () => {
     clearInterval(sweeping)
     await services.usage?.ledger.close()
+    await services.limiter.close()
   })
 
   await app.register(closeIdlePlugin, services)
@@ -218,7 +228,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     await app.register(cors, {
       origin: config.corsOrigins.includes('*') ? '*' : [...config.corsOrigins],
       methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-      exposedHeaders: ['x-request-id', 'request-id', 'retry-after', 'retry-after-ms', 'x-should-retry'],
+      exposedHeaders: ['x-request-id', 'request-id', 'retry-after', 'retry-after-ms', 'x-should-retry', ...rateHeaderNames],
       maxAge: 600
     })
   }
@@ -246,6 +256,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     loraAdaptersRoute,
     adminKeysRoute,
     usageRoute,
+    limitsRoute,
     tokenizeRoute,
     detokenizeRoute,
     healthRoute,
@@ -266,7 +277,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
 function openKeys (database: Database, logger: FastifyBaseLogger, now: () => Millis): { readonly keys: ManagedKeys, readonly ring: KeyRing } {
   const store = new KeyStore(database)
   const ring = new KeyRing({ store, logger, now, wallClock: Date.now })
-  return { ring, keys: createManagedKeys(store, ring) }
+  return { ring, keys: createManagedKeys(store, new OwnerLimits(database), ring) }
 }
 
 function openUsage (database: Database, config: HttpConfig, logger: FastifyBaseLogger): NonNullable<HttpServices['usage']> {

@@ -15,13 +15,15 @@ export interface ModelShape {
 }
 
 /**
- * Public shapes by their number of parameters: those of stories15M (llama2.c), SmolLM-135M, and Qwen2.5-0.5B without its
- * biases. Every row is a multiple of 32 long, the length of a block of Q8_0 and Q4_0.
+ * Public shapes by their number of parameters: those of stories15M (llama2.c), SmolLM-135M, and three of Qwen2.5 without
+ * their biases. Every row is a multiple of 32 long, the length of a block of Q8_0 and Q4_0.
  */
 export const presets = {
   '15M': { width: 288, layerCount: 6, headCount: 6, kvHeadCount: 6, feedForwardWidth: 768, vocabularySize: 32_000 },
   '135M': { width: 576, layerCount: 30, headCount: 9, kvHeadCount: 3, feedForwardWidth: 1536, vocabularySize: 49_152 },
-  '500M': { width: 896, layerCount: 24, headCount: 14, kvHeadCount: 2, feedForwardWidth: 4864, vocabularySize: 151_936 }
+  '500M': { width: 896, layerCount: 24, headCount: 14, kvHeadCount: 2, feedForwardWidth: 4864, vocabularySize: 151_936 },
+  '1.5B': { width: 1536, layerCount: 28, headCount: 12, kvHeadCount: 2, feedForwardWidth: 8960, vocabularySize: 151_936 },
+  '3B': { width: 2048, layerCount: 36, headCount: 16, kvHeadCount: 2, feedForwardWidth: 11_008, vocabularySize: 151_936 }
 } as const satisfies Record<string, ModelShape>
 
 export interface Tensor {

@@ -3,9 +3,12 @@ import { ServerError } from '../domain/errors.ts'
 import { asTenantId } from '../domain/ids.ts'
 import type { Priority } from '../domain/priority.ts'
 import type { Caller, CallerIdentity } from './caller.ts'
-import type { ApiKey } from './keys/api-key.ts'
 import type { KeyRing } from './keys/key-ring.ts'
+import type { FoundKey } from './keys/key-store.ts'
+import { ownerSubject, type SubjectLimits } from './limits/subjects.ts'
+import { effectiveLimits, type Limits } from '../domain/limits.ts'
 import { type KeyOwner, plainScopes, type StaticKeys } from './static-keys.ts'
+import { subjectsOfKey } from './subjects-of-key.ts'
 
 /** What a client sends to say who it is. */
 export interface Credentials {
@@ -27,6 +30,8 @@ export interface Access {
    * @throws ServerError `invalid_api_key` when the key is no longer in use, or when there are keys now and there were none; `storage_unavailable`
    */
   recall (identity: CallerIdentity): Promise<Caller>
+  /** The owners of static keys. */
+  configured (): readonly Pick<Caller, 'owner' | 'keyId' | 'limits'>[]
 }
 
 /** Gateways of the llm-d family name the flow that a request belongs to with it. */
@@ -46,9 +51,21 @@ const longestKey = 4096
  * a tenant and is trusted with any class, and whoever is on this machine may change adapters.
  *
  * @param keyRing null where there is no database
+ * @param defaultLimits of every key of the database without its own, and of every owner of static keys
  */
-export function createAccess (staticKeys: StaticKeys, keyRing: Pick<KeyRing, 'find' | 'findSuccessor' | 'hasAny'> | null): Access {
+export function createAccess (staticKeys: StaticKeys, keyRing: Pick<KeyRing, 'find' | 'findSuccessor' | 'hasAny'> | null, defaultLimits: () => Limits = () => ({})): Access {
   const isOpen = async (): Promise<boolean> => staticKeys.count === 0 && await keyRing?.hasAny() !== true
+  const limitsOf = ({ name, limits }: KeyOwner): readonly SubjectLimits[] => [{ subject: ownerSubject(name), limits: effectiveLimits(limits, defaultLimits()) }]
+
+  const ofOwner = (owner: KeyOwner, tenant: Caller['tenant']): Caller => {
+    const { name, scopes, models, adapters, weight, priority, highestPriority } = owner
+    return { owner: name, tenant, keyId: null, isAnonymous: false, scopes, models, adapters, weight, priority, highestPriority, limits: limitsOf(owner) }
+  }
+
+  const ofKey = (key: FoundKey, tenant: Caller['tenant']): Caller => {
+    const { id, owner, scopes, models, adapters, weight, priority, highestPriority } = key
+    return { owner, tenant, keyId: id, isAnonymous: false, scopes, models, adapters, weight, priority, highestPriority, limits: subjectsOfKey(key, defaultLimits()) }
+  }
 
   async function findCaller (key: string, user: string | undefined): Promise<Caller | null> {
     const owner = staticKeys.find(key)
@@ -58,6 +75,7 @@ export function createAccess (staticKeys: StaticKeys, keyRing: Pick<KeyRing, 'fi
   }
 
   return {
+    configured: () => staticKeys.owners.map((owner) => ({ owner: owner.name, keyId: null, limits: limitsOf(owner) })),
     async identify ({ authorization, xApiKey, address, isDirect, user }) {
       if (await isOpen()) return anonymous(address, isDirect)
       const key = bearerPattern.exec(authorization ?? '')?.[1] ?? xApiKey
@@ -86,18 +104,11 @@ export function createAccess (staticKeys: StaticKeys, keyRing: Pick<KeyRing, 'fi
   }
 }
 
-const ofOwner = ({ name, weight, priority, highestPriority, isAdmin }: KeyOwner, tenant: Caller['tenant']): Caller => ({
-  owner: name, tenant, keyId: null, isAnonymous: false, scopes: isAdmin ? ['admin'] : plainScopes, models: null, adapters: null, weight, priority, highestPriority
-})
-
-const ofKey = ({ id, owner, scopes, models, adapters, weight, priority, highestPriority }: ApiKey, tenant: Caller['tenant']): Caller =>
-  ({ owner, tenant, keyId: id, isAnonymous: false, scopes, models, adapters, weight, priority, highestPriority })
-
 function anonymous (address: string, isDirect: boolean): Caller {
   const isHere = isDirect && isLoopback(address.replace(/^::ffff:/i, ''))
   const priorities: { readonly priority: Priority, readonly highestPriority: Priority } = { priority: 'normal', highestPriority: 'interactive' }
   return {
-    owner: address, tenant: asTenantId(address), keyId: null, isAnonymous: true, scopes: isHere ? [...plainScopes, 'adapters'] : plainScopes, models: null, adapters: null, weight: 1, ...priorities
+    owner: address, tenant: asTenantId(address), keyId: null, isAnonymous: true, scopes: isHere ? [...plainScopes, 'adapters'] : plainScopes, models: null, adapters: null, weight: 1, ...priorities, limits: []
   }
 }
 

@@ -1,7 +1,8 @@
 import type { TenantId } from '../domain/ids.ts'
 import type { Priority } from '../domain/priority.ts'
+import type { SubjectLimits } from './limits/subjects.ts'
 import type { NamePatterns } from './name-patterns.ts'
-import type { Scope } from './scopes.ts'
+import type { Scope } from '../domain/scopes.ts'
 
 /** Who asks, what they may do, and what that means for the order of service. */
 export interface Caller {
@@ -23,8 +24,10 @@ export interface Caller {
   readonly priority: Priority
   /** The most urgent class that a request may ask for. */
   readonly highestPriority: Priority
-  /** Whether this is a line of a batch, which the server runs when it has time. */
-  readonly isBatch?: true
+  /** Whose budgets its requests are on, with the limits of each: of the key, and of its owner with all its keys. Nobody's where there are no keys. */
+  readonly limits: readonly SubjectLimits[]
+  /** Whether its requests are made when there is time, as those of batches: minutes and what else runs do not limit them. False where it is absent. */
+  readonly isBatch?: boolean
 }
 
 /** What is kept of a caller whose work goes on after the request. */

@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts'
-import { createStaticKeys, type StaticKeys } from './static-keys.ts'
+import { createStaticKeys, plainScopes, type StaticKeys } from './static-keys.ts'
 
 /** The keys of the settings. */
 export const createConfiguredKeys = ({ apiKeys, adminKeys, tenants }: Pick<Config, 'adminKeys' | 'apiKeys' | 'tenants'>): StaticKeys =>
-  createStaticKeys(apiKeys, tenants.map(({ admin, ...tenant }) => ({ ...tenant, isAdmin: admin })), adminKeys)
+  createStaticKeys(apiKeys, tenants.map(({ admin, scopes, ...tenant }) => ({ ...tenant, scopes: admin ? ['admin'] : scopes ?? plainScopes })), adminKeys)

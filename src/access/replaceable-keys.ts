@@ -8,6 +8,8 @@ export class ReplaceableKeys implements StaticKeys {
     this.#current = first
   }
 
+  get owners (): readonly KeyOwner[] { return this.#current.owners }
+
   get count (): number { return this.#current.count }
 
   replace (next: StaticKeys): void {

@@ -1,6 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Priority } from '../domain/priority.ts'
-import type { Scope } from './scopes.ts'
+import type { Limits } from '../domain/limits.ts'
+import type { NamePatterns } from './name-patterns.ts'
+import type { Scope } from '../domain/scopes.ts'
 
 /** A tenant that has keys which were given at the start. */
 export interface KeyOwner {
@@ -11,11 +13,17 @@ export interface KeyOwner {
   readonly highestPriority: Priority
   /** Whether its requests may name the user who is charged. */
   readonly namesUsers: boolean
-  readonly isAdmin: boolean
+  readonly scopes: readonly Scope[]
+  /** Models and adapters that it may use. */
+  readonly models: NamePatterns
+  readonly adapters: NamePatterns
+  /** Of all its keys together. */
+  readonly limits: Limits
 }
 
 export interface StaticKeys {
   readonly count: number
+  readonly owners: readonly KeyOwner[]
   find (key: string): KeyOwner | null
   findOwner (name: string): KeyOwner | null
 }
@@ -33,11 +41,12 @@ const digestOf = (key: string): Buffer => createHash('sha256').update(key, 'utf8
  */
 export function createStaticKeys (keys: readonly string[], owners: readonly KeyOwner[] = [], adminKeys: readonly string[] = []): StaticKeys {
   const ownerOf = (isAdmin: boolean) => (key: string): KeyOwner => ({
-    name: `key_${digestOf(key).toString('hex').slice(0, 12)}`, keys: [key], weight: 1, priority: 'normal', highestPriority: 'normal', namesUsers: false, isAdmin
+    name: `key_${digestOf(key).toString('hex').slice(0, 12)}`, keys: [key], weight: 1, priority: 'normal', highestPriority: 'normal', namesUsers: false, scopes: isAdmin ? ['admin'] : plainScopes, models: null, adapters: null, limits: {}
   })
   const known = [...keys.filter((key) => !adminKeys.includes(key)).map(ownerOf(false)), ...adminKeys.map(ownerOf(true)), ...owners].flatMap((owner) => owner.keys.map((key) => ({ digest: digestOf(key), owner })))
   return {
     count: known.length,
+    owners: [...new Set(known.map(({ owner }) => owner))],
     find (key) {
       const digest = digestOf(key)
       let owner: KeyOwner | null = null

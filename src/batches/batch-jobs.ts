@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Caller, CallerIdentity } from '../access/caller.ts'
-import { hasOneOf } from '../access/scopes.ts'
 import { ServerError } from '../domain/errors.ts'
+import { hasOneOf } from '../domain/scopes.ts'
 import type { Batch, BatchEnding, BatchProblem } from './batch.ts'
 import { isSuccess } from './batch-line.ts'
 import type { BatchStore } from './batch-store.ts'

@@ -32,6 +32,8 @@ export interface ChatTemplate {
   readonly isFallback: boolean
   /** Jinja. */
   readonly source: string
+  /** What it was made from. */
+  readonly model: TemplateModel
   /** What it can show; found out at the first use. */
   readonly capabilities: TemplateCapabilities
   /** The format of calls that it shows or asks for. */
@@ -46,7 +48,8 @@ export interface ChatTemplate {
   render (messages: readonly ChatMessage[], options?: ChatTemplateOptions): readonly PromptSegment[]
 }
 
-type TemplateModel = Pick<ModelInfo, 'chatTemplate' | 'bosText' | 'eosText' | 'controlTexts'>
+/** What a template takes of its model: plain data. */
+export type TemplateModel = Pick<ModelInfo, 'chatTemplate' | 'bosText' | 'eosText' | 'controlTexts'>
 
 const errorText = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
@@ -110,6 +113,7 @@ export function createChatTemplate (model: TemplateModel): ChatTemplate {
   return {
     isFallback,
     source,
+    model: { chatTemplate: model.chatTemplate, bosText: model.bosText, eosText: model.eosText, controlTexts: model.controlTexts },
     dialect: dialectOf(model.chatTemplate),
     controlTexts: new Set(model.controlTexts),
     get capabilities () { return capabilitiesOf() },

@@ -45,15 +45,21 @@ export interface ChatModel {
   readonly grammars: ToolGrammars
 }
 
-/** A chat request as inference takes it, and how to read its answers. */
-export interface PreparedChat {
+/** A chat request as inference takes it: plain data, which another thread may have made. */
+export interface WrittenChat {
   readonly segments: readonly PromptSegment[]
-  readonly format: AnswerFormat
+  /** The end of the prompt, which may hold a marker that the template has begun. */
+  readonly promptEnd: string
   readonly shownControlTexts: readonly string[]
   /** Null where the answer is left to the model. */
   readonly answerGrammar: ToolGrammar | null
   /** Null where reasoning is left to the model, or there is none. */
   readonly reasoningLimit: ReasoningLimit | null
+}
+
+/** A chat request as inference takes it, and how to read its answers. */
+export interface PreparedChat extends WrittenChat {
+  readonly format: AnswerFormat
 }
 
 /** How much of the prompt's end may hold a marker that the template has begun. */
@@ -63,12 +69,34 @@ const promptEndLength = 256
  * Renders the prompt and works out what the answer may be.
  * @throws ServerError `chat_template_error`, `unsupported_value`, or `invalid_value` for schemas of strict tools
  */
-export function prepareChat (request: ChatRequest, { template, dialect, grammars }: ChatModel): PreparedChat {
+export function prepareChat (request: ChatRequest, model: ChatModel): PreparedChat {
+  const written = writeChat(request, model)
+  return { ...written, format: answerFormatOf(request, model, written.promptEnd) }
+}
+
+const toolsOf = ({ toolChoice, tools }: ChatRequest): readonly ToolDefinition[] => toolChoice.mode === 'none' ? [] : tools
+
+/** How to read the answers to a request whose prompt ends like this. */
+export function answerFormatOf (request: ChatRequest, { template, dialect }: Pick<ChatModel, 'template' | 'dialect'>, promptEnd: string): AnswerFormat {
+  const tools = toolsOf(request)
+  return {
+    dialect,
+    template: template.source,
+    prompt: promptEnd,
+    tools: tools.length === 0 ? null : new Map(tools.map(({ name, parameters }) => [name, new ParameterTypes(parameters ?? {})])),
+    splitsReasoning: request.splitsReasoning,
+    continuesContent: request.continuesLastMessage,
+    mostCalls: request.isParallel ? Infinity : 1
+  }
+}
+
+/** @throws ServerError what {@link prepareChat} throws */
+export function writeChat (request: ChatRequest, { template, dialect, grammars }: ChatModel): WrittenChat {
   const { toolChoice, isParallel, continuesLastMessage } = request
   if (continuesLastMessage && toolChoice.mode === 'required') {
     throw new ServerError('unsupported_value', 'An answer that must call a tool cannot go on with the last message', { param: 'tool_choice' })
   }
-  const tools = toolChoice.mode === 'none' ? [] : request.tools
+  const tools = toolsOf(request)
   const conversation = adaptConversation({ messages: request.messages, tools }, template, dialect)
   const segments = template.render(conversation.messages, {
     tools: conversation.tools,
@@ -81,21 +109,12 @@ export function prepareChat (request: ChatRequest, { template, dialect, grammars
   const end = segments.at(-1)
   const prompt = end?.origin === 'template' ? end.text.slice(-promptEndLength) : ''
   const callable = new Set(toolChoice.names ?? tools.map(({ name }) => name))
-  const format: AnswerFormat = {
-    dialect,
-    template: template.source,
-    prompt,
-    tools: tools.length === 0 ? null : new Map(tools.map(({ name, parameters }) => [name, new ParameterTypes(parameters ?? {})])),
-    splitsReasoning: request.splitsReasoning,
-    continuesContent: continuesLastMessage,
-    mostCalls: isParallel ? Infinity : 1
-  }
   const open = openReasoning(prompt)
   const tags = open ?? reasoningTags.find((each) => template.source.includes(each.open))
   const reasoning = tags === undefined ? null : { tags, isOpen: open !== null }
   return {
     segments,
-    format,
+    promptEnd: prompt,
     shownControlTexts: [...dialect.controlTexts, ...reasoningControlTexts].filter((text) => template.controlTexts.has(text)),
     answerGrammar: grammarOf(),
     reasoningLimit: limitOf(request.reasoningBudget ?? null)

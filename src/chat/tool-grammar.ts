@@ -174,6 +174,7 @@ const argumentGrammar = (schema: object, form: ParameterForm | null, options: Js
 
 /** Null for a tool that is not strict and whose schema grammars cannot hold. */
 function compile ({ parameters, isStrict }: ToolDefinition, index: number, form: ParameterForm | null, budget: WorkBudget): JsonSchemaGrammar | null {
+  if (budget.isSpent && !isStrict) return null
   try {
     return argumentGrammar(parameters ?? noArguments, form, { prefix: `tool${index}`, param: `tools[${index}].function.parameters`, budget })
   } catch (error) {

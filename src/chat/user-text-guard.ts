@@ -18,12 +18,20 @@ export interface UserTextGuard {
   /**
    * @param texts every string of the request that the template will see
    * @param render renders the template with each string passed through `mark`
-   * @throws ServerError `invalid_value` when the texts use up all characters that could serve as marks
+   * @throws ServerError `invalid_value` when the texts use up all characters that could serve as marks, or would need too many of them
    */
   render (texts: readonly string[], render: (mark: (text: string) => string) => string): readonly PromptSegment[]
 }
 
 type Mark = (text: string) => string
+
+/**
+ * Characters in users' strings that could begin or end a control text. Each gets a pair of marks, and V8 needs some hundred bytes to put
+ * them there; what it cannot hold ends the process.
+ */
+const mostEdges = 1_000_000
+/** Pieces of users' and of the template's text. Each is an object that goes to another thread or process. */
+const mostSegments = 32_768
 
 interface Marks {
   readonly open: string
@@ -71,9 +79,20 @@ export function createUserTextGuard (controlTexts: readonly string[], templateSo
   const edgeCharacters = [...new Set(literals.flatMap((text) => [[...text].at(0) ?? '', [...text].at(-1) ?? '']))]
   const anyEdge = edgeCharacters.map(escapePattern).join('|')
   const edgePattern = new RegExp(anyEdge, 'u')
+  const edges = new Set(edgeCharacters.map((character) => character.codePointAt(0)))
   // The first visible character is matched before what precedes it is looked at: the other way round, every character of a
   // long run of spaces would look back over all of it.
   const heavyPattern = new RegExp(`${anyLiteral}|${anyEdge}|\\S(?<=^\\s*\\S)|\\S(?=\\s*$)`, 'gu')
+
+  function checkEdges (texts: readonly string[]): void {
+    let count = 0
+    for (const text of texts) {
+      for (let index = 0; index < text.length; index++) if (edges.has(text.codePointAt(index))) count++
+    }
+    if (count > mostEdges) {
+      throw new ServerError('invalid_value', `The messages have ${count} characters that could be part of a control token; the limit is ${mostEdges}`, { param: 'messages' })
+    }
+  }
 
   /** Whether the text could have a part in a control text. */
   const isRisky = (text: string): boolean => {
@@ -94,7 +113,9 @@ export function createUserTextGuard (controlTexts: readonly string[], templateSo
       if (text === '') return
       const last = segments.at(-1)
       if (last?.origin === origin) segments[segments.length - 1] = { text: last.text + text, origin }
-      else segments.push({ text, origin })
+      else if (segments.push({ text, origin }) > mostSegments) {
+        throw new ServerError('invalid_value', `The messages hold texts of control tokens too often; the prompt may consist of ${mostSegments} pieces`, { param: 'messages' })
+      }
     }
     let position = 0
     for (const match of rendered.matchAll(markPattern(marks))) {
@@ -120,6 +141,7 @@ export function createUserTextGuard (controlTexts: readonly string[], templateSo
     render (texts, render) {
       if (!texts.some(isRisky)) return [{ text: render((text) => text), origin: 'template' }]
 
+      checkEdges(texts)
       const marks = chooseMarks([...texts, templateSource])
       const wrap = (pattern: RegExp): Mark => (text) => text.replace(pattern, `${marks.open}$&${marks.close}`)
       const light = render(wrap(literalPattern))

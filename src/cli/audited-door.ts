@@ -28,6 +28,9 @@ export function auditedDoor (door: KeysDoor, sink: LineSink, user: string): Keys
   return {
     ...door,
     create: async (wish) => await noted('key.create', {}, ({ id, owner, scopes }) => ({ owner, scopes: scopes.join(' '), ...subjectOf(id) }), door.create(wish)),
+    update: async (id, change) => await noted('key.update', { ...subjectOf(id), members: Object.keys(change).join(' ') }, () => ({}), door.update(id, change)),
+    // Without a change it only shows.
+    limitOwner: async (owner, change) => Object.keys(change).length === 0 ? await door.limitOwner(owner, change) : await noted('owner.limit', { owner }, () => ({}), door.limitOwner(owner, change)),
     rotate: async (id, overlapSeconds) => await noted('key.rotate', subjectOf(id), (key) => ({ replacedBy: key.id }), door.rotate(id, overlapSeconds)),
     revoke: async (id) => await noted('key.revoke', subjectOf(id), () => ({}), door.revoke(id))
   }

@@ -1,12 +1,15 @@
 import { userInfo } from 'node:os'
 import { z } from 'zod'
 import { KeyStore } from '../access/keys/key-store.ts'
+import { OwnerLimits } from '../access/limits/owner-limits.ts'
 import { openDatabase } from '../access/storage/open-database.ts'
 import { loadConfig } from '../config/load-config.ts'
 import { readFlags } from '../config/read-flags.ts'
 import { StartupError } from '../domain/startup-error.ts'
 import { toKeyObject } from '../http/key-object.ts'
-import { readNewKey } from '../http/schemas/key-requests.ts'
+import { ownerLimitsSchema, ownerPathSchema, readKeyChange, readNewKey } from '../http/schemas/key-requests.ts'
+import { toApiLimits, toChange } from '../http/schemas/limits.ts'
+import { parseRequest } from '../http/schemas/parse-request.ts'
 import { LineFile } from '../telemetry/line-file.ts'
 import { auditedDoor } from './audited-door.ts'
 import { createServerClient, readAnswer } from './server-client.ts'
@@ -32,6 +35,9 @@ export interface KeysDoor {
   readonly place: string
   create (wish: object): Promise<CreatedKeyAnswer>
   list (owner: string | undefined): Promise<readonly ShownKey[]>
+  update (id: string, change: object): Promise<ShownKey>
+  /** @returns all limits of the owner */
+  limitOwner (owner: string, change: object): Promise<ShownKey['limits']>
   rotate (id: string, overlapSeconds: number): Promise<CreatedKeyAnswer>
   revoke (id: string): Promise<ShownKey>
   close (): Promise<void>
@@ -53,15 +59,26 @@ export async function openKeysDoor (options: DoorOptions, environment: NodeJS.Pr
   return await openLocal(flags, environment)
 }
 
+const pageSchema = z.object({ data: z.array(shownKeySchema), has_more: z.boolean() })
+const ownerSchema = z.object({ limits: shownKeySchema.shape.limits })
+
 function openServer (options: Parameters<typeof createServerClient>[0], environment: NodeJS.ProcessEnv): KeysDoor {
   const client = createServerClient(options, environment)
   const pathOf = (id: string): string => `/v1/admin/keys/${encodeURIComponent(id)}`
   return {
     place: options.url,
     create: async (wish) => readAnswer(createdKeySchema, await client.request('POST', '/v1/admin/keys', wish)),
-    list: async (owner) => readAnswer(
-      z.object({ data: z.array(shownKeySchema) }), await client.request('GET', `/v1/admin/keys${owner === undefined ? '' : `?owner=${encodeURIComponent(owner)}`}`)
-    ).data,
+    list: async (owner) => {
+      const keys: ShownKey[] = []
+      for (;;) {
+        const query = new URLSearchParams({ limit: '1000', ...owner === undefined ? {} : { owner }, ...keys.length === 0 ? {} : { after: keys.at(-1)!.id } })
+        const page = readAnswer(pageSchema, await client.request('GET', `/v1/admin/keys?${query.toString()}`))
+        keys.push(...page.data)
+        if (!page.has_more) return keys
+      }
+    },
+    update: async (id, change) => readAnswer(shownKeySchema, await client.request('POST', pathOf(id), change)),
+    limitOwner: async (owner, limits) => readAnswer(ownerSchema, await client.request('POST', `/v1/admin/owners/${encodeURIComponent(owner)}/limits`, { limits })).limits,
     rotate: async (id, overlap) => readAnswer(createdKeySchema, await client.request('POST', `${pathOf(id)}/rotate`, { overlap })),
     revoke: async (id) => readAnswer(shownKeySchema, await client.request('DELETE', pathOf(id))),
     close: async () => {}
@@ -83,6 +100,11 @@ async function openLocal (flags: readonly string[], environment: NodeJS.ProcessE
       return { ...toKeyObject(key, Date.now()), key: secret }
     },
     list: async (owner) => (await store.list(owner)).map((key) => toKeyObject(key, Date.now())),
+    update: async (id, change) => toKeyObject(await store.update(id, readKeyChange(change)), Date.now()),
+    limitOwner: async (owner, limits) => {
+      const change = parseRequest(ownerLimitsSchema, { limits })
+      return toApiLimits(await new OwnerLimits(database).change(parseRequest(ownerPathSchema, { owner }).owner, toChange(change.limits)))
+    },
     rotate: async (id, overlapSeconds) => {
       const { secret, key } = await store.rotate(id, overlapSeconds * 1000)
       return { ...toKeyObject(key, Date.now()), key: secret }

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { parseValue } from '../config/value-kind.ts'
 import { didYouMean } from '../config/suggest.ts'
+import { limitNames, snakeName } from '../domain/limits.ts'
 import { ServerError } from '../domain/errors.ts'
 import { StartupError } from '../domain/startup-error.ts'
 import { keyTable } from './key-table.ts'
@@ -16,8 +17,8 @@ interface KeysCommand {
 const outputOptions = { ...doorOptions, json: { type: 'boolean' } } as const
 
 const create: KeysCommand = {
-  usage: 'OWNER [--name TEXT] [--scope SCOPE]… [--model PATTERN]… [--adapter PATTERN]… [--expires-in TIME]\n         [--weight N] [--priority CLASS] [--highest-priority CLASS] [--names-users] [--json]',
-  summary: 'Make a key and write it to the output, this once. Scopes are inference (the default), models, adapters, metrics and\n      admin; patterns may have * in them; TIME is such as 12h or 90d; classes are interactive, normal and batch',
+  usage: 'OWNER [--name TEXT] [--scope SCOPE]… [--model PATTERN]… [--adapter PATTERN]… [--expires-in TIME]\n         [--weight N] [--priority CLASS] [--highest-priority CLASS] [--names-users] [--limit NAME=VALUE]… [--json]',
+  summary: 'Make a key and write it to the output, this once. Scopes are inference (the default), models, adapters, metrics and\n      admin; patterns may have * in them; TIME is such as 12h or 90d; classes are interactive, normal and batch.\n      Limits are as docs/limits.md has them: --limit requests-per-minute=60 --limit tokens-per-day=1000000',
   run: async (argv, environment) => {
     const { values, positionals } = parseArgs({
       args: [...argv],
@@ -32,7 +33,8 @@ const create: KeysCommand = {
         weight: { type: 'string' },
         priority: { type: 'string' },
         'highest-priority': { type: 'string' },
-        'names-users': { type: 'boolean' }
+        'names-users': { type: 'boolean' },
+        limit: { type: 'string', multiple: true }
       }
     })
     const owner = only(positionals, 'create', 'an owner')
@@ -48,6 +50,7 @@ const create: KeysCommand = {
       priority: values.priority,
       highest_priority: values['highest-priority'],
       names_users: values['names-users'],
+      limits: values.limit === undefined ? undefined : readLimits(values.limit),
       expires_in: expiresIn === undefined ? undefined : readSeconds('--expires-in', expiresIn)
     }
     const present = Object.fromEntries(Object.entries(wish).filter(([, value]) => value !== undefined))
@@ -64,6 +67,55 @@ const list: KeysCommand = {
     await withDoor(values, environment, async (door) => {
       const keys = await door.list(values.owner)
       process.stdout.write(values.json === true ? `${JSON.stringify(keys, null, 2)}\n` : keyTable(keys))
+    })
+  }
+}
+
+const update: KeysCommand = {
+  usage: 'ID [--name TEXT] [--scope SCOPE]… [--model PATTERN]… [--adapter PATTERN]… [--weight N] [--limit NAME=VALUE]… [--json]',
+  summary: 'Change a key; what is not named stays. VALUE is a number, off, or default for what keys without their own have',
+  run: async (argv, environment) => {
+    const { values, positionals } = parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: {
+        ...outputOptions,
+        name: { type: 'string' },
+        scope: { type: 'string', multiple: true },
+        model: { type: 'string', multiple: true },
+        adapter: { type: 'string', multiple: true },
+        weight: { type: 'string' },
+        limit: { type: 'string', multiple: true }
+      }
+    })
+    const id = only(positionals, 'update', 'the id of a key')
+    const { weight, limit } = values
+    const change = {
+      name: values.name,
+      scopes: values.scope,
+      models: values.model,
+      adapters: values.adapter,
+      weight: weight === undefined ? undefined : readNumber('--weight', weight),
+      limits: limit === undefined ? undefined : readLimits(limit)
+    }
+    const present = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined))
+    await withDoor(values, environment, async (door) => {
+      const key = await door.update(id, present)
+      process.stdout.write(values.json === true ? `${JSON.stringify(key, null, 2)}\n` : `Changed ${key.id} (${key.prefix}…) of ${key.owner}; its limits: ${limitsText(key.limits)}.\n`)
+    })
+  }
+}
+
+const limit: KeysCommand = {
+  usage: 'OWNER [--limit NAME=VALUE]… [--json]',
+  summary: 'Set limits that all keys of an owner share, and show all of them',
+  run: async (argv, environment) => {
+    const { values, positionals } = parseArgs({ args: [...argv], allowPositionals: true, options: { ...outputOptions, limit: { type: 'string', multiple: true } } })
+    const owner = only(positionals, 'limit', 'an owner')
+    const change = readLimits(values.limit ?? [])
+    await withDoor(values, environment, async (door) => {
+      const limits = await door.limitOwner(owner, change)
+      process.stdout.write(values.json === true ? `${JSON.stringify(limits, null, 2)}\n` : `Limits of all keys of ${owner}: ${limitsText(limits)}.\n`)
     })
   }
 }
@@ -92,7 +144,7 @@ const revoke: KeysCommand = {
   }
 }
 
-const commands: Readonly<Record<string, KeysCommand>> = { create, list, rotate, revoke }
+const commands: Readonly<Record<string, KeysCommand>> = { create, list, update, limit, rotate, revoke }
 
 /**
  * Runs `drawbridge keys`.
@@ -141,6 +193,22 @@ function only ([word, more]: readonly string[], command: string, what: string): 
   if (word === undefined || more !== undefined) throw new StartupError(`keys ${command} takes ${what} (drawbridge keys --help explains)`)
   return word
 }
+
+/** `requests-per-minute=60`, as the API has them. */
+function readLimits (texts: readonly string[]): Readonly<Record<string, number | 'off' | null>> {
+  return Object.fromEntries(texts.map((text) => {
+    const [, name = '', value = ''] = /^([a-z_-]+)=(.+)$/.exec(text) ?? []
+    const known = limitNames.map(snakeName)
+    const snake = name.replaceAll('-', '_')
+    if (!known.includes(snake)) {
+      throw new StartupError(`--limit is "${text}", but must be NAME=VALUE with one of the names ${known.map((other) => other.replaceAll('_', '-')).join(', ')}`)
+    }
+    return [snake, value === 'off' ? 'off' : value === 'default' ? null : readNumber(`--limit ${name}`, value)]
+  }))
+}
+
+const limitsText = (limits: Readonly<Record<string, number | string>>): string =>
+  Object.entries(limits).map(([name, value]) => `${name.replaceAll('_', '-')}=${value}`).join(', ') || 'none'
 
 function readNumber (flag: string, text: string): number {
   const value = Number(text)

@@ -12,6 +12,8 @@ import type { Database } from '../access/storage/database.ts'
 import { openDatabase } from '../access/storage/open-database.ts'
 import { buildApp } from '../app.ts'
 import { createChatTemplate } from '../chat/chat-template.ts'
+import { Preparation } from '../chat/preparation/preparation.ts'
+import { ThreadCrew } from '../chat/preparation/thread-crew.ts'
 import type { LoadedConfig } from '../config/load-config.ts'
 import { checkReach } from '../config/check-config.ts'
 import { ServerError } from '../domain/errors.ts'
@@ -115,6 +117,7 @@ async function serveModels ({ config, socket, sourceOf, load, database, storedKe
   const signals = waitForSignal(hangUps === null)
   const hosts = models.map((model, index) => createHost(model, config, logger, parking.bytes, parking.directoryOf(index)))
   const lifecycle = new Lifecycle()
+  const preparation = new Preparation(new ThreadCrew())
   /** What requests are held to; SIGHUP changes it. */
   const live = { ...config }
   let app: App | null = null
@@ -144,6 +147,7 @@ async function serveModels ({ config, socket, sourceOf, load, database, storedKe
       catalogue,
       adapters: adapters.library,
       lifecycle,
+      preparation,
       logger,
       version: readVersion(),
       ...telemetry.parts,
@@ -203,6 +207,7 @@ async function serveModels ({ config, socket, sourceOf, load, database, storedKe
     throw error
   } finally {
     tls?.close()
+    await preparation.close()
     await adapters?.close()
     await telemetry.close()
     await parking.dispose()

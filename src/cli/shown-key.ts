@@ -10,6 +10,7 @@ export const shownKeySchema = z.object({
   scopes: z.array(z.string()),
   models: z.array(z.string()).nullable(),
   adapters: z.array(z.string()).nullable(),
+  limits: z.record(z.string(), z.union([z.number(), z.literal('off')])),
   /** Seconds since 1970, as all times here. */
   expires_at: z.number().nullable(),
   revoked_at: z.number().nullable(),

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { limitsSchema } from '../domain/limits.ts'
+import { scopes } from '../domain/scopes.ts'
 import { priorities } from '../domain/priority.ts'
 import { toolDialects } from '../domain/tool-dialect.ts'
 
@@ -55,8 +57,15 @@ export const tenantConfigSchema = z.strictObject({
   highestPriority: z.enum(priorities).default('normal'),
   /** Whether a header of its requests may name the user who is charged. */
   namesUsers: z.boolean().default(false),
-  /** Whether its keys may change what is served. */
-  admin: z.boolean().default(false)
+  /** Whether its keys may do everything. */
+  admin: z.boolean().default(false),
+  /** What its keys may be used for; `inference`, `models` and `metrics` where it is absent. */
+  scopes: z.array(z.enum(scopes)).min(1).optional(),
+  /** Patterns of the models and adapters that it may use; null is all. */
+  models: z.array(z.string().min(1).max(256)).min(1).max(100).nullable().default(null),
+  adapters: z.array(z.string().min(1).max(256)).min(1).max(100).nullable().default(null),
+  /** Of all its keys together. */
+  limits: limitsSchema.default({})
 })
 
 /** What a million tokens of a model cost, in whatever currency. Only the file has them. */
@@ -94,7 +103,7 @@ export const configSchema = z.strictObject({
   /** Whether `/openapi.json` and `/docs` are there. */
   apiDocs: z.enum(['on', 'off']).default('on'),
   /** Largest request body in bytes. */
-  bodyLimit: z.int().min(1024).max(1024 * 1024 * 1024).default(32 * 1024 * 1024),
+  bodyLimit: z.int().min(1024).max(1024 * 1024 * 1024).default(8 * 1024 * 1024),
   /** PEM files; `off` is plain HTTP. */
   tlsCert: z.string().min(1).default('off'),
   tlsKey: z.string().min(1).default('off'),
@@ -185,6 +194,8 @@ export const configSchema = z.strictObject({
   usage: z.enum(['keys', 'all', 'off']).default('keys'),
   /** `off` is for ever. */
   usageRetentionMs: z.union([z.literal('off'), z.int().min(60 * 60 * 1000).max(20 * 366 * 24 * 60 * 60 * 1000)]).default('off'),
+  /** Of every key that does not have its own. */
+  limits: limitsSchema.default({}),
   /** The first that fits a model counts. */
   prices: z.array(modelPriceSchema).default([]),
   publicRoutes: z.array(z.enum(['ready', 'metrics'])).default([]),

@@ -66,6 +66,9 @@ tenants:
   - name: nightly
     keyFile: nightly.keys
     priority: batch        # fills idle time; its slots may be taken from it
+    limits: { tokensPerDay: 5000000, concurrentRequests: 4 }  # of all its keys together (docs/limits.md)
+    scopes: [inference]    # inference, models and metrics unless said otherwise
+    models: [small-*]      # all unless said otherwise; adapters likewise
   - name: gateway
     keyFile: gateway.keys
     highestPriority: interactive  # the most urgent that its requests may ask for; normal unless said otherwise

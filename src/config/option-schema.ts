@@ -44,7 +44,7 @@ export function defaultText (option: Option): string | null {
   const schema = schemaOf(option)
   if (schema === null) return null
   const value: unknown = schema.parse(undefined)
-  return Array.isArray(value) ? null : formatValue(value, option.kind)
+  return typeof value === 'object' ? null : formatValue(value, option.kind)
 }
 
 function words (schema: ValueSchema): readonly string[] {

@@ -230,7 +230,7 @@ export const options: readonly Option[] = [
     group: 'Capacity',
     placeholder: 'N',
     summary: 'Contexts that step in parallel over one copy of the weights and share the threads, each for other adapters; the slots are divided among them',
-    defaultNote: '1; with adapters on a CPU one for each, up to 4 and no more than threads'
+    defaultNote: '1; with adapters on a CPU one for each, up to 4 and no more than threads; on a GPU 2 or 4 for models that are small beside its memory'
   }),
   define({
     flag: 'step-tokens',
@@ -583,6 +583,15 @@ export const options: readonly Option[] = [
     group: 'Access',
     placeholder: 'TIME',
     summary: 'How long what requests have used is kept, such as `9600h`; `off` is for ever'
+  }),
+  define({
+    flag: 'limits',
+    hasFlag: false,
+    hasVariable: false,
+    group: 'Access',
+    placeholder: '',
+    summary: 'What each key may use of the server where it has no limits of its own, as docs/limits.md has it; only in the file',
+    defaultNote: 'none'
   }),
   define({
     flag: 'prices',

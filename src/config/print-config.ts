@@ -35,7 +35,7 @@ export function printConfig ({ config, origins }: LoadedConfig): string {
         break
       case 'tenants':
         for (const { name, keys, ...rest } of config.tenants) {
-          lines.push(`# tenant ${name}: ${describeKeys(keys.length)}, ${Object.entries(rest).map(([key, value]) => `${key} ${value}`).join(', ')}`)
+          lines.push(`# tenant ${name}: ${describeKeys(keys.length)}, ${Object.entries(rest).flatMap(([key, value]) => isEmpty(value) ? [] : [`${key} ${typeof value === 'object' ? JSON.stringify(value) : value}`]).join(', ')}`)
         }
         break
       case 'config': {
@@ -58,6 +58,8 @@ export function printConfig ({ config, origins }: LoadedConfig): string {
   }
   return `${lines.join('\n')}\n`
 }
+
+const isEmpty = (value: unknown): boolean => value === null || (typeof value === 'object' && Object.keys(value).length === 0)
 
 const hasUnit = (option: Option): boolean => option.kind === 'duration' || option.kind === 'bytes'
 

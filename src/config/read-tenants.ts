@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { scopes } from '../domain/scopes.ts'
 import { StartupError } from '../domain/startup-error.ts'
 import { tenantConfigSchema, type TenantConfig } from './config.ts'
 import { isSendableKey, readKeyFile, unsendableKeyText } from './read-key-file.ts'
@@ -15,7 +16,11 @@ const allowed: Readonly<Record<string, string>> = {
   priority: 'interactive, normal or batch',
   highestPriority: 'interactive, normal or batch',
   namesUsers: 'true or false',
-  admin: 'true or false'
+  admin: 'true or false',
+  scopes: `a list of ${scopes.join(', ')}`,
+  models: 'a list of patterns',
+  adapters: 'a list of patterns',
+  limits: 'limits as docs/limits.md has them'
 }
 
 /**
@@ -59,10 +64,13 @@ function readTenant (value: unknown, { source, directory }: Setting, warnings: s
   for (const key of keys) if (typeof key !== 'string' || !isSendableKey(key)) throw new StartupError(`A value of keys of ${label} ${unsendableKeyText}`)
   const result = tenantConfigSchema.safeParse({ ...rest, name, keys: [...new Set(keys)] })
   if (!result.success) {
-    const field = String(result.error.issues[0]?.path[0] ?? 'name')
-    throw new StartupError(`${field} of ${label} must be ${allowed[field] ?? 'something else'}`)
+    const [issue] = result.error.issues
+    const field = String(issue?.path[0] ?? 'name')
+    const limit = issue?.path[0] === 'limits' ? issue.path[1] ?? (issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined) : undefined
+    throw new StartupError(`${limit === undefined ? field : `${field}.${String(limit)}`} of ${label} must be ${allowed[field] ?? 'something else'}`)
   }
   const { priority, highestPriority } = result.data
+  if (result.data.admin && result.data.scopes !== undefined) throw new StartupError(`${capital(label)} has both "admin" and "scopes"; an admin may do everything`)
   if (priority === 'interactive' && highestPriority !== 'interactive' && rest['highestPriority'] !== undefined) {
     throw new StartupError(`priority of ${label} is more urgent than its highestPriority`)
   }

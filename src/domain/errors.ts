@@ -5,13 +5,14 @@ export type ErrorType =
   | 'permission_error'
   | 'not_found_error'
   | 'rate_limit_error'
+  | 'insufficient_quota'
   | 'server_error'
   | 'service_unavailable_error'
 
 interface CatalogueEntry {
   readonly status: number
   readonly type: ErrorType
-  /** Whether the same request may succeed later. Answers with 429 and 503 carry `Retry-After`. */
+  /** Whether the same request may succeed later. Answers with 429 and 503 carry `Retry-After` where it may. */
   readonly isRetryable: boolean
 }
 
@@ -28,6 +29,8 @@ export const errorCatalogue = {
   unsupported_parameter: { status: 400, type: 'invalid_request_error', isRetryable: false },
   unsupported_value: { status: 400, type: 'invalid_request_error', isRetryable: false },
   context_length_exceeded: { status: 400, type: 'invalid_request_error', isRetryable: false },
+  // More than a limit of the key, of its owner or of the model lets any one request have.
+  request_exceeds_limit: { status: 400, type: 'invalid_request_error', isRetryable: false },
   invalid_grammar: { status: 400, type: 'invalid_request_error', isRetryable: false },
   chat_template_error: { status: 400, type: 'invalid_request_error', isRetryable: false },
   previous_response_not_found: { status: 400, type: 'invalid_request_error', isRetryable: false },
@@ -51,7 +54,10 @@ export const errorCatalogue = {
   body_too_large: { status: 413, type: 'invalid_request_error', isRetryable: false },
   storage_quota_exceeded: { status: 413, type: 'invalid_request_error', isRetryable: false },
   unsupported_media_type: { status: 415, type: 'invalid_request_error', isRetryable: false },
-  // The server is busy or not ready; come back.
+  // A budget is used up; coming back soon does not help.
+  insufficient_quota: { status: 429, type: 'insufficient_quota', isRetryable: false },
+  // The server is busy or not ready, or the key has had its part; come back.
+  rate_limit_exceeded: { status: 429, type: 'rate_limit_error', isRetryable: true },
   queue_full: { status: 429, type: 'rate_limit_error', isRetryable: true },
   queue_timeout: { status: 503, type: 'service_unavailable_error', isRetryable: true },
   model_loading: { status: 503, type: 'service_unavailable_error', isRetryable: true },

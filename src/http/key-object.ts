@@ -1,4 +1,5 @@
 import { type ApiKey, stateOfKey } from '../access/keys/api-key.ts'
+import { toApiLimits } from './schemas/limits.ts'
 import { prefixOf } from '../access/keys/secret-key.ts'
 
 const seconds = (milliseconds: number | null): number | null => milliseconds === null ? null : Math.floor(milliseconds / 1000)
@@ -18,6 +19,7 @@ export const toKeyObject = (key: ApiKey, now: number) => ({
   priority: key.priority,
   highest_priority: key.highestPriority,
   names_users: key.namesUsers,
+  limits: toApiLimits(key.limits),
   created_at: seconds(key.createdAt),
   expires_at: seconds(key.expiresAt),
   revoked_at: seconds(key.revokedAt),

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { hasOneOf, type Scope } from '../access/scopes.ts'
+import { hasOneOf, type Scope } from '../domain/scopes.ts'
 import { ServerError } from '../domain/errors.ts'
 
 /**
@@ -7,6 +7,9 @@ import { ServerError } from '../domain/errors.ts'
  */
 export const needs = (...scopes: readonly Scope[] | readonly ['any']): { readonly config: { readonly scopes: readonly Scope[] | 'any' } } =>
   ({ config: { scopes: scopes[0] === 'any' ? 'any' : scopes as readonly Scope[] } })
+
+/** Options of a route that runs models. */
+export const runsModels = { config: { ...needs('inference').config, isLimited: true } }
 
 /** @throws ServerError `permission_denied` unless whoever asks has one of the scopes that the route needs */
 export function checkScopes ({ requestContext: { caller }, routeOptions: { config } }: FastifyRequest): void {

@@ -1,10 +1,9 @@
 import type { ChatMessage } from '../chat/chat-message.ts'
 import type { AnswerFormat } from '../chat/dialects/answer-parser.ts'
-import { prepareChat } from '../chat/prepare-chat.ts'
-import { maxTokensOf } from '../domain/answer-length.ts'
 import { asRequestId } from '../domain/ids.ts'
 import type { EngineInfo } from '../engine/engine.ts'
 import { promptRefusal } from '../inference/call-limits.ts'
+import { answerBounds } from './answer-bounds.ts'
 import { type AnswerIdentity, type AnswerPrefix, createAnswerIdentity } from './answer-identity.ts'
 import { createBooking } from './book-usage.ts'
 import { chatModelOf } from './chat-model.ts'
@@ -15,6 +14,8 @@ import { holdAdapters } from './hold-adapters.ts'
 import { checkLogitBias, openGenerativeModel } from './open-model.ts'
 import type { RequestContext } from './request-context.ts'
 import type { ChatCompletionRequest } from './schemas/chat-completion-request.ts'
+import { reserveRun } from './reserve-run.ts'
+import { estimateRun } from './run-estimate.ts'
 import { outputFormatOf } from './schemas/output-format.ts'
 import { toSampling } from './schemas/sampling-options.ts'
 import { queueTimeoutOf, serviceClassOf } from './schemas/service-class.ts'
@@ -39,14 +40,15 @@ export interface OpenChat {
  * @throws ServerError for whatever of the request cannot be done
  */
 export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefix, context: RequestContext, services: HttpServices): Promise<OpenChat> {
-  const { config, now, outputGrammars, randomSeed } = services
+  const { config, now, preparation, randomSeed } = services
   const { caller } = context
-  const contentGrammar = outputGrammars.of(outputFormatOf(body))
+  const answerFormat = outputFormatOf(body)
   const model = openGenerativeModel(services, caller, body.model, body.lora)
   const { host, info, picks } = model
   checkLogitBias(body.logit_bias, info)
   checkLength(body.messages, info)
-  const chat = prepareChat({ ...toChatRequest(body, withSystemPrompt(body.messages, model.systemPrompt)), contentGrammar }, chatModelOf(model, services))
+  const order = { tenant: caller.tenant, signal: context.cancellation.signal }
+  const chat = await preparation.prepareChat(toChatRequest(body, withSystemPrompt(body.messages, model.systemPrompt)), answerFormat, chatModelOf(model, services), order)
 
   const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? null
   const serviceClass = serviceClassOf(body, caller)
@@ -65,6 +67,9 @@ export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefi
     now
   })
   context.generation = trace
+  const prompt = { segments: chat.segments }
+  const bounds = answerBounds(caller, maxTokens, host.answerLength)
+  await reserveRun(identity.id, host.id, estimateRun({ prompts: [prompt], choices: body.n, ...bounds }, info), context, services)
   const held = await holdAdapters(model, queueTimeoutOf(serviceClass, config), now, context.cancellation.signal)
   return {
     identity,
@@ -80,10 +85,10 @@ export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefi
         tenant: caller.tenant,
         weight: caller.weight,
         priority: serviceClass.priority,
-        prompt: { segments: chat.segments },
+        prompt,
         adapters: held.adapters,
         choices: body.n,
-        maxTokens: maxTokensOf(maxTokens, host.answerLength),
+        ...bounds,
         stop: body.stop,
         ...(body.prediction === undefined ? {} : { prediction: body.prediction.content }),
         shownControlTexts: chat.shownControlTexts,

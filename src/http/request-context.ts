@@ -1,20 +1,34 @@
 import type { Caller } from '../access/caller.ts'
+import type { Rates } from '../access/limits/admission.ts'
+import type { UsageAccount } from '../access/usage/usage-store.ts'
+import type { LimitName } from '../domain/limits.ts'
 import type { Millis } from '../domain/ids.ts'
 import { asTenantId } from '../domain/ids.ts'
-import type { Scope } from '../access/scopes.ts'
+import type { Scope } from '../domain/scopes.ts'
 import type { ServerError } from '../domain/errors.ts'
 import type { AdminAction, GenerationRecord, RequestRecord } from '../telemetry/observer.ts'
 import type { RequestTrace } from '../telemetry/tracing.ts'
 
 interface RunTrace {
+  /** Whether the model has begun. */
+  readonly hasRun: boolean
   readonly record: () => GenerationRecord
   /** The answers so far, by choice, where they are kept for the prompt log. */
   readonly answers?: () => readonly string[]
 }
 
+/** What a run has taken of limits. */
+interface Reservation {
+  /** Of the run. */
+  readonly id: string
+  readonly account: UsageAccount
+  /** Whether it has ended, or does so with the row of the ledger that is under way. */
+  isSettled: boolean
+}
+
 /** Who asks on routes that need no key. */
 const nobody: Caller = {
-  owner: '', tenant: asTenantId(''), keyId: null, isAnonymous: true, scopes: [], models: null, adapters: null, weight: 1, priority: 'normal', highestPriority: 'normal'
+  owner: '', tenant: asTenantId(''), keyId: null, isAnonymous: true, scopes: [], models: null, adapters: null, weight: 1, priority: 'normal', highestPriority: 'normal', limits: []
 }
 
 /** What belongs to one HTTP exchange beside Fastify's request and reply. */
@@ -39,6 +53,12 @@ export class RequestContext {
   action: AdminAction | null = null
   /** What watches the run of a model. */
   generation: RunTrace | null = null
+  /** Null for callers without limits, and before the run is let in. */
+  reservation: Reservation | null = null
+  /** The limit that kept it from running. */
+  refusedBy: LimitName | null = null
+  /** Puts into the answer's headers what is left of the caller's limits. */
+  tellRates: (rates: Rates) => void = () => {}
   /**
    * Work that goes on without the client: its leaving ends nothing any more, and the exchange is told of when this settles. It
    * never rejects.
@@ -68,6 +88,8 @@ declare module 'fastify' {
     isPublic?: boolean
     /** A key needs one of them; `any` is any key. Routes without it are for admins. */
     scopes?: readonly Scope[] | 'any'
+    /** What it does counts against the caller's limits. */
+    isLimited?: boolean
     /** Only says that the path has other methods. */
     isRefusal?: boolean
   }

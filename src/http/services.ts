@@ -1,7 +1,6 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { ChatTemplates } from '../chat/chat-templates.ts'
-import type { OutputGrammars } from '../chat/structured/output-grammars.ts'
-import type { ToolGrammars } from '../chat/tool-grammars.ts'
+import type { Preparation } from '../chat/preparation/preparation.ts'
 import type { Config } from '../config/config.ts'
 import type { Millis } from '../domain/ids.ts'
 import type { AdapterLibrary } from '../adapters/adapter-library.ts'
@@ -17,12 +16,13 @@ import type { BackgroundRuns } from './responses/background-runs.ts'
 import type { ResponseStore } from './responses/response-store.ts'
 import type { Access } from '../access/access.ts'
 import type { ManagedKeys } from '../access/keys/managed-keys.ts'
+import type { Limiter } from '../access/limits/limiter.ts'
 import type { UsageLedger } from '../access/usage/usage-ledger.ts'
 import type { UsageReader } from '../access/usage/usage-reader.ts'
 
 /** The settings that HTTP looks at. */
 export type HttpConfig = Pick<Config,
-  'apiDocs' | 'batchConcurrency' | 'batchMaxLines' | 'batches' | 'bodyLimit' | 'corsOrigins' | 'fileMaxSize' | 'fileQuota' | 'fileTotalQuota' | 'fileTtlMs' | 'headerLimit' | 'idleTimeoutMs' | 'keepAliveMs' | 'maxConnections' | 'maxQueue' | 'maxResponses' | 'prices' | 'publicRoutes' | 'trustedProxies' | 'queueTimeoutMs' | 'requestTimeoutMs' | 'responseStore' | 'responseTtlMs' | 'usage' | 'usageRetentionMs'>
+  'apiDocs' | 'batchConcurrency' | 'batchMaxLines' | 'batches' | 'bodyLimit' | 'corsOrigins' | 'fileMaxSize' | 'fileQuota' | 'fileTotalQuota' | 'fileTtlMs' | 'headerLimit' | 'idleTimeoutMs' | 'keepAliveMs' | 'limits' | 'maxConnections' | 'maxQueue' | 'maxResponses' | 'prices' | 'publicRoutes' | 'trustedProxies' | 'queueTimeoutMs' | 'requestTimeoutMs' | 'responseStore' | 'responseTtlMs' | 'usage' | 'usageRetentionMs'>
 
 /** What routes and plugins use. Everything is passed in; nothing is looked up. */
 export interface HttpServices {
@@ -30,8 +30,7 @@ export interface HttpServices {
   readonly catalogue: ModelCatalogue
   readonly adapters: AdapterLibrary
   readonly chatTemplates: ChatTemplates
-  readonly outputGrammars: OutputGrammars
-  readonly toolGrammars: ToolGrammars
+  readonly preparation: Preparation
   readonly responseStore: ResponseStore
   /** Responses that are made without their clients. */
   readonly backgroundRuns: BackgroundRuns
@@ -43,6 +42,7 @@ export interface HttpServices {
   readonly lifecycle: Lifecycle
   /** Null where there is no database. */
   readonly keys: ManagedKeys | null
+  readonly limiter: Limiter
   /** What requests have used; null where there is no database, or it is not to be kept. */
   readonly usage: { readonly ledger: UsageLedger, readonly reader: UsageReader } | null
   readonly metrics: Metrics

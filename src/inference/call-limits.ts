@@ -20,11 +20,15 @@ const MOST_TOKENS = 256 * 1024
 const MOST_EMBEDDED_TOKENS = 4 * 1024 * 1024
 
 /** Why a prompt cannot fit, whatever its tokens are; null when it has to be tokenized to know. */
-export function promptRefusal (prompt: Prompt, info: EngineInfo): ServerError | null {
-  if ('tokens' in prompt) return lengthRefusal(prompt.tokens.length, info)
-  const leastTokens = Math.ceil(bytesOf(prompt) / info.model.longestTokenBytes)
-  return leastTokens < info.contextSize ? null : tooLong(`at least ${leastTokens}`, info)
+export function promptRefusal (prompt: Prompt, info: EngineInfo, contextLimit = Infinity): ServerError | null {
+  if ('tokens' in prompt) return lengthRefusal(prompt.tokens.length, info, contextLimit)
+  const leastTokens = leastTokensOf(prompt, info)
+  return leastTokens < Math.min(info.contextSize, contextLimit) ? null : tooLong(`at least ${leastTokens}`, info, contextLimit)
 }
+
+/** No fewer tokens than that are in a prompt. */
+export const leastTokensOf = (prompt: Prompt, { model }: EngineInfo): number =>
+  'tokens' in prompt ? prompt.tokens.length : Math.ceil(bytesOf(prompt) / model.longestTokenBytes)
 
 /** Why a prediction is not read: no answer is that long. */
 export function predictionRefusal (text: string | undefined, { contextSize, model }: EngineInfo): ServerError | null {
@@ -35,12 +39,12 @@ export function predictionRefusal (text: string | undefined, { contextSize, mode
 }
 
 /** Why a prompt of so many tokens cannot be answered. */
-export function lengthRefusal (tokens: number, info: EngineInfo): ServerError | null {
-  return tokens < info.contextSize ? null : tooLong(String(tokens), info)
+export function lengthRefusal (tokens: number, info: EngineInfo, contextLimit = Infinity): ServerError | null {
+  return tokens < Math.min(info.contextSize, contextLimit) ? null : tooLong(String(tokens), info, contextLimit)
 }
 
-const tooLong = (tokens: string, { contextSize }: EngineInfo): ServerError => new ServerError('context_length_exceeded',
-  `This model's maximum context length is ${contextSize} tokens, and the prompt has ${tokens}. ` +
+const tooLong = (tokens: string, { contextSize }: EngineInfo, contextLimit: number): ServerError => new ServerError('context_length_exceeded',
+  `${contextLimit < contextSize ? `Your key's limit is a context of ${contextLimit} tokens` : `This model's maximum context length is ${contextSize} tokens`}, and the prompt has ${tokens}. ` +
   'Shorten the prompt so that at least one token of answer fits.')
 
 /** Why a text is not tokenized. */
@@ -106,6 +110,6 @@ export function detokenizeRefusal (tokens: readonly Token[], { contextSize }: En
     { param: 'tokens' })
 }
 
-function bytesOf (prompt: Extract<Prompt, { readonly segments: unknown }>): number {
+export function bytesOf (prompt: Extract<Prompt, { readonly segments: unknown }>): number {
   return prompt.segments.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0)
 }

@@ -30,6 +30,8 @@ export interface GenerationRequest {
   readonly choices: number
   /** Most tokens per choice; null is as many as the context holds. The answer ends with `length` at either limit. */
   readonly maxTokens: number | null
+  /** Most tokens of prompt and answer together, where it is less than the model's context. */
+  readonly contextLimit?: number
   /** The answer ends before any of these texts; they are never emitted. */
   readonly stop: readonly string[]
   /** What the answer may be like. It changes how long the answer takes, where guesses are made, and nothing else. */

@@ -1,5 +1,5 @@
 import { ServerError } from '../domain/errors.ts'
-import { asSequenceId, type Millis, type RequestId, type SequenceId, type Token } from '../domain/ids.ts'
+import { asSequenceId, asToken, type Millis, type RequestId, type SequenceId, type Token } from '../domain/ids.ts'
 import { mixSeed } from '../domain/seed.ts'
 import type { Engine, EngineInfo } from '../engine/engine.ts'
 import type { StepPlan } from '../scheduler/plan.ts'
@@ -113,12 +113,16 @@ export class LocalInference implements Inference {
     const { info } = this
     if (info.canGenerate === false) throw new ServerError('unsupported_value', 'The model makes vectors of texts and writes none', { param: 'model' })
     const { sampling } = request
-    throwIf(promptRefusal(request.prompt, info))
+    throwIf(promptRefusal(request.prompt, info, request.contextLimit))
     throwIf(predictionRefusal(request.prediction, info))
+    const now = this.#now()
+    const sequences = Array.from({ length: request.choices }, (_, index) => newSequence(request, index, [asToken(0)], [], now))
+    // A full queue costs nothing: neither grammar nor prompt of what it refuses is read.
+    this.#scheduler.checkRoom(sequences, now)
     if (sampling.grammar !== null) this.#engine.checkGrammar(sampling.grammar)
     const prompt = this.#tokens(request.prompt, true)
     if (prompt.length === 0) throw new ServerError('invalid_value', 'The prompt is empty', { param: 'prompt' })
-    throwIf(lengthRefusal(prompt.length, info))
+    throwIf(lengthRefusal(prompt.length, info, request.contextLimit))
     const outside = prompt.find((token) => !Number.isInteger(token) || token < 0 || token >= info.model.vocabularySize)
     if (outside !== undefined) {
       throw new ServerError('invalid_value',
@@ -127,28 +131,12 @@ export class LocalInference implements Inference {
     }
 
     const prediction = this.#makesGuesses && request.prediction !== undefined ? this.#engine.tokenizer.tokenize(request.prediction, { special: false }) : []
-    const now = this.#now()
     const shown = this.#shownControls(request.shownControlTexts ?? [])
-    const choices = Array.from({ length: request.choices }, (_, index) => new Choice(
-      index, asSequenceId(`${request.id}/${index}`), request.stop, this.#engine.tokenizer, this.#texts, shown))
+    const choices = sequences.map(({ id }, index) => new Choice(index, id, request.stop, this.#engine.tokenizer, this.#texts, shown))
     const running: RunningRequest = {
       id: request.id, sink, choices, promptTokens: prompt.length, cachedTokens: 0, completionTokens: 0
     }
-    const leader = choices[0]?.sequence
-    const pushedOut = this.#scheduler.addAll(choices.map(({ index, sequence }): NewSequence => ({
-      id: sequence,
-      tenant: request.tenant,
-      ...(request.weight === undefined ? {} : { weight: request.weight }),
-      ...(request.priority === undefined ? {} : { priority: request.priority }),
-      adapters: request.adapters,
-      prompt,
-      maxTokens: request.maxTokens,
-      sampling: index === 0 ? sampling : { ...sampling, seed: mixSeed(sampling.seed, index) },
-      ...(prediction.length === 0 ? {} : { prediction }),
-      ...(index === 0 || leader === undefined ? {} : { sharesPromptWith: leader }),
-      queueDeadline: now + request.queueTimeoutMs,
-      deadline: now + request.timeoutMs
-    })), now)
+    const pushedOut = this.#scheduler.addAll(choices.map(({ index }) => newSequence(request, index, prompt, prediction, now)), now)
     this.#requests.set(request.id, running)
     for (const choice of choices) this.#owners.set(choice.sequence, { request: running, choice })
     sink.push({ type: 'accepted', promptTokens: prompt.length })
@@ -330,7 +318,34 @@ export class LocalInference implements Inference {
   }
 }
 
+const sequenceIdOf = ({ id }: GenerationRequest, index: number): SequenceId => asSequenceId(`${id}/${index}`)
+
+/** A choice of a request as the scheduler takes it. */
+function newSequence (request: GenerationRequest, index: number, prompt: readonly Token[], prediction: readonly Token[], now: Millis): NewSequence {
+  const { sampling } = request
+  return {
+    id: sequenceIdOf(request, index),
+    tenant: request.tenant,
+    ...(request.weight === undefined ? {} : { weight: request.weight }),
+    ...(request.priority === undefined ? {} : { priority: request.priority }),
+    adapters: request.adapters,
+    prompt,
+    maxTokens: withinContext(request, prompt.length),
+    sampling: index === 0 ? sampling : { ...sampling, seed: mixSeed(sampling.seed, index) },
+    ...(prediction.length === 0 ? {} : { prediction }),
+    ...(index === 0 ? {} : { sharesPromptWith: sequenceIdOf(request, 0) }),
+    queueDeadline: now + request.queueTimeoutMs,
+    deadline: now + request.timeoutMs
+  }
+}
+
 const latest = (a: Millis | null, b: Millis | null): Millis | null => a === null || b === null ? a ?? b : Math.max(a, b)
+
+/** What the request's own context leaves for each answer. */
+function withinContext ({ maxTokens, contextLimit = Infinity }: GenerationRequest, promptTokens: number): number | null {
+  const most = Math.min(maxTokens ?? Infinity, contextLimit - promptTokens)
+  return most === Infinity ? null : most
+}
 
 function throwIf (refusal: ServerError | null): void {
   if (refusal !== null) throw refusal

@@ -159,7 +159,7 @@ export class RemoteInference implements Inference {
 
   generate (request: GenerationRequest, signal: AbortSignal): AsyncIterable<GenerationEvent> {
     const create = (call: number, events: EventQueue<GenerationEvent>) => new GenerationCall(call, request, events, this.#now())
-    const refusal = () => promptRefusal(request.prompt, this.info) ?? predictionRefusal(request.prediction, this.info)
+    const refusal = () => promptRefusal(request.prompt, this.info, request.contextLimit) ?? predictionRefusal(request.prediction, this.info)
     return { [Symbol.asyncIterator]: () => this.#begin(create, refusal, signal, mergeTexts) }
   }
 

@@ -27,11 +27,21 @@ export type CapacityRequest = Pick<Config, 'slots' | 'contextSize' | 'lanes' | '
 const preferredSlots = 8
 /** More lanes for adapters leave each too few threads. */
 const mostAdapterLanes = 4
+/**
+ * Lanes on a GPU, by the most of its memory that the weights may be. Reading all of its memory takes a GPU 25 to 80 ms, so that decodes of
+ * such a model take a few at most, and a full lane's draws longer (docs/decisions/0026-lanes-and-adapters.md).
+ */
+const gpuLaneRules = [{ lanes: 4, mostOfMemory: 1 / 32 }, { lanes: 2, mostOfMemory: 1 / 16 }] as const
 const preferredContextSize = 8192
 /** Fewer tokens than this are given up only after slots are. */
 const comfortableContextSize = 2048
 const smallestContextSize = 512
 const fakeContextSize = 4096
+
+interface Candidate {
+  readonly slots: number
+  readonly contextSize: number
+}
 
 /** Memory that a model may take, and how to call it. */
 interface Budget {
@@ -70,9 +80,15 @@ export function chooseCapacity (
   }
   const candidates = listCandidates(request, laneCount, trainContextSize)
   const { embeddings: embeds = false, stepTokens } = request
-  const shapes = candidates.map(({ slots, contextSize }): MemoryShape => ({ lanes: laneCount, slots, contextSize, stepTokens, embeds }))
-  const estimates = shapes.map((shape) => ({ shape, estimate: estimateMemory(model, shape, draft) }))
-  const chosen = estimates.find(({ estimate }) => isPolite(estimate, budget)) ??
+  const estimated = (lanes: number, { slots, contextSize }: Candidate) => {
+    const shape: MemoryShape = { lanes, slots, contextSize, stepTokens, embeds }
+    return { shape, estimate: estimateMemory(model, shape, draft) }
+  }
+  const spread = device === 'gpu' && request.lanes === 'auto' ? gpuLaneCounts(weightsBytes, machine).filter((lanes) => lanes <= threads) : []
+  const estimates = candidates.map((candidate) => estimated(laneCount, candidate))
+  const chosen = spread.flatMap((lanes) => spreadCandidates(request, lanes, trainContextSize).map((candidate) => estimated(lanes, candidate)))
+    .find(({ estimate }) => isPolite(estimate, budget)) ??
+    estimates.find(({ estimate }) => isPolite(estimate, budget)) ??
     estimates.find(({ estimate }) => estimate.totalBytes <= budget.bytes)
   if (chosen === undefined) throw tooLarge(model, draft, estimates.at(-1)!, budget, request, sourceOf)
   return toCapacity(chosen, threads, device)
@@ -126,9 +142,21 @@ export function chooseFakeCapacity (request: CapacityRequest, machine: Machine):
   }
 }
 
+/** From the most; none where one lane is best, or nothing is known of the GPU. */
+function gpuLaneCounts (weightsBytes: number, { gpu }: Machine): readonly number[] {
+  return gpu === null ? [] : gpuLaneRules.filter(({ mostOfMemory }) => weightsBytes <= gpu.freeBytes * mostOfMemory).map(({ lanes }) => lanes)
+}
+
+/** Several lanes are for where there is room for the context in full, and for company in each lane; one lane is what makes do with less. */
+function spreadCandidates (request: CapacityRequest, laneCount: number, trainContextSize: number): readonly Candidate[] {
+  const contextSize = request.contextSize === 'auto' ? Math.min(preferredContextSize, trainContextSize) : request.contextSize
+  const wanted = request.slots === 'auto' ? [preferredSlots * laneCount, 4 * laneCount].map((slots) => fittingSlots(slots, laneCount, request.stepTokens)) : [request.slots]
+  return wanted.filter((slots) => slots % laneCount === 0 && slots >= 2 * laneCount).map((slots) => ({ slots, contextSize }))
+}
+
 /**
- * Adapters are served best in lanes of their own, which share the threads; the base model alone, and whatever a GPU computes, in one
- * (docs/decisions/0026-lanes-and-adapters.md).
+ * On a processor adapters are served best in lanes of their own, which share the threads, and the base model alone in one
+ * (docs/decisions/0026-lanes-and-adapters.md). What a GPU computes is in one unless it is small (`gpuLaneRules`).
  */
 function chooseLanes (request: CapacityRequest, machine: Machine, isOnCpu: boolean): { readonly laneCount: number, readonly threads: number } {
   const wishes = request.lanes === 'auto' ? 1 : request.lanes
@@ -157,7 +185,7 @@ function fittingSlots (wanted: number, laneCount: number, stepTokens: number): n
 /** From the most generous to the smallest: first slots are halved, then the context, then the rest of both. */
 function listCandidates (
   request: CapacityRequest, laneCount: number, trainContextSize: number
-): readonly { readonly slots: number, readonly contextSize: number }[] {
+): readonly Candidate[] {
   const fullContext = Math.min(preferredContextSize, trainContextSize)
   const wanted: (readonly [slots: number, contextSize: number])[] = [[preferredSlots * laneCount, fullContext], [4 * laneCount, fullContext], [preferredSlots, fullContext], [4, fullContext]]
   for (let size = fullContext / 2; size >= comfortableContextSize; size /= 2) wanted.push([4, size])

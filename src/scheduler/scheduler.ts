@@ -112,6 +112,15 @@ export class Scheduler {
     return events
   }
 
+  /**
+   * Sees whether the sequences of a request could be queued if their prompts were as short as these: nobody need read the prompts of a
+   * request that is refused anyway. Queues nothing, and pushes nobody out.
+   * @throws ServerError `queue_full`
+   */
+  checkRoom (requests: readonly NewSequence[], now: Millis): void {
+    this.#line.makeRoom(requests.map((request) => new Sequence(request, now)), this.#table.freeCount, now)
+  }
+
   /** Takes other limits from now on; what waits and runs is not turned away for them. */
   limit (limits: SchedulingLimits): void {
     this.#line.limit(limits)

@@ -1,13 +1,15 @@
+import { snakeName } from '../domain/limits.ts'
 import type { LineSink } from './line-file.ts'
 import type { Observer, RequestRecord } from './observer.ts'
 
 /**
  * Tells who changed what the server serves, or wanted to, and who was turned away: a line for each request that was to do so or was answered with
- * 401 or 403, once it is over.
+ * 401 or 403, or by a limit, once it is over.
  */
 export const createAuditLog = (sink: LineSink): Observer => ({
   requestFinished (record) {
-    const isRefused = record.status === 401 || record.status === 403
+    const { refusedBy = null } = record
+    const isRefused = record.status === 401 || record.status === 403 || refusedBy !== null
     if (record.action === null && !isRefused) return
     const { action, status } = record
     sink.append({
@@ -15,6 +17,7 @@ export const createAuditLog = (sink: LineSink): Observer => ({
       event: action?.name ?? 'request.refused',
       outcome: isRefused ? 'refused' : outcomeOf(record),
       ...(action === null ? {} : action.subject),
+      ...(refusedBy === null ? {} : { limit: snakeName(refusedBy) }),
       tenant: record.tenant,
       address: record.address,
       method: record.method,

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import type { AdapterLibrary } from '../adapters/adapter-library.ts'
+import { limitNames, snakeName } from '../domain/limits.ts'
 import type { InferenceSnapshot } from '../inference/inference.ts'
 import type { ModelHost } from '../models/model-host.ts'
 import type { Observer, RequestRecord } from './observer.ts'
@@ -209,6 +210,11 @@ export function createMetrics (hosts: () => readonly ModelHost[], adapters: Adap
     name: 'drawbridge_http_requests_total', help: 'Requests answered', labelNames: ['route', 'method', 'status'], registers
   })
 
+  const limitRefusals = new Counter({
+    name: 'drawbridge_limit_refusals_total', help: 'Requests that a limit of their key or its owner kept from running, by the limit', labelNames: ['limit'], registers
+  })
+  for (const name of limitNames) limitRefusals.inc({ limit: snakeName(name) }, 0)
+
   createServerMetrics(registry, facts)
   const adapterMetrics = createAdapterMetrics(registry, hosts, adapters)
   const watchBatches = createBatchMetrics(registry)
@@ -219,6 +225,7 @@ export function createMetrics (hosts: () => readonly ModelHost[], adapters: Adap
     watchBatches,
     requestFinished: (record: RequestRecord) => {
       httpRequests.inc({ route: record.route, method: record.method, status: record.status })
+      if (record.refusedBy != null) limitRefusals.inc({ limit: snakeName(record.refusedBy) })
       const { generation } = record
       if (generation === null) return
       const labels = { model_name: generation.model }

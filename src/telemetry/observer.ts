@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../domain/errors.ts'
 import type { FinishReason } from '../domain/finish-reason.ts'
 import type { Millis } from '../domain/ids.ts'
+import type { LimitName } from '../domain/limits.ts'
 import type { GapCounts } from './gap-counts.ts'
 
 /** What one HTTP request was about, told once it is over. Never holds a prompt, an answer or a key. */
@@ -22,11 +23,13 @@ export interface RequestRecord {
   readonly address: string
   /** What an admin's request was to change; null for all others. */
   readonly action: AdminAction | null
+  /** The limit of the key or its owner that kept it from running; null or absent for all others. */
+  readonly refusedBy?: LimitName | null
   /** Null for requests that ran no model. */
   readonly generation: GenerationRecord | null
 }
 
-export type ActionName = 'adapter.load' | 'adapter.unload' | 'adapter.set-scales' | 'batch.create' | 'batch.cancel' | 'key.create' | 'key.rotate' | 'key.revoke'
+export type ActionName = 'adapter.load' | 'adapter.unload' | 'adapter.set-scales' | 'batch.create' | 'batch.cancel' | 'key.create' | 'key.update' | 'key.rotate' | 'key.revoke' | 'owner.limit'
 
 /** What is changed, as far as it is known. Never a key. */
 export type ActionSubject = Readonly<Record<string, string | number | boolean | null>>

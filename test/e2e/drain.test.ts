@@ -3,10 +3,10 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
-import { isReady, startServer, waitUntil } from '../support/server-process.ts'
+import { isReady, metric, startServer, waitUntil } from '../support/server-process.ts'
 
 const streams = 32
-const body = JSON.stringify({ model: 'fake', messages: [{ role: 'user', content: 'Tell me a story.' }], max_tokens: 60, ignore_eos: true, stream: true })
+const body = JSON.stringify({ model: 'fake', messages: [{ role: 'user', content: 'Tell me a story.' }], max_tokens: 80, ignore_eos: true, stream: true })
 
 describe('a server that is told to end', () => {
   it('finishes 32 streams, refuses what comes meanwhile, and exits with 0 before the deadline', async () => {
@@ -31,7 +31,7 @@ describe('a server that is told to end', () => {
       response.once('data', () => { begun++ })
       return await text(response)
     })
-    await waitUntil(() => begun >= 16, 'sixteen streams')
+    await waitUntil(async () => begun >= 16 && await metric(server.origin, 'drawbridge_requests') === streams, 'sixteen streams, and all requests')
     const stopped = server.stop('SIGTERM')
     await waitUntil(async () => !await isReady(server.origin), 'readiness to end')
 

@@ -34,6 +34,9 @@ describe('drawbridge keys', () => {
       [['create'], 'keys create takes an owner (drawbridge keys --help explains)'],
       [['create', 'a', '--scope', 'root', ...here()], 'Invalid value for \'scopes[0]\': expected "inference" or "models" or "adapters" or "metrics" or "admin", but got "root"'],
       [['create', 'a', '--expires-in', 'soon', ...here()], '--expires-in is "soon", but must be a time of at least 1s, such as 12h or 90d'],
+      [['create', 'a', '--limit', 'tokens=5', ...here()], '--limit is "tokens=5", but must be NAME=VALUE with one of the names requests-per-minute, tokens-per-minute, tokens-per-day, tokens-per-month, cost-per-day, cost-per-month, concurrent-requests, context-tokens, answer-tokens'],
+      [['limit', 'a', '--limit', 'tokens-per-day=0', ...here()], 'Invalid value for \'limits.tokens_per_day\': expected at least 1, but got 0'],
+      [['update', 'key_none', '--name', 'x', ...here()], 'There is no key with the id "key_none"'],
       [['revoke', 'key_none', ...here()], 'There is no key with the id "key_none"'],
       [['list', '--url', 'http://127.0.0.1:1', ...here()], '--url and --data-dir are two places; give one of them'],
       [['list'], 'There is no database of keys: give --data-dir DIR or --database-url URL, or --url URL of a running server']
@@ -56,6 +59,17 @@ describe('drawbridge keys', () => {
     ].sort())
     expect(stdout).not.toContain(made.stdout.slice(18, 50))
     expect((await run('list', '--owner', 'ben', ...here())).stdout).toBe('There are no keys.\n')
+  })
+
+  it('changes keys, and sets limits of keys and of their owners', async () => {
+    const { id } = await create('anna', '--limit', 'requests-per-minute=60', '--limit', 'cost-per-day=0.5', ...here())
+    const changed = await run('update', id, '--limit', 'cost-per-day=default', '--limit', 'tokens-per-day=off', '--name', 'desk', ...here())
+    expect(changed).toMatchObject({ code: 0, stdout: expect.stringMatching(/^Changed key_\w+ \(sk-db-\w+…\) of anna; its limits: requests-per-minute=60, tokens-per-day=off\.\n$/) })
+    expect((await run('limit', 'anna', '--limit', 'tokens-per-month=1000', ...here())).stdout).toBe('Limits of all keys of anna: tokens-per-month=1000.\n')
+    await using server = await startServer(['--model', 'fake', '--admin-key', 'root', '--public-route', 'ready', ...here()])
+    const there = ['--url', server.origin, '--api-key', 'root']
+    expect(JSON.parse((await run('limit', 'anna', '--limit', 'concurrent-requests=3', '--json', ...there)).stdout)).toEqual({ tokens_per_month: 1000, concurrent_requests: 3 })
+    expect(JSON.parse((await run('update', id, '--scope', 'models', '--limit', 'requests-per-minute=1', '--json', ...there)).stdout)).toMatchObject({ name: 'desk', scopes: ['models'], limits: { requests_per_minute: 1, tokens_per_day: 'off' } })
   })
 
   it('tells the audit log of what it does at the database, and does nothing that it cannot tell', async () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -24,6 +24,9 @@ export interface KilledRun {
   readonly complete: readonly UsageRow[]
   /** Complete rows of requests whose clients saw the connection end first. */
   readonly undelivered: readonly UsageRow[]
+  /** Tokens of all rows, and those that are on the budget of the key's owner. */
+  readonly booked: number
+  readonly spent: number
   /** Requests that were under way when their server was killed, of all kills together. */
   readonly cutOff: number
 }
@@ -58,15 +61,28 @@ class Clients {
     await waitUntil(() => this.received.length >= wanted, `${count} more answers`)
   }
 
-  compare (rows: readonly UsageRow[]): KilledRun {
+  compare ({ rows, spent }: Ledger): KilledRun {
+    const booked = rows.reduce((sum, { promptTokens, completionTokens }) => sum + promptTokens + completionTokens, 0)
     const complete = rows.filter(({ outcome }) => outcome === 'ok')
-    return { received: this.received, complete, undelivered: complete.filter(({ requestId }) => this.cutOff.has(requestId)), cutOff: this.cutOff.size }
+    return { received: this.received, complete, booked, spent, undelivered: complete.filter(({ requestId }) => this.cutOff.has(requestId)), cutOff: this.cutOff.size }
   }
 }
 
-const start = async (...database: readonly string[]): Promise<ServerProcess> => await startServer([
-  '--model', 'fake', '--slots', '8', '--max-queue', '1000', '--api-key', apiKey, '--fake-step-ms', '1', '--fake-decode-token-ms', '0', '--log-level', 'warn', ...database
-])
+/** Limits that nobody comes near, so that every request is reserved and settled. */
+const settings = 'limits: { tokensPerMinute: 1000000000, tokensPerMonth: 1000000000000, concurrentRequests: 1000000 }\n'
+
+interface Ledger {
+  readonly rows: readonly UsageRow[]
+  readonly spent: number
+}
+
+async function start (folder: string, ...database: readonly string[]): Promise<ServerProcess> {
+  const config = path.join(folder, 'settings.yaml')
+  writeFileSync(config, settings)
+  return await startServer([
+    '--config', config, '--model', 'fake', '--slots', '8', '--max-queue', '1000', '--api-key', apiKey, '--fake-step-ms', '1', '--fake-decode-token-ms', '0', '--log-level', 'warn', ...database
+  ])
+}
 
 /**
  * Kills a server under load with `kill -9`, as often as asked, each time after a pseudo-random number of answers and a while, and with the
@@ -78,7 +94,7 @@ export async function runUnderKills (kills: number, seed: number): Promise<Kille
     const random = new Random(seed)
     const clients = new Clients()
     for (let life = 0; life < kills; life++) {
-      await using server = await start('--data-dir', folder)
+      await using server = await start(folder, '--data-dir', folder)
       const { stop, ended } = clients.start(server, `life-${life}`)
       await clients.untilMore(fewestAnswers + random.below(40))
       await delay(random.uniform() * 30)
@@ -95,8 +111,10 @@ export async function runUnderKills (kills: number, seed: number): Promise<Kille
 /** Kills one of two servers that share a PostgreSQL, while the other goes on, and compares in the same way. */
 export async function runReplicaKill (databaseUrl: string): Promise<KilledRun> {
   const clients = new Clients()
-  await using doomed = await start('--database-url', databaseUrl)
-  await using other = await start('--database-url', databaseUrl)
+  const folder = mkdtempSync(path.join(tmpdir(), 'drawbridge-kills-'))
+  await using doomed = await start(folder, '--database-url', databaseUrl)
+  await using other = await start(folder, '--database-url', databaseUrl)
+  rmSync(folder, { recursive: true })
   const [ofDoomed, ofOther] = [clients.start(doomed, 'doomed'), clients.start(other, 'other')]
   await clients.untilMore(60)
   doomed.child.kill('SIGKILL')
@@ -136,7 +154,7 @@ async function ask ({ origin }: ServerProcess, requestId: string, stream: boolea
   return { id: body.id, promptTokens: body.usage.prompt_tokens, completionTokens: body.usage.completion_tokens }
 }
 
-async function readLedger (database: Database): Promise<readonly UsageRow[]> {
+async function readLedger (database: Database): Promise<Ledger> {
   const store = new UsageStore(database)
   const rows: UsageRow[] = []
   let position: UsagePosition | null = null
@@ -146,6 +164,7 @@ async function readLedger (database: Database): Promise<readonly UsageRow[]> {
     rows.push(...page)
     position = page.at(-1) ?? null
   }
+  const [sum] = await database.query('SELECT CAST(SUM(tokens) AS BIGINT) AS spent FROM drawbridge_spending')
   await database.close()
-  return rows
+  return { rows, spent: Number(sum?.['spent']) }
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { priorities } from '../../domain/priority.ts'
-import { scopes } from '../scopes.ts'
+import { limitsSchema } from '../../domain/limits.ts'
+import { scopes } from '../../domain/scopes.ts'
 
 const patternsSchema = z.array(z.string().min(1).max(256)).min(1).max(100).nullable().default(null)
 
@@ -22,7 +23,9 @@ export const newKeySchema = z.strictObject({
   /** Whether a header of its requests may name the user who is charged. */
   namesUsers: z.boolean().default(false),
   /** Milliseconds since 1970; null is never. */
-  expiresAt: z.int().min(0).nullable().default(null)
+  expiresAt: z.int().min(0).nullable().default(null),
+  /** Of this key; those of its owner hold besides. */
+  limits: limitsSchema.default({})
 })
 
 export type NewKey = Readonly<z.output<typeof newKeySchema>>
@@ -36,6 +39,8 @@ export interface ApiKey extends NewKey {
   readonly lastUsedAt: number | null
   /** The id of the key that it was rotated to. */
   readonly replacedBy: string | null
+  /** The first of those that were rotated one into the other, whose limits they share; null where it is this one. */
+  readonly firstId: string | null
 }
 
 export type KeyState = 'active' | 'expired' | 'revoked'

@@ -2,8 +2,8 @@ import { timingSafeEqual } from 'node:crypto'
 import { ServerError } from '../../domain/errors.ts'
 import type { Millis } from '../../domain/ids.ts'
 import type { DatabaseLogger } from '../storage/database.ts'
-import { type ApiKey, stateOfKey } from './api-key.ts'
-import type { KeyStore } from './key-store.ts'
+import { stateOfKey } from './api-key.ts'
+import type { FoundKey, KeyStore } from './key-store.ts'
 import { digestOf, keyIdOf } from './secret-key.ts'
 
 /** How long a key may go on working that another process has revoked. */
@@ -19,7 +19,7 @@ const mostEntries = 10_000
 
 interface Entry {
   readonly readAt: Millis
-  readonly found: { readonly key: ApiKey, readonly digest: string } | null
+  readonly found: { readonly key: FoundKey, readonly digest: string } | null
 }
 
 export interface KeyRingOptions {
@@ -52,7 +52,7 @@ export class KeyRing {
    * @returns null for what is no key of the database
    * @throws ServerError `invalid_api_key` for one that is revoked or has expired; `storage_unavailable`
    */
-  async find (secret: string): Promise<ApiKey | null> {
+  async find (secret: string): Promise<FoundKey | null> {
     const id = keyIdOf(secret)
     if (id === null) return null
     const { found } = await this.#read(id)
@@ -67,7 +67,7 @@ export class KeyRing {
    * @returns null when there is none
    * @throws ServerError as {@link find}
    */
-  async findSuccessor (id: string): Promise<ApiKey | null> {
+  async findSuccessor (id: string): Promise<FoundKey | null> {
     const { found } = await this.#read(id)
     if (found === null) return null
     // A successor is always younger, so this ends.
@@ -103,7 +103,7 @@ export class KeyRing {
     if (this.#any?.is === false) this.#any = null
   }
 
-  #checkState (key: ApiKey): void {
+  #checkState (key: FoundKey): void {
     const state = stateOfKey(key, this.#options.wallClock())
     if (state !== 'active') throw new ServerError('invalid_api_key', `This API key ${state === 'expired' ? 'has expired' : 'was revoked'}. Ask the operator of this server for another one.`)
   }

@@ -1,6 +1,7 @@
 import { ServerError } from '../../domain/errors.ts'
+import { changedLimits, type Limits, type LimitsChange } from '../../domain/limits.ts'
 import { type Priority, rankOf } from '../../domain/priority.ts'
-import type { Scope } from '../scopes.ts'
+import type { Scope } from '../../domain/scopes.ts'
 import type { Database, Queries, Row, SqlValue } from '../storage/database.ts'
 import { type ApiKey, type NewKey, stateOfKey } from './api-key.ts'
 import { createSecretKey, digestOf, type SecretKey } from './secret-key.ts'
@@ -11,12 +12,28 @@ export interface CreatedKey {
   readonly key: ApiKey
 }
 
+/** What may be changed of a key that is there; what is absent stays. */
+export type KeyChange = { readonly [Member in 'name' | 'scopes' | 'models' | 'adapters' | 'weight']?: NewKey[Member] | undefined } & { readonly limits?: LimitsChange | undefined }
+
+export interface KeyPage {
+  /** The id of the key before the page; absent for the first. */
+  readonly after?: string | undefined
+  readonly limit: number
+}
+
+/** A key with what is said of its owner. */
+export interface FoundKey extends ApiKey {
+  readonly ownerLimits: Limits
+}
+
 /** What administrators do to keys. */
 export interface KeyAdministration {
   /** @throws ServerError `invalid_value` for what contradicts itself */
   create (wish: NewKey): Promise<CreatedKey>
   /** Oldest first, with those that are revoked or have expired. */
-  list (owner?: string): Promise<readonly ApiKey[]>
+  list (owner?: string, page?: KeyPage): Promise<readonly ApiKey[]>
+  /** @throws ServerError `key_not_found` */
+  update (id: string, change: KeyChange): Promise<ApiKey>
   /**
    * Makes a key that is as the old one in all but its secret, which goes on for `overlapMs`.
    * @throws ServerError `key_not_found`, `invalid_value` for one that is no longer in use
@@ -51,12 +68,30 @@ export class KeyStore implements KeyAdministration {
     return await insert(this.#database, { ...wish, highestPriority: isAboveHighest ? priority : highestPriority }, this.#now())
   }
 
-  async list (owner?: string): Promise<readonly ApiKey[]> {
-    const order = 'ORDER BY created_at, id'
-    const rows = owner === undefined
-      ? await this.#database.query(`SELECT * FROM drawbridge_api_keys ${order}`)
-      : await this.#database.query(`SELECT * FROM drawbridge_api_keys WHERE owner = ? ${order}`, [owner])
+  async list (owner?: string, { after, limit }: Partial<KeyPage> = {}): Promise<readonly ApiKey[]> {
+    const position = after === undefined ? null : await this.get(after)
+    const conditions: readonly (readonly [string, readonly SqlValue[]])[] = [
+      ...owner === undefined ? [] : [['owner = ?', [owner]] as const],
+      ...position === null ? [] : [['(created_at > ? OR (created_at = ? AND id > ?))', [position.createdAt, position.createdAt, position.id]] as const]
+    ]
+    const where = conditions.length === 0 ? '' : `WHERE ${conditions.map(([condition]) => condition).join(' AND ')}`
+    const rows = await this.#database.query(
+      `SELECT * FROM drawbridge_api_keys ${where} ORDER BY created_at, id${limit === undefined ? '' : ' LIMIT ?'}`,
+      [...conditions.flatMap(([, values]) => values), ...limit === undefined ? [] : [limit]]
+    )
     return rows.map(toKey)
+  }
+
+  async update (id: string, change: KeyChange): Promise<ApiKey> {
+    return await this.#database.transaction(async (queries) => {
+      const hold = this.#database.kind === 'postgresql' ? ' FOR UPDATE' : ''
+      const old = toKey(found(await queries.query(`SELECT * FROM drawbridge_api_keys WHERE id = ?${hold}`, [id]), id))
+      const { name = old.name, scopes = old.scopes, models = old.models, adapters = old.adapters, weight = old.weight, limits = {} } = change
+      return toKey(found(await queries.query(
+        'UPDATE drawbridge_api_keys SET name = ?, scopes = ?, models = ?, adapters = ?, weight = ?, limits = ? WHERE id = ? RETURNING *',
+        [name, JSON.stringify(scopes), toJson(models), toJson(adapters), weight, JSON.stringify(changedLimits(old.limits, limits)), id]
+      ), id))
+    })
   }
 
   /** @throws ServerError `key_not_found` */
@@ -79,7 +114,8 @@ export class KeyStore implements KeyAdministration {
         const why = old.replacedBy !== null ? `was rotated to ${old.replacedBy}` : `is ${stateOfKey(old, now)}`
         throw new ServerError('invalid_value', `The key ${id} ${why}; only a key in use can be rotated`, { param: 'id' })
       }
-      return await insert(queries, toKey(rows[0]), now, successor)
+      const old = toKey(rows[0])
+      return await insert(queries, old, now, successor, old.firstId ?? old.id)
     })
   }
 
@@ -93,9 +129,11 @@ export class KeyStore implements KeyAdministration {
   }
 
   /** A key and the digest of its secret. */
-  async findDigest (id: string): Promise<{ readonly key: ApiKey, readonly digest: string } | null> {
-    const [row] = await this.#database.query('SELECT * FROM drawbridge_api_keys WHERE id = ?', [id])
-    return row === undefined ? null : { key: toKey(row), digest: String(row['digest']) }
+  async findDigest (id: string): Promise<{ readonly key: FoundKey, readonly digest: string } | null> {
+    const [row] = await this.#database.query(
+      'SELECT k.*, o.limits AS owner_limits FROM drawbridge_api_keys k LEFT JOIN drawbridge_owners o ON o.owner = k.owner WHERE k.id = ?', [id]
+    )
+    return row === undefined ? null : { key: { ...toKey(row), ownerLimits: toLimits(row['owner_limits']) }, digest: String(row['digest']) }
   }
 
   /** Whether there is any, in use or not. */
@@ -112,7 +150,7 @@ export class KeyStore implements KeyAdministration {
   }
 }
 
-async function insert (queries: Queries, wish: NewKey, now: number, { secret, id }: SecretKey = createSecretKey()): Promise<CreatedKey> {
+async function insert (queries: Queries, wish: NewKey, now: number, { secret, id }: SecretKey = createSecretKey(), firstId: string | null = null): Promise<CreatedKey> {
   const columns: Readonly<Record<string, SqlValue>> = {
     id,
     digest: digestOf(secret),
@@ -126,7 +164,9 @@ async function insert (queries: Queries, wish: NewKey, now: number, { secret, id
     highest_priority: wish.highestPriority,
     names_users: wish.namesUsers ? 1 : 0,
     created_at: now,
-    expires_at: wish.expiresAt
+    expires_at: wish.expiresAt,
+    limits: JSON.stringify(wish.limits),
+    first_id: firstId
   }
   const names = Object.keys(columns)
   const rows = await queries.query(
@@ -142,6 +182,7 @@ function found (rows: readonly Row[], id: string): Row {
 
 const toJson = (list: readonly string[] | null): string | null => list === null ? null : JSON.stringify(list)
 const fromJson = (text: SqlValue | undefined): string[] | null => typeof text === 'string' ? JSON.parse(text) as string[] : null
+const toLimits = (text: SqlValue | undefined): Limits => typeof text === 'string' ? JSON.parse(text) as Limits : {}
 const time = (value: SqlValue | undefined): number | null => typeof value === 'number' ? value : null
 
 const toKey = (row: Row): ApiKey => ({
@@ -159,5 +200,7 @@ const toKey = (row: Row): ApiKey => ({
   expiresAt: time(row['expires_at']),
   revokedAt: time(row['revoked_at']),
   lastUsedAt: time(row['last_used_at']),
-  replacedBy: typeof row['replaced_by'] === 'string' ? row['replaced_by'] : null
+  replacedBy: typeof row['replaced_by'] === 'string' ? row['replaced_by'] : null,
+  limits: toLimits(row['limits']),
+  firstId: typeof row['first_id'] === 'string' ? row['first_id'] : null
 })

@@ -28,9 +28,17 @@ export interface Database extends Queries {
    *
    * @throws what `work` throws, after everything is undone; ServerError `storage_unavailable`
    */
-  transaction<Value> (work: (queries: Queries) => Promise<Value>): Promise<Value>
+  transaction<Value> (work: (queries: Queries) => Promise<Value>, options?: TransactionOptions): Promise<Value>
   /** Lets what has begun end. */
   close (): Promise<void>
+}
+
+export interface TransactionOptions {
+  /**
+   * Whether it is on the disk when it is told of; true unless said otherwise. What is not outlives the process all the same, and only a loss of power may
+   * take the last moments of it.
+   */
+  readonly isDurable?: boolean
 }
 
 export interface DatabaseLogger {

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { ServerError } from '../../domain/errors.ts'
-import type { Database, DatabaseLogger, Queries, Row, SqlValue } from './database.ts'
+import type { Database, DatabaseLogger, Queries, Row, SqlValue, TransactionOptions } from './database.ts'
 
 /** `BIGINT`, which the driver gives as text because it may be too large for a number; times and counts are not. */
 const bigintType = 20
@@ -44,7 +44,7 @@ export class PostgresqlDatabase implements Database {
     return await this.#answer(this.#pool.query<Row>(numbered(sql), [...parameters]))
   }
 
-  async transaction<Value> (work: (queries: Queries) => Promise<Value>): Promise<Value> {
+  async transaction<Value> (work: (queries: Queries) => Promise<Value>, { isDurable = true }: TransactionOptions = {}): Promise<Value> {
     let client: pg.PoolClient
     try {
       client = await this.#pool.connect()
@@ -55,7 +55,7 @@ export class PostgresqlDatabase implements Database {
       await this.#answer(client.query<Row>(numbered(sql), [...parameters]))
     let broken: Error | undefined
     try {
-      await query('BEGIN')
+      await query(isDurable ? 'BEGIN' : 'BEGIN; SET LOCAL synchronous_commit = off')
       const value = await work({ query })
       await query('COMMIT')
       return value

@@ -2,7 +2,7 @@ import { chmodSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import Libsql from 'libsql'
 import { ServerError } from '../../domain/errors.ts'
-import type { Database, DatabaseLogger, Queries, Row, SqlValue } from './database.ts'
+import type { Database, DatabaseLogger, Queries, Row, SqlValue, TransactionOptions } from './database.ts'
 
 /** How long the driver may block the event loop while another process writes; after that the wait goes on without blocking. */
 const blockingMs = 20
@@ -51,20 +51,30 @@ export class SqliteDatabase implements Database {
     return await this.#inTurn(async () => await this.#whenFree(() => this.#run(sql, parameters)))
   }
 
-  async transaction<Value> (work: (queries: Queries) => Promise<Value>): Promise<Value> {
+  async transaction<Value> (work: (queries: Queries) => Promise<Value>, { isDurable = true }: TransactionOptions = {}): Promise<Value> {
     return await this.#inTurn(async () => {
-      // At once, not at the first write: what is read is then true until the end.
-      await this.#whenFree(() => this.#driver.exec('BEGIN IMMEDIATE'))
+      if (isDurable) return await this.#transact(work)
+      await this.#whenFree(() => this.#driver.exec('PRAGMA synchronous = NORMAL'))
       try {
-        const value = await work({ query: async (sql, parameters = []) => await this.#whenFree(() => this.#run(sql, parameters)) })
-        await this.#whenFree(() => this.#driver.exec('COMMIT'))
-        return value
-      } catch (error) {
-        // After some errors SQLite has done it by itself.
-        if (this.#driver.inTransaction) this.#driver.exec('ROLLBACK')
-        throw error
+        return await this.#transact(work)
+      } finally {
+        this.#driver.exec('PRAGMA synchronous = FULL')
       }
     })
+  }
+
+  async #transact<Value> (work: (queries: Queries) => Promise<Value>): Promise<Value> {
+    // At once, not at the first write: what is read is then true until the end.
+    await this.#whenFree(() => this.#driver.exec('BEGIN IMMEDIATE'))
+    try {
+      const value = await work({ query: async (sql, parameters = []) => await this.#whenFree(() => this.#run(sql, parameters)) })
+      await this.#whenFree(() => this.#driver.exec('COMMIT'))
+      return value
+    } catch (error) {
+      // After some errors SQLite has done it by itself.
+      if (this.#driver.inTransaction) this.#driver.exec('ROLLBACK')
+      throw error
+    }
   }
 
   async close (): Promise<void> {

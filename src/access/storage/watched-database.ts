@@ -1,5 +1,5 @@
 import { ServerError } from '../../domain/errors.ts'
-import type { Database, Queries, Row, SqlValue } from './database.ts'
+import type { Database, Queries, Row, SqlValue, TransactionOptions } from './database.ts'
 
 /** A database, and whether it answers: for whoever watches the server. */
 export class WatchedDatabase implements Database {
@@ -32,8 +32,8 @@ export class WatchedDatabase implements Database {
     return await this.#watch(this.#database.query(sql, parameters))
   }
 
-  async transaction<Value> (work: (queries: Queries) => Promise<Value>): Promise<Value> {
-    return await this.#watch(this.#database.transaction(work))
+  async transaction<Value> (work: (queries: Queries) => Promise<Value>, options?: TransactionOptions): Promise<Value> {
+    return await this.#watch(this.#database.transaction(work, options))
   }
 
   async close (): Promise<void> {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { UsageRow } from './usage-row.ts'
-import type { UsageStore } from './usage-store.ts'
+import type { UsageAccount, UsageStore } from './usage-store.ts'
 
 export interface UsageLedgerOptions {
   readonly store: Pick<UsageStore, 'insert' | 'deleteBefore'>
@@ -15,6 +15,7 @@ export interface UsageLedgerOptions {
 
 interface WaitingRow {
   readonly row: UsageRow
+  readonly account: UsageAccount | null
   readonly resolve: () => void
   readonly reject: (reason: unknown) => void
 }
@@ -50,11 +51,12 @@ export class UsageLedger {
 
   /**
    * Settles when the row is committed. Writing a row again changes nothing.
+   * @param account whose budgets it is on, and what of them ends with it; null for none
    * @throws ServerError `storage_unavailable`; the row may be there all the same
    */
-  async record (row: Omit<UsageRow, 'finishedAt'>): Promise<void> {
+  async record (row: Omit<UsageRow, 'finishedAt'>, account: UsageAccount | null = null): Promise<void> {
     await new Promise<void>((resolve, reject) => {
-      this.#waiting.push({ row: { ...row, finishedAt: this.#options.now() }, resolve, reject })
+      this.#waiting.push({ row: { ...row, finishedAt: this.#options.now() }, account, resolve, reject })
       if (!this.#isWriting) this.#written = this.#writeAll()
     })
   }
@@ -78,7 +80,7 @@ export class UsageLedger {
       await delay(this.#options.gatherMs)
       const batch = this.#waiting.splice(0, mostRows)
       try {
-        await this.#write(batch.map(({ row }) => row))
+        await this.#write(batch)
         for (const { resolve } of batch) resolve()
       } catch (error) {
         this.#lostCount += batch.length
@@ -89,11 +91,13 @@ export class UsageLedger {
   }
 
   /** A second try needs no knowledge of what became of the first, and a connection that was cut is only noticed by using it. */
-  async #write (rows: readonly UsageRow[]): Promise<void> {
+  async #write (batch: readonly WaitingRow[]): Promise<void> {
+    const rows = batch.map(({ row }) => row)
+    const accounts = new Map(batch.flatMap(({ row, account }) => account === null ? [] : [[row.id, account]]))
     try {
-      await this.#options.store.insert(rows)
+      await this.#options.store.insert(rows, accounts)
     } catch {
-      await this.#options.store.insert(rows)
+      await this.#options.store.insert(rows, accounts)
     }
   }
 

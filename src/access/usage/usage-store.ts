@@ -1,5 +1,7 @@
 import type { ErrorCode } from '../../domain/errors.ts'
 import type { FinishReason } from '../../domain/finish-reason.ts'
+import { settleIn } from '../limits/settle-in.ts'
+import { type Settlement, spendingOf } from '../limits/settlement.ts'
 import type { Database, Row, SqlValue } from '../storage/database.ts'
 import type { UsageOutcome, UsageRow } from './usage-row.ts'
 
@@ -15,6 +17,9 @@ export interface UsageSpan {
   readonly owner?: string | undefined
 }
 
+/** Whose budgets a row is on, and what ends with it. */
+export type UsageAccount = Omit<Settlement, 'id' | 'spending'>
+
 /** Rows of one statement, largest first: few forms of it, so that all of them stay prepared. */
 const statementSizes = [64, 8, 1] as const
 
@@ -26,13 +31,24 @@ export class UsageStore {
     this.#database = database
   }
 
-  /** Writes all of them or none. Rows that are there already stay as they are. */
-  async insert (rows: readonly UsageRow[]): Promise<void> {
-    await this.#database.transaction(async ({ query }) => {
+  /**
+   * Writes all of them or none. Rows that are there already stay as they are, and end no reservations again.
+   * @param accounts by the id of the row
+   */
+  async insert (rows: readonly UsageRow[], accounts: ReadonlyMap<string, UsageAccount> = new Map()): Promise<void> {
+    await this.#database.transaction(async (queries) => {
+      const written = new Set<string>()
       let done = 0
       for (const size of statementSizes) {
-        for (; rows.length - done >= size; done += size) await query(insertStatement(size), rows.slice(done, done + size).flatMap(toValues))
+        for (; rows.length - done >= size; done += size) {
+          for (const row of await queries.query(insertStatement(size), rows.slice(done, done + size).flatMap(toValues))) written.add(String(row['id']))
+        }
       }
+      const settlements = rows.flatMap((row) => {
+        const account = accounts.get(row.id)
+        return account === undefined || !written.delete(row.id) ? [] : [{ id: row.id, spending: spendingOf(row), ...account }]
+      })
+      if (settlements.length > 0) await settleIn(queries, this.#database.kind, settlements)
     })
   }
 
@@ -83,7 +99,7 @@ const toValues = (row: UsageRow): readonly SqlValue[] => Object.values(columns).
 function insertStatement (count: number): string {
   const names = Object.keys(columns)
   const group = `(${names.map(() => '?').join(', ')})`
-  return `INSERT INTO drawbridge_usage (${names.join(', ')}) VALUES ${Array.from({ length: count }, () => group).join(', ')} ON CONFLICT (id) DO NOTHING`
+  return `INSERT INTO drawbridge_usage (${names.join(', ')}) VALUES ${Array.from({ length: count }, () => group).join(', ')} ON CONFLICT (id) DO NOTHING RETURNING id`
 }
 
 function toUsageRow (row: Row): UsageRow {

@@ -1,7 +1,8 @@
 import { ServerError } from '../../domain/errors.ts'
-import { RecentlyUsed } from '../../domain/recently-used.ts'
 import { checkGbnf } from '../../engine/llama-cpp/gbnf-check.ts'
 import { acceptsNothing, automatonOfTexts } from './automaton.ts'
+import { contentOf } from './content-of.ts'
+import { GrammarMemory } from './grammar-memory.ts'
 import { formatGrammar, GrammarRules } from './grammar-rules.ts'
 import { jsonObject } from './json-rules.ts'
 import { jsonSchemaGrammar } from './json-schema-grammar.ts'
@@ -18,28 +19,28 @@ export type OutputFormat =
   | { readonly kind: 'regex', readonly param: string, readonly pattern: string }
   | { readonly kind: 'choice', readonly param: string, readonly texts: readonly string[] }
 
-const maxKept = 64
-/** Of a format as JSON. Larger ones are made anew each time, so that those that are kept take some MiB at most. */
-const maxKeyCharacters = 65_536
-
-/** Makes the grammar for an output format, and keeps those that were asked for last. */
+/** Makes the grammars for output formats. */
 export class OutputGrammars {
-  readonly #kept = new RecentlyUsed<string>(maxKept)
+  readonly #memory: GrammarMemory
+
+  constructor (memory = new GrammarMemory()) {
+    this.#memory = memory
+  }
 
   /**
-   * The GBNF grammar that an answer follows; null for any text.
-   * @throws ServerError `invalid_value` and `unsupported_value`, with `param` at the keyword
+   * The GBNF grammar that an answer follows; null for any text. A grammar that the client has written is checked.
+   * @throws ServerError `invalid_value`, `unsupported_value` and `invalid_grammar`, with `param` at the keyword
    */
   of (format: OutputFormat): string | null {
     if (format.kind === 'text') return null
-    if (format.kind === 'grammar') return format.grammar
-    try {
-      const key = JSON.stringify(format)
-      return key.length > maxKeyCharacters ? write(format) : this.#kept.get(key, () => write(format))
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error
-      throw new ServerError('unsupported_value', `'${format.param}' is nested too deeply`, { param: format.param, cause: error })
+    if (format.kind !== 'grammar') {
+      const content = unlessTooDeep(format, () => contentOf(format))
+      return this.#memory.of(`format ${content}`, () => unlessTooDeep(format, () => write(format)))
     }
+    return this.#memory.of(`grammar ${format.grammar}`, () => {
+      checkGbnf(format.grammar)
+      return format.grammar
+    })
   }
 }
 
@@ -54,6 +55,16 @@ function write (format: WrittenFormat): string {
     throw new ServerError('unsupported_value', `'${format.param}' is too large for a grammar: ${(error as Error).message}`, { param: format.param, cause: error })
   }
   return grammar
+}
+
+/** What goes through a format calls itself for all that is nested. */
+function unlessTooDeep (format: WrittenFormat, go: () => string): string {
+  try {
+    return go()
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new ServerError('unsupported_value', `'${format.param}' is nested too deeply`, { param: format.param, cause: error })
+  }
 }
 
 function grammarOf (format: WrittenFormat): string {

@@ -1,6 +1,6 @@
 import { unsupportedSchema } from './located-schema.ts'
 
-/** Some tenths of a second: while a grammar is made, nobody else's request is read. */
+/** Some tenths of a second of a thread that others may wait for. */
 const maxWork = 3_000_000
 
 /** What may be spent on making one grammar, in steps of its inner loops. Hostile schemas and expressions take more. */
@@ -12,6 +12,9 @@ export class WorkBudget {
   constructor (param: string) {
     this.#param = param
   }
+
+  /** Whether there is nothing left, so that what needs more need not be begun. */
+  get isSpent (): boolean { return this.#left <= 0 }
 
   /** @throws ServerError `unsupported_value` when nothing is left */
   spend (steps: number): void {

@@ -49,6 +49,8 @@ export interface LlamaCppEngineOptions {
   readonly openMpThreads?: number | undefined
   /** Whether attention is computed in one pass over the cache where llama.cpp can; true unless given. */
   readonly flashAttention?: boolean | undefined
+  /** Whether steps take idle slots between busy ones along; on a GPU unless given. */
+  readonly bridgesGaps?: boolean | undefined
   /** Whether a model that writes text makes vectors too; embedding models do without. */
   readonly embeddings?: boolean | undefined
   readonly laneCount: number

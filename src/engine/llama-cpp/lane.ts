@@ -6,6 +6,7 @@ import { plannedTokens, type DrawnToken, type SlotWork, type StepPlan, type Work
 import type { Adapters } from './adapters.ts'
 import type { CachePark } from './cache-park.ts'
 import { AnswerState } from './answer-state.ts'
+import { bridgesOf } from './bridges.ts'
 import { drawAlong } from './draw-along.ts'
 import { wishesOf, withGuesses } from './drafted-work.ts'
 import type { Draft, Drafter } from './drafter.ts'
@@ -21,6 +22,8 @@ export interface LaneOptions {
   readonly contextSize: number
   readonly maxStepTokens: number
   readonly threads: number
+  /** Whether steps take tokens of idle slots along that spare passes: see `bridgesOf`. */
+  readonly bridgesGaps: boolean
   /** Whether draws asked for during a decode run after it: see `runsJobsInOrder`. */
   readonly jobsRunInOrder: boolean
   /** Makes guesses where plans want them; null where there is no draft model. The lane owns it. */
@@ -287,14 +290,28 @@ export class Lane {
     readonly done: Promise<void>
     readonly items: readonly { readonly work: SlotWork, readonly indexes: readonly LogitIndex[] }[]
   } {
-    this.#context.initBatch(work.reduce((sum, { tokens }) => sum + tokens.length, 0))
+    const tokenCount = work.reduce((sum, { tokens }) => sum + tokens.length, 0)
+    const { bridgesGaps, contextSize, maxStepTokens } = this.#options
+    const bridges = bridgesGaps
+      ? bridgesOf(work.map(({ slot }) => this.#sequenceOf(slot)), maxStepTokens - tokenCount, (sequence) => (this.#cachedTokens[sequence] as number) < contextSize)
+      : []
+    this.#context.initBatch(tokenCount + bridges.length)
+    let bridged = 0
     const items = work.map((item) => {
       const sequence = this.#sequenceOf(item.slot)
+      for (; (bridges[bridged] ?? Infinity) < sequence; bridged++) {
+        const idle = bridges[bridged] as number
+        this.#context.addToBatch(idle, this.#cachedTokens[idle] as number, Uint32Array.of(this.#parts.endTokens[0] ?? 0), noLogits)
+      }
       const indexes = this.#context.addToBatch(sequence, item.keep, Uint32Array.from(item.tokens), logitsFor(item))
       this.#cachedTokens[sequence] = item.keep + item.tokens.length
       return { work: item, indexes: Array.from(indexes) as LogitIndex[] }
     })
-    return { done: this.#context.decodeBatch(), items }
+    const done = this.#context.decodeBatch()
+    const removeBridges = (): void => {
+      for (const sequence of bridges) this.#context.removeTokenCellsFromSequence(sequence, this.#cachedTokens[sequence] as number, -1)
+    }
+    return { done: bridges.length === 0 ? done : done.finally(removeBridges), items }
   }
 
   #prepareDraw (work: SlotWork, indexes: readonly LogitIndex[]): QueuedWork | { readonly work: SlotWork, readonly error: unknown } {

@@ -146,6 +146,7 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
     const laneThreads = Math.max(1, Math.floor(threads / laneCount))
     const park = new CachePark(options.parkDirectory ?? null)
     disposers.push(() => park.dispose())
+    const isOnGpu = backend.llama.gpu !== false && model.gpuLayers > 0
     const lanes: Lane[] = []
     for (let lane = 0; lane < (canGenerate ? laneCount : 0); lane++) {
       signal?.throwIfAborted()
@@ -161,6 +162,7 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
         contextSize,
         maxStepTokens,
         threads: laneThreads,
+        bridgesGaps: options.bridgesGaps ?? isOnGpu,
         jobsRunInOrder: runsJobsInOrder(process.env),
         drafter: drafter ?? null,
         grammarDrawLimits: options.grammarDrawLimits ?? defaultGrammarDrawLimits,
@@ -178,7 +180,7 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
       backend: 'llama-cpp',
       build: backend.build,
       placement: await placementOf(backend, model),
-      isOnGpu: backend.llama.gpu !== false && model.gpuLayers > 0,
+      isOnGpu,
       laneCount,
       slotsPerLane,
       contextSize,

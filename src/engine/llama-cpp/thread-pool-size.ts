@@ -1,5 +1,5 @@
-/** More than that many draws at once hardly occur, and threads that share memory get in each other's way. */
-const mostDrawThreads = 16
+/** Of a lane on a GPU: one draws while the other copies logits. */
+const gpuLaneThreads = 2
 
 /**
  * What `UV_THREADPOOL_SIZE` must be in a process that runs a llama.cpp engine; whoever spawns the process sets it, since
@@ -11,12 +11,13 @@ const mostDrawThreads = 16
  * pool thread per lane is the least that lets all lanes decode at the same time, and the most that does not invite hops.
  *
  * A GPU does not care which thread waits for it, and decodes so fast that draws take longer: each looks at the whole vocabulary, on the
- * processor. They run beside each other on all cores but the one of the event loop.
+ * processor. The bindings copy the logits of one draw of a context at a time, so that two threads draw as fast as fifteen, of which each
+ * begins with cold caches.
  *
  * @param cores that this process may use
  */
 export function threadPoolSize (laneCount: number, { isOnGpu, cores }: { readonly isOnGpu: boolean, readonly cores: number }): number {
-  return Math.max(1, laneCount, isOnGpu ? Math.min(mostDrawThreads, cores - 1) : 1)
+  return Math.max(1, laneCount, isOnGpu ? Math.min(gpuLaneThreads * laneCount, cores - 1) : 1)
 }
 
 /**

@@ -19,7 +19,7 @@ export const modelErrors = ['model_not_found', 'adapter_not_found', 'model_loadi
 
 /** Whatever waits for a model and runs it. */
 export const runErrors = [
-  ...accessErrors, ...bodyErrors, ...modelErrors, 'unsupported_parameter', 'unsupported_value', 'context_length_exceeded', 'queue_full', 'queue_timeout', 'engine_error', 'generation_timeout'
+  ...accessErrors, ...bodyErrors, ...modelErrors, 'unsupported_parameter', 'unsupported_value', 'context_length_exceeded', 'queue_full', 'rate_limit_exceeded', 'insufficient_quota', 'request_exceeds_limit', 'queue_timeout', 'engine_error', 'generation_timeout'
 ] as const satisfies readonly ErrorCode[]
 
 /** Whatever has a model write. */

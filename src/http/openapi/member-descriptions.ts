@@ -120,6 +120,7 @@ const keys = {
   adapters: 'Patterns of the adapters that it may use, by their names.',
   weight: 'Its requests\' share of the service beside other tenants\'.',
   highest_priority: 'The most urgent class that its requests may ask for.',
+  limits: 'What may be used in a minute, a day or a month, at once, and in one request; `off` is no limit. docs/limits.md says more.',
   names_users: 'Whether a header of its requests may name the user who is charged.',
   expires_at: 'When it ends, in seconds since 1970; never where nothing is said.',
   expires_in: 'In how many seconds it ends; in the place of `expires_at`.',

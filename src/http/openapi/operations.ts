@@ -4,6 +4,7 @@ import { batchOperations } from './operations/batches.ts'
 import { chatOperations } from './operations/chat.ts'
 import { embeddingOperations } from './operations/embeddings.ts'
 import { keyOperations } from './operations/keys.ts'
+import { limitOperations } from './operations/limits.ts'
 import { messageOperations } from './operations/messages.ts'
 import { modelOperations } from './operations/models.ts'
 import { responseOperations } from './operations/responses.ts'
@@ -21,6 +22,7 @@ export const operations: readonly Operation[] = [
   ...modelOperations,
   ...adapterOperations,
   ...keyOperations,
+  ...limitOperations,
   ...usageOperations,
   ...tokenOperations,
   ...serverOperations

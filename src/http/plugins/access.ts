@@ -6,6 +6,7 @@ import { AddressRanges } from '../../domain/address-ranges.ts'
 import { clientAddress } from '../client-address.ts'
 import { internalHeader } from '../internal-requests.ts'
 import { checkScopes } from '../needs.ts'
+import { refuseKnown } from '../reserve-run.ts'
 import { noteRouteAction } from '../note-action.ts'
 import type { HttpServices } from '../services.ts'
 import { singleHeader } from '../single-header.ts'
@@ -34,7 +35,8 @@ function createTrustedRanges (config: HttpServices['config']): () => AddressRang
 }
 
 /** Finds out who asks, before anything else of the request is looked at. Unknown paths are behind the keys as well. */
-export const accessPlugin = fastifyPlugin<HttpServices>(async (app, { access, config, internalRequests }) => {
+export const accessPlugin = fastifyPlugin<HttpServices>(async (app, services) => {
+  const { access, config, internalRequests } = services
   const findTrusted = createTrustedRanges(config)
   app.addHook('onRequest', async (request) => {
     if (request.routeOptions.config.isPublic === true) return
@@ -61,5 +63,6 @@ export const accessPlugin = fastifyPlugin<HttpServices>(async (app, { access, co
     if (request.is404) return
     noteRouteAction(request)
     checkScopes(request)
+    if (request.routeOptions.config.isLimited === true) refuseKnown(request.requestContext, services)
   })
 }, { name: 'access' })

@@ -1,5 +1,6 @@
 import fastifyPlugin from 'fastify-plugin'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { toAnthropicRateHeaders, toOpenAiRateHeaders } from '../rate-headers.ts'
 import { isFromAnthropicClient } from '../messages/anthropic-error.ts'
 import type { RequestRecord } from '../../telemetry/observer.ts'
 import type { HttpServices } from '../services.ts'
@@ -12,13 +13,19 @@ import { RequestContext } from '../request-context.ts'
  *
  * The signal comes from the response: `request.signal` of a POST fires as soon as its body was read.
  */
-export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, observer, promptLog, tracing }) => {
+export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { limiter, now, observer, promptLog, tracing }) => {
   app.decorateRequest('requestContext')
 
   function finish (request: FastifyRequest, reply: FastifyReply, isComplete: boolean): void {
     const context = request.requestContext
     const { background } = context
     const tell = (): void => {
+      const { reservation } = context
+      // One that has begun is booked, also where its client has gone first.
+      if (reservation?.isSettled === false && context.generation?.hasRun !== true) {
+        reservation.isSettled = true
+        limiter.release({ id: reservation.id, ...reservation.account, spending: null })
+      }
       const outcome = context.outcome()
       const record: RequestRecord = {
         requestId: context.id,
@@ -32,6 +39,7 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
         tenant: context.caller.tenant === '' ? null : context.caller.tenant,
         address: context.address,
         action: context.action,
+        refusedBy: context.refusedBy,
         generation: context.generation?.record() ?? null
       }
       observer.requestFinished(record)
@@ -53,6 +61,9 @@ export const exchangePlugin = fastifyPlugin<HttpServices>(async (app, { now, obs
   app.addHook('onRequest', async (request, reply) => {
     const context = new RequestContext(request.id, request.routeOptions.url ?? 'unknown', now(), request.ip)
     request.requestContext = context
+    context.tellRates = (rates) => {
+      reply.headers(isFromAnthropicClient(request) ? toAnthropicRateHeaders(rates, Date.now()) : toOpenAiRateHeaders(rates))
+    }
     context.trace = tracing.begin({
       method: request.method,
       route: request.routeOptions.url ?? null,

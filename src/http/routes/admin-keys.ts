@@ -4,7 +4,7 @@ import { ServerError } from '../../domain/errors.ts'
 import { toKeyObject } from '../key-object.ts'
 import { needs } from '../needs.ts'
 import { noteAction, noted } from '../note-action.ts'
-import { keyQuerySchema, readNewKey, rotateKeySchema } from '../schemas/key-requests.ts'
+import { keyPageQuerySchema, readKeyChange, readNewKey, rotateKeySchema } from '../schemas/key-requests.ts'
 import { parseRequest } from '../schemas/parse-request.ts'
 import type { ActionSubject } from '../../telemetry/observer.ts'
 import type { Route } from '../services.ts'
@@ -16,7 +16,7 @@ const subjectOf = (id: string): ActionSubject => ({ keyId: id, prefix: prefixOf(
 /** Not what has another form than an id: it may be a key that somebody took for one. */
 const ofPath = ({ id }: ById['Params']): ActionSubject => isKeyId(id) ? subjectOf(id) : {}
 
-/** `GET` and `POST /v1/admin/keys`, `GET` and `DELETE /v1/admin/keys/{id}`, `POST /v1/admin/keys/{id}/rotate` */
+/** `GET` and `POST /v1/admin/keys`, `GET`, `POST` and `DELETE /v1/admin/keys/{id}`, `POST /v1/admin/keys/{id}/rotate` */
 export const adminKeysRoute: Route = (app, services) => {
   const admin = needs('admin')
 
@@ -26,9 +26,9 @@ export const adminKeysRoute: Route = (app, services) => {
   }
 
   app.get('/v1/admin/keys', admin, async (request) => {
-    const { owner } = parseRequest(keyQuerySchema, request.query)
-    const list = await keys().list(owner)
-    return { object: 'list', data: list.map((key) => toKeyObject(key, Date.now())) }
+    const { owner, after, limit } = parseRequest(keyPageQuerySchema, request.query)
+    const list = await keys().list(owner, { after, limit: limit + 1 })
+    return { object: 'list', data: list.slice(0, limit).map((key) => toKeyObject(key, Date.now())), has_more: list.length > limit }
   })
 
   app.post('/v1/admin/keys', noted('key.create', admin), async (request, reply) => {
@@ -41,6 +41,12 @@ export const adminKeysRoute: Route = (app, services) => {
   })
 
   app.get<ById>('/v1/admin/keys/:id', admin, async (request) => toKeyObject(await keys().get(request.params.id), Date.now()))
+
+  app.post<ById>('/v1/admin/keys/:id', noted('key.update', admin, ofPath), async (request) => {
+    const change = readKeyChange(request.body)
+    noteAction(request, 'key.update', { members: Object.keys(change).join(' ') })
+    return toKeyObject(await keys().update(request.params.id, change), Date.now())
+  })
 
   app.post<ById>('/v1/admin/keys/:id/rotate', noted('key.rotate', admin, ofPath), async (request, reply) => {
     const { overlap } = parseRequest(rotateKeySchema, request.body ?? {})

@@ -3,7 +3,7 @@ import { ChatChunks } from '../chat-chunks.ts'
 import { readChatBody } from '../chat-request.ts'
 import { createChatStreamSink } from '../chat-stream.ts'
 import { UsageSum, runGeneration, streamGeneration } from '../generation.ts'
-import { needs } from '../needs.ts'
+import { runsModels } from '../needs.ts'
 import { openChat } from '../open-chat.ts'
 import type { Route } from '../services.ts'
 import { openAiStream } from '../sse.ts'
@@ -11,7 +11,7 @@ import { streamUsageOf } from '../usage.ts'
 
 /** `POST /v1/chat/completions` */
 export const chatCompletionsRoute: Route = (app, services) => {
-  app.post('/v1/chat/completions', needs('inference'), async (request, reply) => {
+  app.post('/v1/chat/completions', runsModels, async (request, reply) => {
     const body = readChatBody(request.body)
     const { identity, format, generation, release } = await openChat(body, 'chatcmpl', request.requestContext, services)
     try {

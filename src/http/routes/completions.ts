@@ -1,9 +1,9 @@
 import type { OpenAI } from 'openai'
-import { maxTokensOf } from '../../domain/answer-length.ts'
 import { asRequestId, asToken } from '../../domain/ids.ts'
 import { ServerError } from '../../domain/errors.ts'
 import type { FinishReason } from '../../domain/finish-reason.ts'
 import type { GenerationEvent, Inference, Prompt } from '../../inference/inference.ts'
+import { answerBounds } from '../answer-bounds.ts'
 import { type AnswerIdentity, createAnswerIdentity } from '../answer-identity.ts'
 import { createBooking } from '../book-usage.ts'
 import { CompletionChunks } from '../completion-chunks.ts'
@@ -11,8 +11,10 @@ import { type Generation, type GenerationSink, UsageSum, runGeneration, streamGe
 import { GenerationTrace } from '../generation-trace.ts'
 import { type LegacyLogprobs, LegacyLogprobWriter, joinLegacyLogprobs } from '../logprobs.ts'
 import { holdAdapters } from '../hold-adapters.ts'
-import { needs } from '../needs.ts'
+import { runsModels } from '../needs.ts'
 import { checkLogitBias, checkTokens, openGenerativeModel } from '../open-model.ts'
+import { reserveRun } from '../reserve-run.ts'
+import { estimateRun } from '../run-estimate.ts'
 import { checkSamplingRequest } from '../schemas/check-sampling-request.ts'
 import { type CompletionRequest, type PromptInput, completionRequestSchema, withPrompt } from '../schemas/completion-request.ts'
 import { outputFormatOf } from '../schemas/output-format.ts'
@@ -26,9 +28,9 @@ import { streamUsageOf, toUsage } from '../usage.ts'
 
 /** `POST /v1/completions`. Choice `i` of prompt `p` has the index `p * n + i`. */
 export const completionsRoute: Route = (app, services) => {
-  const { config, now, outputGrammars, randomSeed } = services
+  const { config, now, preparation, randomSeed } = services
 
-  app.post('/v1/completions', needs('inference'), async (request, reply) => {
+  app.post('/v1/completions', runsModels, async (request, reply) => {
     const body = readBody(request.body)
     const context = request.requestContext
     const { caller } = context
@@ -53,7 +55,11 @@ export const completionsRoute: Route = (app, services) => {
       now
     })
     context.generation = trace
-    const sampling = toSampling(body, outputGrammars.of(outputFormatOf(body)), body.logprobs ?? null, randomSeed)
+    const grammar = await preparation.grammarOf(outputFormatOf(body), { tenant: caller.tenant, signal: context.cancellation.signal })
+    const sampling = toSampling(body, grammar, body.logprobs ?? null, randomSeed)
+    const bounds = answerBounds(caller, body.max_tokens, host.answerLength)
+    const prompts = body.prompt.map(toPrompt)
+    await reserveRun(identity.id, host.id, estimateRun({ prompts, choices: body.n, ...bounds }, info), context, services)
     const held = await holdAdapters(model, queueTimeoutOf(serviceClass, config), now, context.cancellation.signal)
     try {
       const generation: Generation = {
@@ -61,15 +67,15 @@ export const completionsRoute: Route = (app, services) => {
         trace,
         book: createBooking(trace, context, services),
         cancellation: context.cancellation,
-        requests: body.prompt.map((prompt, index) => ({
-          id: asRequestId(body.prompt.length === 1 ? identity.id : `${identity.id}-${index}`),
+        requests: prompts.map((prompt, index) => ({
+          id: asRequestId(prompts.length === 1 ? identity.id : `${identity.id}-${index}`),
           tenant: caller.tenant,
           weight: caller.weight,
           priority: serviceClass.priority,
-          prompt: toPrompt(prompt),
+          prompt,
           adapters: held.adapters,
           choices: body.n,
-          maxTokens: maxTokensOf(body.max_tokens, host.answerLength),
+          ...bounds,
           stop: body.stop,
           sampling,
           queueTimeoutMs: held.queueTimeoutMs,

@@ -1,5 +1,4 @@
 import type { Anthropic } from '@anthropic-ai/sdk'
-import { prepareChat } from '../../chat/prepare-chat.ts'
 import { chatModelOf } from '../chat-model.ts'
 import { toChatRequest } from '../chat-request.ts'
 import { nameAsMessages } from '../messages/name-as-messages.ts'
@@ -14,11 +13,13 @@ import { withSystemPrompt } from '../with-system-prompt.ts'
 export const countMessageTokensRoute: Route = (app, services) => {
   app.post('/v1/messages/count_tokens', needs('inference'), async (request) => {
     const body = readCountMessageTokensRequest(request.body)
-    const model = openModel(services, request.requestContext.caller, body.model)
+    const { caller, cancellation: { signal } } = request.requestContext
+    const model = openModel(services, caller, body.model)
     const chatModel = chatModelOf(model, services)
     try {
       const chat = toChatPrompt(body, chatModel.template.source)
-      const { segments } = prepareChat(toChatRequest(chat, withSystemPrompt(chat.messages, model.systemPrompt)), chatModel)
+      const { segments } = await services.preparation.prepareChat(
+        toChatRequest(chat, withSystemPrompt(chat.messages, model.systemPrompt)), { kind: 'text' }, chatModel, { tenant: caller.tenant, signal })
       const tokens = await model.host.inference.tokenize({ segments }, { addBos: true })
       return { input_tokens: tokens.length } satisfies Anthropic.MessageTokensCount
     } catch (thrown) {

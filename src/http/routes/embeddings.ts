@@ -1,7 +1,7 @@
 import { ServerError } from '../../domain/errors.ts'
 import { asToken } from '../../domain/ids.ts'
 import { toEmbeddingList } from '../embedding-list.ts'
-import { needs } from '../needs.ts'
+import { runsModels } from '../needs.ts'
 import { openEmbedder } from '../open-embedder.ts'
 import { runEmbedding } from '../run-embedding.ts'
 import { checkTokens } from '../open-model.ts'
@@ -12,7 +12,7 @@ import type { Route } from '../services.ts'
 
 /** `POST /v1/embeddings` */
 export const embeddingsRoute: Route = (app, services) => {
-  app.post('/v1/embeddings', needs('inference'), async (request, reply) => {
+  app.post('/v1/embeddings', runsModels, async (request, reply) => {
     const body = parseRequest(embeddingRequestSchema, request.body, embeddingParameterPolicies)
     const model = openEmbedder(services, request.requestContext.caller, body.model, 'embed')
     const { size } = model.embedding

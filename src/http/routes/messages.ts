@@ -7,7 +7,7 @@ import { MessageStream, pingEvent, toNamedEvent } from '../messages/message-stre
 import { nameAsMessages } from '../messages/name-as-messages.ts'
 import { readMessageRequest } from '../messages/read-message-request.ts'
 import { toChatCompletion } from '../messages/to-chat-completion.ts'
-import { needs } from '../needs.ts'
+import { runsModels } from '../needs.ts'
 import { type OpenChat, openChat } from '../open-chat.ts'
 import { openModel } from '../open-model.ts'
 import type { RequestContext } from '../request-context.ts'
@@ -16,7 +16,7 @@ import type { HttpServices, Route } from '../services.ts'
 
 /** `POST /v1/messages`: Anthropic's Messages API. */
 export const messagesRoute: Route = (app, services) => {
-  app.post('/v1/messages', needs('inference'), async (request, reply) => {
+  app.post('/v1/messages', runsModels, async (request, reply) => {
     const body = readMessageRequest(request.body)
     const { identity, format, generation, release } = await openMessage(body, request.requestContext, services)
     try {

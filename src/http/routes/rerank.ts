@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { needs } from '../needs.ts'
+import { runsModels } from '../needs.ts'
 import { openEmbedder } from '../open-embedder.ts'
 import { runEmbedding } from '../run-embedding.ts'
 import { toPromptUsage } from '../usage.ts'
@@ -30,5 +30,5 @@ export const rerankRoute: Route = (app, services) => {
       usage: toPromptUsage(promptTokens)
     }
   }
-  for (const url of ['/v1/rerank', '/v2/rerank', '/rerank']) app.post(url, needs('inference'), handler)
+  for (const url of ['/v1/rerank', '/v2/rerank', '/rerank']) app.post(url, runsModels, handler)
 }

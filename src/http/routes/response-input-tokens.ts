@@ -1,4 +1,3 @@
-import { prepareChat } from '../../chat/prepare-chat.ts'
 import { chatModelOf } from '../chat-model.ts'
 import { toChatRequest } from '../chat-request.ts'
 import { needs } from '../needs.ts'
@@ -12,14 +11,15 @@ import { openNamedOrOnlyModel } from './tokenize.ts'
 /** `POST /v1/responses/input_tokens`: how long the prompt of a response would be. It takes all that a response takes. */
 export const responseInputTokensRoute: Route = (app, services) => {
   app.post('/v1/responses/input_tokens', needs('inference'), async (request) => {
-    const { body: raw, requestContext: { caller } } = request
+    const { body: raw, requestContext: { caller, cancellation: { signal } } } = request
     const isObject = typeof raw === 'object' && raw !== null
     const name = isObject && 'model' in raw && typeof raw.model === 'string' && raw.model !== '' ? raw.model : undefined
     const model = openNamedOrOnlyModel(services, caller, name)
     const body = readResponseRequest(isObject ? { ...raw, model: name ?? model.host.id } : raw)
     const { chat } = readTurn(body, caller.tenant, services)
     try {
-      const { segments } = prepareChat(toChatRequest(chat, withSystemPrompt(chat.messages, model.systemPrompt)), chatModelOf(model, services))
+      const { segments } = await services.preparation.prepareChat(
+        toChatRequest(chat, withSystemPrompt(chat.messages, model.systemPrompt)), { kind: 'text' }, chatModelOf(model, services), { tenant: caller.tenant, signal })
       // As the model would read it: with BOS, unless the template wrote it.
       const tokens = await model.host.inference.tokenize({ segments }, { addBos: true })
       return { object: 'response.input_tokens', input_tokens: tokens.length }

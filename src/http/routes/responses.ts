@@ -1,5 +1,5 @@
 import { runGeneration, streamGeneration } from '../generation.ts'
-import { needs } from '../needs.ts'
+import { runsModels } from '../needs.ts'
 import { inResponsesTerms, keepResponse, openResponse } from '../responses/open-response.ts'
 import { readResponseRequest } from '../responses/read-response-request.ts'
 import { createResponseStream } from '../responses/response-stream.ts'
@@ -9,7 +9,7 @@ import type { Route } from '../services.ts'
 
 /** `POST /v1/responses` */
 export const responsesRoute: Route = (app, services) => {
-  app.post('/v1/responses', needs('inference'), async (request, reply) => {
+  app.post('/v1/responses', runsModels, async (request, reply) => {
     const body = readResponseRequest(request.body)
     if (body.background) {
       const { log, response } = await runInBackground(request, body, services)

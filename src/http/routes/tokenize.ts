@@ -1,6 +1,5 @@
 import type { FastifyRequest } from 'fastify'
 import type { Caller } from '../../access/caller.ts'
-import { adaptConversation } from '../../chat/adapt-conversation.ts'
 import { ServerError } from '../../domain/errors.ts'
 import { type Token, asToken } from '../../domain/ids.ts'
 import type { Inference, Prompt } from '../../inference/inference.ts'
@@ -19,10 +18,10 @@ import type { HttpServices, Route } from '../services.ts'
  * `messages`) with their count and the context size as well.
  */
 export const tokenizeRoute: Route = (app, services) => {
-  const handler = async ({ body, requestContext: { caller } }: FastifyRequest) => {
+  const handler = async ({ body, requestContext: { caller, cancellation: { signal } } }: FastifyRequest) => {
     const has = (member: string): boolean => typeof body === 'object' && body !== null && Object.hasOwn(body, member)
     if (has('content')) return await tokenizeContent(body, caller, services)
-    if (has('messages')) return await tokenizeMessages(body, caller, services)
+    if (has('messages')) return await tokenizeMessages(body, { caller, signal }, services)
     if (has('prompt')) return await tokenizePrompt(body, caller, services)
     throw new ServerError('missing_required_parameter', 'Missing required parameter: \'prompt\', \'messages\' or \'content\'', { param: 'prompt' })
   }
@@ -60,16 +59,18 @@ async function tokenizePrompt (raw: unknown, caller: Caller, services: HttpServi
   return await countTokens(model, prompt, { addBos: body.add_special_tokens, withTexts: body.return_token_strs })
 }
 
-async function tokenizeMessages (raw: unknown, caller: Caller, services: HttpServices) {
+async function tokenizeMessages (raw: unknown, { caller, signal }: { readonly caller: Caller, readonly signal: AbortSignal }, services: HttpServices) {
   refuseUnsupportedMessages((raw as { messages: unknown }).messages)
   const body = parseRequest(tokenizeMessagesSchema, raw)
   if (body.continue_final_message && body.add_generation_prompt === true) {
     throw new ServerError('invalid_value', 'Invalid value for \'add_generation_prompt\': no new turn begins where \'continue_final_message\' is true', { param: 'add_generation_prompt' })
   }
   const model = openNamedOrOnlyModel(services, caller, body.model)
-  const { template, dialect } = chatModelOf(model, services)
-  const { messages, tools } = adaptConversation({ messages: withSystemPrompt(body.messages, model.systemPrompt), tools: body.tools }, template, dialect)
-  const segments = template.render(messages, { addGenerationPrompt: body.add_generation_prompt ?? true, continuesLastMessage: body.continue_final_message, tools, variables: body.chat_template_kwargs })
+  const segments = await services.preparation.render({
+    messages: withSystemPrompt(body.messages, model.systemPrompt),
+    tools: body.tools,
+    options: { addGenerationPrompt: body.add_generation_prompt ?? true, continuesLastMessage: body.continue_final_message, variables: body.chat_template_kwargs }
+  }, chatModelOf(model, services), { tenant: caller.tenant, signal })
   // As the chat endpoint would read them: with BOS, unless the template wrote it.
   return await countTokens(model, { segments }, { addBos: true, withTexts: body.return_token_strs })
 }
@@ -84,8 +85,17 @@ async function countTokens ({ host, info }: OpenModel, prompt: Prompt, options: 
   }
 }
 
-/** The text of each token by itself; U+FFFD where a token holds part of a character. */
+/** Each is an object of the answer, which is written in one go. */
+const mostPieces = 65_536
+
+/**
+ * The text of each token by itself; U+FFFD where a token holds part of a character.
+ * @throws ServerError `invalid_value` for more than can be written at once
+ */
 async function piecesOf (inference: Inference, tokens: readonly Token[]): Promise<string[]> {
+  if (tokens.length > mostPieces) {
+    throw new ServerError('invalid_value', `The text has ${tokens.length} tokens, and the texts of at most ${mostPieces} are told at once; send it in several parts`)
+  }
   const distinct = [...new Set(tokens)]
   const texts = await Promise.all(distinct.map(async (token) => await inference.detokenize([asToken(token)])))
   const textByToken = new Map(distinct.map((token, index) => [token, texts[index] ?? '']))

@@ -12,7 +12,7 @@ import { createLlamaCppEngine } from '../../../src/engine/llama-cpp/llama-cpp-en
 import type { LlamaCppEngineOptions } from '../../../src/engine/llama-cpp/engine-options.ts'
 import type { SlotWork } from '../../../src/scheduler/plan.ts'
 import { tinyModel } from '../../support/gguf-writer.ts'
-import { EngineDriver, greedyWithRunnerUp } from './engine-driver.ts'
+import { type DrivenSequence, EngineDriver, greedyWithRunnerUp } from './engine-driver.ts'
 
 const demo = join(import.meta.dirname, '../../../models/demo')
 const ask = (text: string): string => `<|im_start|>user\n${text}<|im_end|>\n<|im_start|>assistant\n`
@@ -49,6 +49,19 @@ describe('llama.cpp engine', () => {
     expect(engine.info.endTokens.map((token) => engine.tokenizer.tokenText(token)).toSorted()).toEqual(['<|endoftext|>', '<|im_end|>'])
     expect(engine.info.placement).toBe('cpu')
     expect(engine.info.build).toMatch(/^node-llama-cpp [\d.]+, llama\.cpp \S+, cpu, prebuilt$/)
+  })
+
+  it('finds an idle slot as it was that steps took along, and draws the same beside it', async () => {
+    await using bridging = await createLlamaCppEngine({ ...options, bridgesGaps: true })
+    const answers = async (own: EngineDriver): Promise<readonly (readonly Token[])[]> => {
+      const [first, idle, last] = ['Count to 20.', 'Tell me a story.', 'Hello!'].map((text, slot) => own.sequence(tokenize(ask(text)), { slot, sampling: greedySampling })) as [DrivenSequence, DrivenSequence, DrivenSequence]
+      await own.run([first, idle, last], 3)
+      await own.run([first, last], 8)
+      await own.run([idle], 12)
+      own.end(first, idle, last)
+      return [first, idle, last].map(({ drawn }) => drawn)
+    }
+    expect(await answers(new EngineDriver(bridging))).toEqual(await answers(driver))
   })
 
   it('gives the bytes of any text back', () => {

@@ -53,6 +53,7 @@ describe('keys', () => {
       priority: 'batch',
       highest_priority: 'normal',
       names_users: false,
+      limits: {},
       created_at: expect.any(Number),
       expires_at: expect.any(Number),
       revoked_at: null,

@@ -7,7 +7,7 @@ import { AdapterLibrary } from '../../../src/adapters/adapter-library.ts'
 import { newKeySchema } from '../../../src/access/keys/api-key.ts'
 import { KeyStore } from '../../../src/access/keys/key-store.ts'
 import { createSecretKey } from '../../../src/access/keys/secret-key.ts'
-import { type Scope, scopes } from '../../../src/access/scopes.ts'
+import { type Scope, scopes } from '../../../src/domain/scopes.ts'
 import { migrate } from '../../../src/access/storage/migrate.ts'
 import { SqliteDatabase } from '../../../src/access/storage/sqlite-database.ts'
 import { createModelCatalogue } from '../../../src/models/catalogue.ts'
@@ -96,9 +96,14 @@ const table: Readonly<Record<string, Entry>> = {
   'GET /v1/admin/keys': admin(),
   'POST /v1/admin/keys': admin({ owner: 'somebody' }),
   'GET /v1/admin/keys/:id': admin(),
+  'POST /v1/admin/keys/:id': admin({ name: 'x' }),
   'POST /v1/admin/keys/:id/rotate': admin({}),
   'DELETE /v1/admin/keys/:id': admin(),
   'GET /v1/admin/usage': admin(),
+  'GET /v1/admin/limits': admin(),
+  'GET /v1/admin/owners/:owner/limits': admin(),
+  'POST /v1/admin/owners/:owner/limits': admin({ limits: {} }),
+  'GET /v1/limits': { needs: 'any', wrongModel: null, otherOwner: null },
   'GET /v1/usage': { needs: 'any', wrongModel: null, otherOwner: null },
   'GET /health': { needs: 'public', wrongModel: null, otherOwner: null },
   'GET /ready': { needs: 'any', wrongModel: null, otherOwner: null },
@@ -163,6 +168,7 @@ async function fill (pattern: string): Promise<string> {
   if (!/:id|:item|\*/.test(pattern)) return pattern
   const ours = bearer((await create()).secret)
   const post = async (url: string, payload: object) => (await app.inject({ method: 'POST', url, payload, headers: ours })).json<{ id: string, data?: readonly { id: string }[] }>()
+  if (pattern.includes('/owners/')) return pattern.replace(':owner', 'anna')
   if (pattern.includes('/keys/')) return pattern.replace(':id', (await create({ owner: 'theirs' })).key.id)
   if (pattern.includes('/files/') || pattern.includes('/batches/') || pattern.includes('input_file_id')) {
     const file = (await app.inject({ method: 'POST', url: '/v1/files', ...upload, headers: { ...ours, ...upload.headers } })).json<{ id: string }>().id

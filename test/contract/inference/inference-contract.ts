@@ -101,6 +101,17 @@ export function describeInference (name: string, create: Create, { prompts }: In
         })
       })
 
+      it('end with `length` at a context of the request\'s own, and are none where its prompt fills that', async () => {
+        const { length } = await inference.tokenize(text(first), { addBos: true })
+        for (const maxTokens of [null, 100]) {
+          const events = await run(inference, endless({ maxTokens, contextLimit: length + 5 }))
+          expect(events.at(-2)).toMatchObject({ type: 'choice-finished', reason: 'length', completionTokens: 5 })
+        }
+        await expect(run(inference, request({ contextLimit: length }))).rejects.toMatchObject({
+          code: 'context_length_exceeded', message: expect.stringContaining(`a context of ${length} tokens, and the prompt has ${length}`) as string
+        })
+      })
+
       it('give the same text for the same request, from the prefix cache too', async () => {
         const wanted = { sampling: defaultSampling(7) }
         const once = await run(inference, request(wanted))

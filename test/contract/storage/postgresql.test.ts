@@ -4,6 +4,7 @@ import { hasPostgresql, startPostgresql, type PostgresqlServer } from '../../sup
 import { batchStoreContract } from './batch-store-contract.ts'
 import { databaseContract, silent } from './database-contract.ts'
 import { fileStoreContract } from './file-store-contract.ts'
+import { databaseLimitContract } from './limit-store-contract.ts'
 import { keyStoreContract } from './key-store-contract.ts'
 import { usageStoreContract } from './usage-store-contract.ts'
 
@@ -23,6 +24,7 @@ describe.runIf(hasPostgresql)('where PostgreSQL is installed (Debian: apt-get in
   usageStoreContract('PostgreSQL', setUp)
   fileStoreContract('PostgreSQL', setUp)
   batchStoreContract('PostgreSQL', setUp)
+  databaseLimitContract('PostgreSQL', setUp)
 
   it('answers again after the server has cut its connections', async () => {
     const url = await server.createDatabase('cut')

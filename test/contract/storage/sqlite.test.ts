@@ -7,6 +7,7 @@ import { SqliteDatabase } from '../../../src/access/storage/sqlite-database.ts'
 import { batchStoreContract } from './batch-store-contract.ts'
 import { databaseContract, silent } from './database-contract.ts'
 import { fileStoreContract } from './file-store-contract.ts'
+import { databaseLimitContract, memoryLimitContract } from './limit-store-contract.ts'
 import { keyStoreContract } from './key-store-contract.ts'
 import { usageStoreContract } from './usage-store-contract.ts'
 
@@ -23,6 +24,8 @@ keyStoreContract('SQLite', setUp)
 usageStoreContract('SQLite', setUp)
 fileStoreContract('SQLite', setUp)
 batchStoreContract('SQLite', setUp)
+databaseLimitContract('SQLite', setUp)
+memoryLimitContract()
 
 describe('a SQLite file', () => {
   it('is for its user alone, and is there for the next process', async () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { createAccess } from '../../../src/access/access.ts'
-import { type ApiKey, newKeySchema } from '../../../src/access/keys/api-key.ts'
-import { createStaticKeys } from '../../../src/access/static-keys.ts'
+import { newKeySchema } from '../../../src/access/keys/api-key.ts'
+import type { FoundKey } from '../../../src/access/keys/key-store.ts'
+import { createStaticKeys, plainScopes } from '../../../src/access/static-keys.ts'
 import { asTenantId } from '../../../src/domain/ids.ts'
 
 const staticAccess = (...keys: Parameters<typeof createStaticKeys>) => createAccess(createStaticKeys(...keys), null)
@@ -11,7 +12,7 @@ const nobody = { authorization: undefined, xApiKey: undefined, address: '10.0.0.
 describe('callers', () => {
   it('are their addresses where there are no keys', async () => {
     expect(await staticAccess([]).identify({ ...nobody, authorization: 'Bearer whatever', user: 'somebody' })).toEqual({
-      owner: '10.0.0.1', tenant: '10.0.0.1', keyId: null, isAnonymous: true, scopes: ['inference', 'models', 'metrics'], models: null, adapters: null, weight: 1, priority: 'normal', highestPriority: 'interactive'
+      owner: '10.0.0.1', tenant: '10.0.0.1', keyId: null, isAnonymous: true, scopes: ['inference', 'models', 'metrics'], models: null, adapters: null, weight: 1, priority: 'normal', highestPriority: 'interactive', limits: []
     })
   })
 
@@ -25,10 +26,10 @@ describe('callers', () => {
   })
 
   it('are the owners of their keys, with their weight and class', async () => {
-    const owner = { name: 'support', keys: ['k-1'], weight: 3, priority: 'interactive', highestPriority: 'interactive', namesUsers: false, isAdmin: false } as const
+    const owner = { name: 'support', keys: ['k-1'], weight: 3, priority: 'interactive', highestPriority: 'interactive', namesUsers: false, scopes: plainScopes, models: null, adapters: null, limits: { requestsPerMinute: 5 } } as const
     const access = staticAccess(['plain'], [owner], ['k-admin'])
     expect(await access.identify({ ...nobody, xApiKey: 'k-1', user: 'somebody' })).toEqual({
-      owner: 'support', tenant: 'support', keyId: null, isAnonymous: false, scopes: ['inference', 'models', 'metrics'], models: null, adapters: null, weight: 3, priority: 'interactive', highestPriority: 'interactive'
+      owner: 'support', tenant: 'support', keyId: null, isAnonymous: false, scopes: ['inference', 'models', 'metrics'], models: null, adapters: null, weight: 3, priority: 'interactive', highestPriority: 'interactive', limits: [{ subject: 'owner:support', limits: { requestsPerMinute: 5 } }]
     })
     expect((await access.identify({ ...nobody, authorization: 'bearer  plain ' })).tenant).toMatch(/^key_/)
     expect((await access.identify({ ...nobody, authorization: 'Bearer k-admin' })).scopes).toEqual(['admin'])
@@ -36,7 +37,7 @@ describe('callers', () => {
   })
 
   it('may name the user who is charged where their key may', async () => {
-    const owner = { name: 'gateway', keys: ['k-3'], weight: 1, priority: 'normal', highestPriority: 'normal', namesUsers: true, isAdmin: false } as const
+    const owner = { name: 'gateway', keys: ['k-3'], weight: 1, priority: 'normal', highestPriority: 'normal', namesUsers: true, scopes: plainScopes, models: null, adapters: null, limits: {} } as const
     const tenantOf = async (user?: string): Promise<string> => (await staticAccess([], [owner]).identify({ ...nobody, xApiKey: 'k-3', user })).tenant
     expect([await tenantOf('anna'), await tenantOf(''), await tenantOf()]).toEqual(['gateway/anna', 'gateway', 'gateway'])
     for (const user of ['a\u00e9', 'x'.repeat(257)]) {
@@ -58,22 +59,25 @@ describe('callers', () => {
 })
 
 describe('callers with a key of the database', () => {
-  const key: ApiKey = {
+  const key: FoundKey = {
     ...newKeySchema.parse({ owner: 'anna', scopes: ['inference', 'adapters'], models: ['a*'], adapters: ['b'], weight: 2, priority: 'batch', namesUsers: true }),
     id: 'key_1',
     createdAt: 0,
     revokedAt: null,
     lastUsedAt: null,
-    replacedBy: null
+    replacedBy: null,
+    firstId: 'key_0',
+    limits: { tokensPerDay: 'off', requestsPerMinute: 7 },
+    ownerLimits: { tokensPerMonth: 1000, costPerDay: 'off' }
   }
   const ring = (hasAny: boolean) => ({ find: async (secret: string) => secret === 'stored' ? key : null, findSuccessor: async (id: string) => id === key.id ? key : null, hasAny: async () => hasAny })
 
   it('have what is said of it', async () => {
-    const access = createAccess(createStaticKeys(['static']), ring(true))
+    const access = createAccess(createStaticKeys(['static']), ring(true), () => ({ tokensPerDay: 50, requestsPerMinute: 1, concurrentRequests: 2 }))
     expect(await access.identify({ ...nobody, xApiKey: 'stored', user: 'ben' })).toEqual({
-      owner: 'anna', tenant: 'anna/ben', keyId: 'key_1', isAnonymous: false, scopes: ['inference', 'adapters'], models: ['a*'], adapters: ['b'], weight: 2, priority: 'batch', highestPriority: 'normal'
+      owner: 'anna', tenant: 'anna/ben', keyId: 'key_1', isAnonymous: false, scopes: ['inference', 'adapters'], models: ['a*'], adapters: ['b'], weight: 2, priority: 'batch', highestPriority: 'normal', limits: [{ subject: 'key:key_0', limits: { requestsPerMinute: 7, concurrentRequests: 2 } }, { subject: 'owner:anna', limits: { tokensPerMonth: 1000 } }]
     })
-    expect((await access.identify({ ...nobody, xApiKey: 'static' })).keyId).toBeNull()
+    expect(await access.identify({ ...nobody, xApiKey: 'static' })).toMatchObject({ keyId: null, limits: [{ limits: { tokensPerDay: 50, requestsPerMinute: 1, concurrentRequests: 2 } }] })
     await expect(access.identify({ ...nobody, xApiKey: 'other' })).rejects.toMatchObject({ code: 'invalid_api_key' })
   })
 
@@ -84,8 +88,8 @@ describe('callers with a key of the database', () => {
 })
 
 describe('callers who have left work behind', () => {
-  const ring = (keys: readonly ApiKey[]) => ({ find: async () => null, findSuccessor: async (id: string) => keys.find((key) => key.id === id) ?? null, hasAny: async () => keys.length > 0 })
-  const stored: ApiKey = { ...newKeySchema.parse({ owner: 'ours', models: ['a*'], weight: 2 }), id: 'key_1', createdAt: 0, revokedAt: null, lastUsedAt: null, replacedBy: null }
+  const ring = (keys: readonly FoundKey[]) => ({ find: async () => null, findSuccessor: async (id: string) => keys.find((key) => key.id === id) ?? null, hasAny: async () => keys.length > 0 })
+  const stored: FoundKey = { ...newKeySchema.parse({ owner: 'ours', models: ['a*'], weight: 2 }), id: 'key_1', createdAt: 0, revokedAt: null, lastUsedAt: null, replacedBy: null, firstId: null, limits: {}, ownerLimits: {} }
 
   it('have the rights that their key has now', async () => {
     const access = createAccess(createStaticKeys([]), ring([stored]))
@@ -95,7 +99,7 @@ describe('callers who have left work behind', () => {
   })
 
   it('are found by the name of their keys in the settings, while there are any', async () => {
-    const access = staticAccess(['plain'], [{ name: 'team', keys: ['k-1'], weight: 3, priority: 'interactive', highestPriority: 'interactive', namesUsers: false, isAdmin: true }])
+    const access = staticAccess(['plain'], [{ name: 'team', keys: ['k-1'], weight: 3, priority: 'interactive', highestPriority: 'interactive', namesUsers: false, scopes: ['admin'], models: null, adapters: null, limits: {} }])
     for (const key of ['plain', 'k-1']) {
       const caller = await access.identify({ ...nobody, xApiKey: key })
       expect(await access.recall(caller)).toEqual(caller)

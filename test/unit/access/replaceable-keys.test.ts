@@ -7,7 +7,7 @@ import { configSchema } from '../../../src/config/config.ts'
 
 const credentials = (key: string) => ({ authorization: `Bearer ${key}`, xApiKey: undefined, address: '127.0.0.1', isDirect: true, user: undefined })
 const configure = (settings: object) => createConfiguredKeys(configSchema.parse(settings))
-const stored = { ...newKeySchema.parse({ owner: 'ours' }), id: 'key_1', createdAt: 0, revokedAt: null, lastUsedAt: null, replacedBy: null }
+const stored = { ...newKeySchema.parse({ owner: 'ours' }), id: 'key_1', createdAt: 0, revokedAt: null, lastUsedAt: null, replacedBy: null, firstId: null, ownerLimits: {} }
 
 describe('keys of the settings that change while the server runs', () => {
   it('let in whoever has a new one, and nobody with an old one', async () => {
@@ -21,6 +21,9 @@ describe('keys of the settings that change while the server runs', () => {
     const team = await access.identify(credentials('new'))
     expect(team).toMatchObject({ tenant: 'team', weight: 3, scopes: ['admin'] })
     expect(await access.recall(team)).toEqual(team)
+    keys.replace(configure({ tenants: [{ name: 'team', keys: ['new'], scopes: ['inference'], models: ['a*'], adapters: ['b'], limits: { concurrentRequests: 1 } }] }))
+    expect(await access.identify(credentials('new'))).toMatchObject({ scopes: ['inference'], models: ['a*'], adapters: ['b'], limits: [{ subject: 'owner:team', limits: { concurrentRequests: 1 } }] })
+    expect(access.configured()).toEqual([{ owner: 'team', keyId: null, limits: [{ subject: 'owner:team', limits: { concurrentRequests: 1 } }] }])
     keys.replace(configure({ apiKeys: ['kept'] }))
     await expect(access.recall(team)).rejects.toMatchObject({ code: 'invalid_api_key' })
   })

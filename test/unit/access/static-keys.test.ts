@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { FastifyInstance } from 'fastify'
-import { createStaticKeys } from '../../../src/access/static-keys.ts'
+import { createStaticKeys, plainScopes } from '../../../src/access/static-keys.ts'
 import { answerEvents, createScriptedInference } from '../../support/scripted-inference.ts'
 import { buildTestApp } from '../../support/test-app.ts'
 import { createTestHost } from '../../support/test-host.ts'
@@ -13,7 +13,7 @@ describe('static keys', () => {
     const keys = createStaticKeys(['secret-one', 'secret-two'])
     const { name: first, ...rest } = keys.find('secret-one')!
     const { name: second } = keys.find('secret-two')!
-    expect(rest).toEqual({ keys: ['secret-one'], weight: 1, priority: 'normal', highestPriority: 'normal', namesUsers: false, isAdmin: false })
+    expect(rest).toEqual({ keys: ['secret-one'], weight: 1, priority: 'normal', highestPriority: 'normal', namesUsers: false, scopes: plainScopes, models: null, adapters: null, limits: {} })
     expect(first).toMatch(/^key_[0-9a-f]{12}$/)
     expect(second).toMatch(/^key_[0-9a-f]{12}$/)
     expect(first).not.toBe(second)
@@ -21,7 +21,7 @@ describe('static keys', () => {
   })
 
   it('find the tenant that has the key', () => {
-    const owner = { name: 'support', keys: ['k-1', 'k-2'], weight: 3, priority: 'interactive', highestPriority: 'interactive', namesUsers: false, isAdmin: false } as const
+    const owner = { name: 'support', keys: ['k-1', 'k-2'], weight: 3, priority: 'interactive', highestPriority: 'interactive', namesUsers: false, scopes: plainScopes, models: null, adapters: null, limits: {} } as const
     const keys = createStaticKeys(['other'], [owner])
     expect([keys.find('k-1'), keys.find('k-2')]).toEqual([owner, owner])
     expect(keys.find('other')?.name).toMatch(/^key_/)
@@ -30,9 +30,9 @@ describe('static keys', () => {
   })
 
   it('make admins of those that are admin keys, or of a tenant that is one', () => {
-    const owner = { name: 'ops', keys: ['k-ops'], weight: 1, priority: 'normal', highestPriority: 'normal', namesUsers: false, isAdmin: true } as const
+    const owner = { name: 'ops', keys: ['k-ops'], weight: 1, priority: 'normal', highestPriority: 'normal', namesUsers: false, scopes: ['admin'], models: null, adapters: null, limits: {} } as const
     const keys = createStaticKeys(['plain', 'both'], [owner], ['k-admin', 'both'])
-    expect(['plain', 'both', 'k-admin', 'k-ops'].map((key) => keys.find(key)?.isAdmin)).toEqual([false, true, true, true])
+    expect(['plain', 'both', 'k-admin', 'k-ops'].map((key) => keys.find(key)?.scopes)).toEqual([plainScopes, ['admin'], ['admin'], ['admin']])
   })
 })
 

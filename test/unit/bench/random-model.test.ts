@@ -211,7 +211,7 @@ describe('presets', () => {
     expect(tensors.every(({ rowLength }) => rowLength % 32 === 0)).toBe(true)
     expect([shape.width % shape.headCount, shape.headCount % shape.kvHeadCount]).toEqual([0, 0])
     const parameters = tensors.reduce((sum, { rowLength, rowCount }) => sum + rowLength * (rowCount ?? 1), 0)
-    expect(parameters / (Number.parseInt(name) * 1e6)).toBeCloseTo(1, 1)
+    expect(parameters / (Number.parseFloat(name) * (name.endsWith('B') ? 1e9 : 1e6))).toBeCloseTo(1, 1)
   })
 })
 
@@ -224,7 +224,7 @@ describe('flags', () => {
   })
 
   it.each([
-    [['--size', '7B'], '--size is "7B", but must be one of 15M, 135M, 500M'],
+    [['--size', '7B'], '--size is "7B", but must be one of 15M, 135M, 500M, 1.5B, 3B'],
     [['--type', 'q4_k'], '--type is "q4_k", but must be one of q8_0, q4_0, f16'],
     [['--seed', '-1'], "Option '--seed' needs a value that does not begin with a dash"],
     [['--seed', '0'], '--seed is "0", but must be a whole number from 1 to 4294967295'],

@@ -84,6 +84,19 @@ describe('chat template', () => {
     expect(codeOf(() => createChatTemplate(model).render([user(`<s>${everything}${noncharacters}`)]))).toBe('invalid_value')
   })
 
+  it('refuses more beginnings of control texts than can be marked', () => {
+    const template = createChatTemplate(model)
+    expect(codeOf(() => template.render([user('<'.repeat(600_000)), user('<'.repeat(400_001))]))).toBe('invalid_value')
+    expect(textOf(template.render([user('<'.repeat(1000) + 'x'.repeat(1_000_000))])).length).toBeGreaterThan(1_001_000)
+  })
+
+  it('refuses to cut a prompt into more pieces than can be sent on', () => {
+    const template = createChatTemplate(model)
+    const mixed = (count: number) => [user('a<s>'.repeat(count))]
+    expect(template.render(mixed(16_000)).length).toBe(2 * 16_000 + 1)
+    expect(codeOf(() => template.render(mixed(17_000)))).toBe('invalid_value')
+  })
+
   it('reads long runs of spaces once', () => {
     // Looking back from each of them would take hours.
     const content = `<${' '.repeat(4_000_000)}x`

@@ -13,6 +13,8 @@ function setUp (changes: Partial<KeysDoor> = {}) {
     place: 'a file',
     create: async () => created,
     list: async () => [shown],
+    update: async () => shown,
+    limitOwner: async () => ({}),
     rotate: async () => created,
     revoke: async () => shown,
     close: async () => {},
@@ -25,12 +27,17 @@ describe('what is done to keys at the database', () => {
   it('is in the audit log, without the key', async () => {
     const { lines, door } = setUp()
     expect(await door.create({ owner: 'anna' })).toBe(created)
+    await door.update('key_zzzzzz123456', { name: 'x', limits: {} })
+    await door.limitOwner('anna', {})
+    await door.limitOwner('anna', { tokens_per_day: 5 })
     await door.rotate('key_zzzzzz123456', 60)
     await door.revoke('key_abcdef123456')
     await door.list(undefined)
     const who = { outcome: 'done', command: 'keys', user: 'root', errorCode: null }
     expect(lines.map(({ time, ...others }) => ({ ...others, isTimed: Date.parse(String(time)) > 0 }))).toEqual([
       { event: 'key.create', ...who, owner: 'anna', scopes: 'inference metrics', keyId: 'key_abcdef123456', prefix: 'sk-db-abcdef123456', isTimed: true },
+      { event: 'key.update', ...who, keyId: 'key_zzzzzz123456', prefix: 'sk-db-zzzzzz123456', members: 'name limits', isTimed: true },
+      { event: 'owner.limit', ...who, owner: 'anna', isTimed: true },
       { event: 'key.rotate', ...who, keyId: 'key_zzzzzz123456', prefix: 'sk-db-zzzzzz123456', replacedBy: 'key_abcdef123456', isTimed: true },
       { event: 'key.revoke', ...who, keyId: 'key_abcdef123456', prefix: 'sk-db-abcdef123456', isTimed: true }
     ])

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { keyTable } from '../../../src/cli/key-table.ts'
 
 it('shows keys below each other, with their ends and uses in UTC', () => {
-  const key = { id: 'key_1', prefix: 'sk-db-1', owner: 'anna', name: '', state: 'active', scopes: ['inference'], models: null, adapters: null, expires_at: null, revoked_at: null, last_used_at: null }
+  const key = { id: 'key_1', prefix: 'sk-db-1', owner: 'anna', name: '', state: 'active', scopes: ['inference'], models: null, adapters: null, limits: {}, expires_at: null, revoked_at: null, last_used_at: null }
   expect(keyTable([])).toBe('There are no keys.\n')
   expect(keyTable([
     { ...key, expires_at: 1_795_685_146, last_used_at: 1_795_600_000 },

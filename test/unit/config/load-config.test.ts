@@ -349,8 +349,8 @@ describe('tenants', () => {
   it('have keys of their own or of a file beside the configuration, and defaults', () => {
     fileOf('support.keys', '# two\nk-2\nk-3\n', 0o600)
     expect(tenants('tenants:\n  - { name: support, keys: [k-1, k-2], keyFile: support.keys, weight: 2.5, priority: interactive }\n  - { name: night.ly, keys: k-4, priority: batch, namesUsers: true }\n')).toEqual([
-      { name: 'support', keys: ['k-1', 'k-2', 'k-3'], weight: 2.5, priority: 'interactive', highestPriority: 'interactive', namesUsers: false, admin: false },
-      { name: 'night.ly', keys: ['k-4'], weight: 1, priority: 'batch', highestPriority: 'normal', namesUsers: true, admin: false }
+      { name: 'support', keys: ['k-1', 'k-2', 'k-3'], weight: 2.5, priority: 'interactive', highestPriority: 'interactive', namesUsers: false, admin: false, models: null, adapters: null, limits: {} },
+      { name: 'night.ly', keys: ['k-4'], weight: 1, priority: 'batch', highestPriority: 'normal', namesUsers: true, admin: false, models: null, adapters: null, limits: {} }
     ])
   })
 
@@ -360,7 +360,9 @@ describe('tenants', () => {
   })
 
   it('are shown without their keys', () => {
-    const text = printConfig(load(['--config', fileOf('shown.yaml', 'tenants: [{ name: a, keys: [hunter2], weight: 3 }]\n', 0o600)]))
+    const text = printConfig(load(['--config', fileOf('shown.yaml', 'tenants: [{ name: a, keys: [hunter2], weight: 3 }, { name: b, keys: [k-b], limits: { tokensPerDay: 5 } }]\nlimits: { requestsPerMinute: 7 }\n', 0o600)]))
+    expect(text).toContain(', admin false, limits {"tokensPerDay":5}\n')
+    expect(text).toContain('limits:  # limits in')
     expect(text).toContain('# tenant a: 1 hidden, weight 3, priority normal, highestPriority normal, namesUsers false, admin false\n')
     expect(text).not.toContain('hunter2')
   })
@@ -375,6 +377,12 @@ describe('tenants', () => {
     ['tenants: [{ name: a, keys: [k], weight: 0 }]', 'must be a number from 0.01 to 100'],
     ['tenants: [{ name: a, keys: [k], priority: urgent }]', 'must be interactive, normal or batch'],
     ['tenants: [{ name: a, keys: [k], priority: interactive, highestPriority: batch }]', 'is more urgent than its highestPriority'],
+    ['tenants: [{ name: a, keys: [k], limits: { tokensPerDay: 0 } }]', 'limits.tokensPerDay of the tenant "a" of tenants in'],
+    ['tenants: [{ name: a, keys: [k], limits: { tokensPerYear: 1 } }]', 'limits.tokensPerYear of the tenant "a" of tenants in'],
+    ['tenants: [{ name: a, keys: [k], scopes: [root] }]', 'must be a list of inference, models, adapters, metrics, admin'],
+    ['tenants: [{ name: a, keys: [k], admin: true, scopes: [inference] }]', 'has both "admin" and "scopes"'],
+    ['tenants: [{ name: a, keys: [k], models: [] }]', 'must be a list of patterns'],
+    ['limits: { requestsPerMinute: many }', 'must be entries with requestsPerMinute, tokensPerMinute,'],
     ['tenants: [{ name: a, keys: [k] }, { name: a, keys: [l] }]', 'has the tenant "a" twice'],
     ['tenants: [{ name: a, keys: [hunter2] }, { name: b, keys: [hunter2] }]', 'a key of the tenant "b" is also one of the tenant "a"'],
     ['tenants: [{ name: a, keyFile: /nowhere }]', 'The key file /nowhere (keyFile of the tenant "a" of tenants in'],

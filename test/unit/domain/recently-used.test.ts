@@ -13,6 +13,16 @@ describe('what was used recently', () => {
     expect(made).toEqual(['a', 'b', 'c', 'b'])
   })
 
+  it('can be asked for and put without being made', () => {
+    const kept = new RecentlyUsed<string>(2)
+    expect(kept.known('a')).toBeUndefined()
+    kept.put('a', 'A')
+    kept.put('b', 'B')
+    expect(kept.known('a')).toBe('A')
+    kept.put('c', 'C')
+    expect(['a', 'b', 'c'].map((key) => kept.known(key))).toEqual(['A', undefined, 'C'])
+  })
+
   it('is not kept when it could not be made', () => {
     const kept = new RecentlyUsed<string>(2)
     expect(() => kept.get('a', () => { throw new Error('no') })).toThrow('no')

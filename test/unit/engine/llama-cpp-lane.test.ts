@@ -24,7 +24,7 @@ describe('llama.cpp lane', () => {
   let draws: number[]
   let folder: string
   let park: CachePark
-  let createLane: (jobsRunInOrder: boolean) => Lane
+  let createLane: (jobsRunInOrder: boolean, bridgesGaps?: boolean) => Lane
   /** What the draft model guesses for a slot, and what it was asked. */
   let drafts: Map<number, Draft>
   let wishes: (readonly [number, number])[]
@@ -95,12 +95,13 @@ describe('llama.cpp lane', () => {
         return drafts
       }
     } as unknown as Drafter
-    createLane = (jobsRunInOrder) => new Lane({
+    createLane = (jobsRunInOrder, bridgesGaps = false) => new Lane({
       id: asLaneId(0),
       slotsPerLane: 3,
       contextSize: 100,
       maxStepTokens: 50,
       threads: 1,
+      bridgesGaps,
       jobsRunInOrder,
       drafter,
       grammarDrawLimits: { slowMs: 1, stuckMs: 1 },
@@ -133,6 +134,25 @@ describe('llama.cpp lane', () => {
     expect(calls.filter(([name]) => name === 'setLoras')).toEqual([['setLoras', ['pirate'], [0.5]]])
     await lane.releaseAdapter(adapterKey({ name: 'pirate', generation: 1 }))
     expect(calls.at(-1)).toEqual(['setLoras', [], []])
+  })
+
+  it('takes the idle slot between two along, and takes its token out again, also when the step is lost', async () => {
+    lane = createLane(false, true)
+    await step([work(0, 0, [1]), work(1, 0, [1, 2, 3]), work(2, 0, [1])])
+    calls.length = 0
+    await step([work(0, 1, [1]), work(2, 1, [1])])
+    expect(calls).toEqual([['addToBatch', 0, 1], ['addToBatch', 1, 3], ['addToBatch', 2, 1], ['decoded'], ['remove', 1, 3, -1]])
+    calls.length = 0
+    failing = new Error('no memory')
+    await expect(step([work(0, 2, [1]), work(2, 2, [1])])).rejects.toMatchObject({ code: 'engine_error' })
+    expect(calls).toContainEqual(['remove', 1, 3, -1])
+    failing = null
+    await expect(step([work(1, 3, [1])])).resolves.toMatchObject([{ token: null }])
+  })
+
+  it('leaves the idle slot alone on a processor', async () => {
+    await step([work(0, 0, [1]), work(2, 0, [1])])
+    expect(calls).toEqual([['addToBatch', 0, 0], ['addToBatch', 2, 0], ['decoded']])
   })
 
   it('relies on nothing in the slots of a step that was lost', async () => {

@@ -5,9 +5,10 @@ describe('threadPoolSize', () => {
   it.each([
     { laneCount: 1, isOnGpu: false, cores: 16, size: 1, why: 'a decode on the processor is not to hop' },
     { laneCount: 3, isOnGpu: false, cores: 16, size: 3, why: 'lanes decode at the same time' },
-    { laneCount: 1, isOnGpu: true, cores: 8, size: 7, why: 'draws run on all cores but one' },
+    { laneCount: 1, isOnGpu: true, cores: 8, size: 2, why: 'a draw runs beside the next one\'s copy' },
     { laneCount: 1, isOnGpu: true, cores: 1, size: 1, why: 'there is only one core' },
-    { laneCount: 1, isOnGpu: true, cores: 128, size: 16, why: 'more do not pay' },
+    { laneCount: 4, isOnGpu: true, cores: 128, size: 8, why: 'lanes draw beside each other' },
+    { laneCount: 4, isOnGpu: true, cores: 6, size: 5, why: 'the event loop has a core' },
     { laneCount: 4, isOnGpu: true, cores: 2, size: 4, why: 'lanes decode at the same time' }
   ])('is $size for $laneCount lanes on $cores cores, on a GPU: $isOnGpu: $why', ({ laneCount, isOnGpu, cores, size }) => {
     expect(threadPoolSize(laneCount, { isOnGpu, cores })).toBe(size)

@@ -18,7 +18,7 @@ import { createTestHost } from '../../support/test-host.ts'
 const disposers: (() => Promise<unknown>)[] = []
 afterEach(async () => { for (const dispose of disposers.splice(0).reverse()) await dispose() })
 
-const tenant: Config['tenants'][number] = { name: 'search', keys: ['key-of-search'], weight: 1, priority: 'normal', highestPriority: 'normal', namesUsers: false, admin: false }
+const tenant: Config['tenants'][number] = { name: 'search', keys: ['key-of-search'], weight: 1, priority: 'normal', highestPriority: 'normal', namesUsers: false, admin: false, models: null, adapters: null, limits: {} }
 
 async function setUp (config: Partial<Config> = { adminKeys: ['key-of-an-admin'], tenants: [tenant] }, database?: Database) {
   const lines: Record<string, unknown>[] = []

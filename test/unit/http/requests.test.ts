@@ -170,7 +170,8 @@ describe('a request body', () => {
   it('that has more to it than any request is refused before it is read', async () => {
     const large = await buildTestApp([createTestHost(inference)])
     const postLarge = async (payload: string) => await large.app.inject({ method: 'POST', url: '/v1/chat/completions', payload, headers: { 'content-type': 'application/json' } })
-    expect((await postLarge('['.repeat(262_145))).json()).toMatchObject({ error: { code: 'invalid_value', message: 'The request body has more than 262144 members, objects and lists; that is the limit' } })
+    expect((await postLarge('['.repeat(50_001))).json()).toMatchObject({ error: { code: 'invalid_value', message: 'The request body has more than 50000 members, objects and lists, or more than 1000000 items; these are the limits' } })
+    expect((await postLarge(`{"tokens": [${'1,'.repeat(1_000_001)}1]}`)).json()).toMatchObject({ error: { code: 'invalid_value' } })
     expect((await postLarge(JSON.stringify({ ...hello, user: '["a":{'.repeat(100_000) }))).statusCode).toBe(200)
     await large.app.close()
   })

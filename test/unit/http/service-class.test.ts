@@ -10,7 +10,7 @@ import { createTestHost } from '../../support/test-host.ts'
 import { readSse } from '../../support/sse.ts'
 
 const caller = (priority: Priority, highestPriority: Priority): Caller => ({
-  owner: 'a', tenant: asTenantId('a'), keyId: null, isAnonymous: false, scopes: ['inference'], models: null, adapters: null, weight: 1, priority, highestPriority
+  owner: 'a', tenant: asTenantId('a'), keyId: null, isAnonymous: false, scopes: ['inference'], models: null, adapters: null, weight: 1, priority, highestPriority, limits: []
 })
 
 describe('the class of a request', () => {
@@ -37,7 +37,7 @@ describe('the class of a request', () => {
 })
 
 describe('a server with tenants', () => {
-  const tenant: TenantConfig = { name: 'team', keys: ['k-team'], weight: 2, priority: 'normal', highestPriority: 'normal', namesUsers: false, admin: false }
+  const tenant: TenantConfig = { name: 'team', keys: ['k-team'], weight: 2, priority: 'normal', highestPriority: 'normal', namesUsers: false, admin: false, models: null, adapters: null, limits: {} }
   const setUp = async () => {
     const inference = createScriptedInference(() => answerEvents(['x']))
     const { app } = await buildTestApp([createTestHost(inference)], {

@@ -21,7 +21,7 @@ const closers: (() => Promise<void>)[] = []
 afterEach(async () => { for (const close of closers.splice(0).reverse()) await close() })
 
 const silent = { warn: (): void => {} }
-const tenants: Config['tenants'] = [{ name: 'team', keys: ['k-team'], weight: 1, priority: 'normal', highestPriority: 'normal', namesUsers: true, admin: false }]
+const tenants: Config['tenants'] = [{ name: 'team', keys: ['k-team'], weight: 1, priority: 'normal', highestPriority: 'normal', namesUsers: true, admin: false, models: null, adapters: null, limits: {} }]
 const plainConfig: Partial<Config> = { apiKeys: ['k-plain'], adminKeys: ['k-admin'], tenants }
 const always = { from: 0, to: 10_000_000_000_000 }
 

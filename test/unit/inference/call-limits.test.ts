@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { asToken } from '../../../src/domain/ids.ts'
-import { detokenizeRefusal, embeddingRefusal, inputLengthRefusal, predictionRefusal, promptRefusal, tokenizeRefusal } from '../../../src/inference/call-limits.ts'
+import { detokenizeRefusal, embeddingRefusal, inputLengthRefusal, lengthRefusal, predictionRefusal, promptRefusal, tokenizeRefusal } from '../../../src/inference/call-limits.ts'
 import type { EngineInfo } from '../../../src/engine/engine.ts'
 import type { Prompt } from '../../../src/inference/inference.ts'
 import { embeddingRequest } from '../../support/generation.ts'
@@ -20,6 +20,14 @@ describe('call limits', () => {
     expect(promptRefusal(text('x'.repeat(30), 'x'.repeat(7)), small)?.message).toContain('at least 10.')
     expect(promptRefusal({ tokens: tokens(9) }, small)).toBeNull()
     expect(promptRefusal({ tokens: tokens(10) }, small)).toMatchObject({ code: 'context_length_exceeded' })
+  })
+
+  it('refuse a prompt that leaves no room in the context of its key, and say whose it is', () => {
+    const small = infoOf(10, 4)
+    expect(promptRefusal(text('x'.repeat(12)), small, 4)).toBeNull()
+    expect(promptRefusal(text('x'.repeat(13)), small, 4)?.message).toContain('Your key\'s limit is a context of 4 tokens, and the prompt has at least 4.')
+    expect(lengthRefusal(4, small, 4)).toMatchObject({ code: 'context_length_exceeded' })
+    expect(lengthRefusal(10, small, 40)?.message).toContain('maximum context length is 10 tokens')
   })
 
   it('refuse an input only when it cannot fit', () => {

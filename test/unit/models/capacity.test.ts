@@ -193,7 +193,26 @@ describe('choosing lanes', () => {
     expect(lanes({ adapterDir: '/adapters', slots: 1 })).toEqual([1, 1])
   })
 
-  it('takes one on a GPU, and what it is told', () => {
+  it('takes several on a GPU for a model that is small beside its memory', () => {
+    const gpuWith = (gibibytes: number): Partial<Machine> => ({ gpu: { name: 'GPU', freeBytes: gibibytes * gibibyte } })
+    expect(lanes({}, gpuWith(160))).toEqual([4, 8])
+    expect(lanes({}, gpuWith(80))).toEqual([2, 8])
+    expect(lanes({ slots: 32, contextSize: 2048 }, gpuWith(160))).toEqual([4, 8])
+    expect(lanes({ slots: 6 }, gpuWith(160))).toEqual([2, 3])
+    expect(lanes({ threads: 2 }, gpuWith(160))).toEqual([2, 8])
+  })
+
+  it('takes one on a GPU where several lanes would lack company, room or threads, and what it is told', () => {
+    const large = { gpu: { name: 'GPU', freeBytes: 160 * gibibyte } }
+    expect(lanes({ slots: 3 }, large)).toEqual([1, 3])
+    expect(lanes({ slots: 128, contextSize: 8192 }, large)).toEqual([1, 128])
+    expect(lanes({ threads: 1 }, large)).toEqual([1, 8])
+    expect(lanes({ lanes: 1 }, large)).toEqual([1, 8])
+    expect(lanes({ lanes: 8 }, large)).toEqual([8, 8])
+    expect(lanes({ gpu: 'vulkan' })).toEqual([1, 8])
+  })
+
+  it('takes one on a GPU that a model is large for, and what it is told', () => {
     expect(lanes({ adapterDir: '/adapters' }, { gpu })).toEqual([1, 8])
     expect(lanes({ adapterDir: '/adapters', gpuLayers: 0 }, { gpu })).toEqual([4, 8])
     expect(lanes({ adapterDir: '/adapters', lanes: 2, slots: 16 })).toEqual([2, 8])

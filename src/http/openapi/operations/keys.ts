@@ -1,5 +1,5 @@
 import { keyListSchema, keySchema, newKeySchema } from '../../schemas/answers/key.ts'
-import { createKeySchema, keyQuerySchema, rotateKeySchema } from '../../schemas/key-requests.ts'
+import { createKeySchema, keyPageQuerySchema, rotateKeySchema, updateKeySchema } from '../../schemas/key-requests.ts'
 import { accessErrors, bodyErrors, queryErrors } from '../error-codes.ts'
 import type { Operation } from '../operation.ts'
 
@@ -17,9 +17,9 @@ export const keyOperations: readonly Operation[] = [
     tag,
     summary: 'The keys, also those that have ended',
     description: forAdmins,
-    query: keyQuerySchema,
-    answers: { 200: { description: 'The keys, the oldest first', json: keyListSchema } },
-    errors: [...errors, ...queryErrors]
+    query: keyPageQuerySchema,
+    answers: { 200: { description: 'A page of keys, the oldest first', json: keyListSchema } },
+    errors: [...errors, ...queryErrors, 'key_not_found']
   },
   {
     id: 'createKey',
@@ -42,6 +42,18 @@ export const keyOperations: readonly Operation[] = [
     pathParameters: id,
     answers: { 200: { description: 'The key', json: keySchema } },
     errors: [...errors, 'key_not_found']
+  },
+  {
+    id: 'updateKey',
+    method: 'post',
+    paths: ['/v1/admin/keys/{id}'],
+    tag,
+    summary: 'Changes a key',
+    description: `${forAdmins} What is absent stays; null is all models or adapters, and takes a limit away.`,
+    pathParameters: id,
+    body: { schemas: [updateKeySchema], example: { limits: { requests_per_minute: 60, tokens_per_day: 1_000_000 } } },
+    answers: { 200: { description: 'The key as it is now', json: keySchema } },
+    errors: [...errors, ...bodyErrors, 'key_not_found']
   },
   {
     id: 'rotateKey',

@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { scopes } from '../../../access/scopes.ts'
+import { scopes } from '../../../domain/scopes.ts'
 import { priorities } from '../../../domain/priority.ts'
+import { apiLimitsSchema } from '../limits.ts'
 import { wireForms } from '../wire-form.ts'
 
 /** Seconds since 1970. */
@@ -22,6 +23,7 @@ export const keySchema = z.strictObject({
   priority: z.enum(priorities),
   highest_priority: z.enum(priorities),
   names_users: z.boolean(),
+  limits: apiLimitsSchema,
   created_at: time,
   expires_at: time.nullable(),
   revoked_at: time.nullable(),
@@ -29,7 +31,7 @@ export const keySchema = z.strictObject({
   replaced_by: z.string().nullable()
 }).register(wireForms, { id: 'Key' })
 
-export const keyListSchema = z.strictObject({ object: z.literal('list'), data: z.array(keySchema) })
+export const keyListSchema = z.strictObject({ object: z.literal('list'), data: z.array(keySchema), has_more: z.boolean() })
 
 /** With the key itself, which is told this once. */
 export const newKeySchema = z.strictObject({ ...keySchema.shape, key: z.string() }).register(wireForms, { id: 'NewKey' })

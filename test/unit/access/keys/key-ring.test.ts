@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type ApiKey, newKeySchema } from '../../../../src/access/keys/api-key.ts'
+import type { FoundKey } from '../../../../src/access/keys/key-store.ts'
 import { KeyRing } from '../../../../src/access/keys/key-ring.ts'
 import { createSecretKey, digestOf } from '../../../../src/access/keys/secret-key.ts'
 import { ServerError } from '../../../../src/domain/errors.ts'
@@ -8,8 +9,8 @@ import { createGate } from '../../../support/scripted-adapter-host.ts'
 /** A ring over one key in a store that counts what it is asked. */
 function setUp (changes: Partial<ApiKey> = {}) {
   const { secret, id } = createSecretKey()
-  const rows = new Map<string, { key: ApiKey, digest: string }>()
-  rows.set(id, { key: { ...newKeySchema.parse({ owner: 'a' }), id, createdAt: 0, revokedAt: null, lastUsedAt: null, replacedBy: null, ...changes }, digest: digestOf(secret) })
+  const rows = new Map<string, { key: FoundKey, digest: string }>()
+  rows.set(id, { key: { ...newKeySchema.parse({ owner: 'a' }), id, createdAt: 0, revokedAt: null, lastUsedAt: null, replacedBy: null, firstId: null, ownerLimits: {}, ...changes }, digest: digestOf(secret) })
   const state = { now: 0, wall: 1_000_000, reads: 0, anyReads: 0, any: true, uses: [] as number[], warnings: 0, isDown: false, gate: Promise.resolve() }
   const down = () => { if (state.isDown) throw new ServerError('storage_unavailable', 'down') }
   const ring = new KeyRing({

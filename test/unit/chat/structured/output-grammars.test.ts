@@ -67,8 +67,28 @@ describe('kept grammars', () => {
     expect(() => grammars.of({ ...schemaOf(open), strictName: 'open' })).toThrow('Invalid schema for response_format \'open\'')
   })
 
-  it('are not kept when they cannot be made', () => {
+  it('are refused again, as they were, without another look', () => {
     const grammars = new OutputGrammars()
-    for (let attempt = 0; attempt < 2; attempt++) expect(() => grammars.of(schemaOf({ not: {} }))).toThrow('"not"')
+    let reads = 0
+    const counted = () => schemaOf({ type: 'string', get pattern () { reads++; return '(' } })
+    const refusal = expect.objectContaining({ code: 'invalid_value', param: 'x.pattern', message: expect.stringContaining('without ")"') })
+    expect(() => grammars.of(counted())).toThrow(refusal)
+    const readsWhenMade = reads
+    expect(readsWhenMade).toBeGreaterThan(1)
+    expect(() => grammars.of(counted())).toThrow(refusal)
+    // Once, to see that it is the same.
+    expect(reads - readsWhenMade).toBe(1)
+  })
+
+  it('are not mistaken for those of numbers of which there is no JSON', () => {
+    const grammars = new OutputGrammars()
+    expect(() => grammars.of(schemaOf({ enum: [Infinity] }))).toThrow('a number is too large')
+    expect(new GbnfMatcher(grammars.of(schemaOf({ enum: [null] }))!).accepts('null')).toBe(true)
+  })
+
+  it('are checked where the client has written them', () => {
+    const grammars = new OutputGrammars()
+    expect(grammars.of({ kind: 'grammar', grammar: 'root ::= "a"' })).toBe('root ::= "a"')
+    expect(() => grammars.of({ kind: 'grammar', grammar: 'root ::= a' })).toThrow(expect.objectContaining({ code: 'invalid_grammar', param: 'grammar' }))
   })
 })

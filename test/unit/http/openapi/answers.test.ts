@@ -235,10 +235,26 @@ describe('answers are what the document says', () => {
     await send('createKey', { body: { owner: 'anna' }, headers: { authorization: 'Bearer wrong' }, status: 401 })
     await send('listKeys', { query: '?owner=anna' })
     await send('listKeys', { query: '?owner=', status: 400 })
+    await send('listKeys', { query: '?limit=1' })
+    await send('listKeys', { query: '?after=key_0', status: 404 })
     await send('retrieveKey', { path: at })
+    await send('updateKey', { path: at, body: { name: 'desk', models: null, limits: { requests_per_minute: 600, tokens_per_day: 'off', cost_per_day: null } } })
+    await send('updateKey', { path: at, body: { limits: { requests_per_minute: 0 } }, status: 400 })
+    await send('updateKey', { path: '/v1/admin/keys/key_0', body: {}, status: 404 })
     await send('retrieveKey', { path: '/v1/admin/keys/key_0', status: 404 })
     await send('rotateKey', { path: `${at}/rotate`, body: { overlap: 60 }, status: 201 })
     await send('revokeKey', { path: at })
+  })
+
+  it('of limits', async () => {
+    const at = '/v1/admin/owners/anna/limits'
+    await send('updateOwnerLimits', { path: at, body: { limits: { tokens_per_month: 1000, concurrent_requests: 2, context_tokens: 900 } } })
+    await send('updateOwnerLimits', { path: at, body: { limits: { tokens_per_minute: 'many' } }, status: 400 })
+    await send('retrieveOwnerLimits', { path: at })
+    await send('retrieveOwnerLimits', { path: '/v1/admin/owners/no%20body/limits', status: 400 })
+    expect(await send('listLimits', { query: '?owner=anna&limit=1' })).toMatchObject({ data: [{ owner: 'anna', data: expect.any(Array) as unknown }], has_more: true })
+    await send('listLimits', { query: '?limit=0', status: 400 })
+    await send('retrieveLimits')
   })
 
   it('of usage', async () => {
