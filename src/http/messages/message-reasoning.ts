@@ -1,3 +1,4 @@
+import type { Dialect } from '../../chat/dialects/dialect.ts'
 import { type ReasoningEffort, reasoningChoiceOf, showsReasoning } from '../../chat/reasoning-options.ts'
 import { ServerError } from '../../domain/errors.ts'
 import type { MessagePrompt } from '../schemas/message-request.ts'
@@ -28,4 +29,12 @@ export function reasoningEffortOf ({ thinking, output_config: output }: Pick<Mes
     case undefined:
       return effort === 'high' && !hasChoice ? undefined : effort
   }
+}
+
+/**
+ * Most tokens of the thinking that a request asks for; undefined leaves it to the model. A format with reasoning of its own has no limit of
+ * it: there the budget is no more than a level.
+ */
+export function reasoningBudgetOf ({ thinking }: Pick<MessagePrompt, 'thinking'>, dialect: Dialect): number | undefined {
+  return thinking?.type === 'enabled' && dialect.readsReasoning !== true ? thinking.budget_tokens : undefined
 }

@@ -1,19 +1,22 @@
+import type { ChatModel } from '../../chat/prepare-chat.ts'
 import { ServerError } from '../../domain/errors.ts'
 import { checkTools } from '../chat-request.ts'
 import { type ChatCompletionRequest, chatCompletionRequestSchema } from '../schemas/chat-completion-request.ts'
 import type { MessagePrompt, MessageRequest } from '../schemas/message-request.ts'
-import { reasoningEffortOf } from './message-reasoning.ts'
+import { reasoningBudgetOf, reasoningEffortOf } from './message-reasoning.ts'
 import { toConversation } from './to-conversation.ts'
+
+type ReasoningModel = Pick<ChatModel, 'template' | 'dialect'>
 
 /** What a chat request is where nothing is said. */
 const defaults = chatCompletionRequestSchema.omit({ model: true, messages: true }).parse({})
 
 /**
  * A request of the Messages API as a chat request.
- * @param source the chat template's, which decides what can be asked of the model's reasoning
+ * @param model decides what can be asked of its reasoning
  * @throws ServerError for what of the prompt cannot be done; in the names of chat requests, which `nameAsMessages` changes
  */
-export function toChatPrompt (body: MessagePrompt, source: string): ChatCompletionRequest {
+export function toChatPrompt (body: MessagePrompt, model: ReasoningModel): ChatCompletionRequest {
   const { tool_choice: choice, output_config: output, output_format: olderFormat } = body
   const format = output?.format ?? olderFormat
   const { messages, continuesLastMessage } = toConversation(body)
@@ -24,7 +27,8 @@ export function toChatPrompt (body: MessagePrompt, source: string): ChatCompleti
     tools: body.tools,
     tool_choice: toToolChoice(choice),
     parallel_tool_calls: choice === undefined || choice.type === 'none' || choice.disable_parallel_tool_use !== true,
-    reasoning_effort: reasoningEffortOf(body, source),
+    reasoning_effort: reasoningEffortOf(body, model.template.source),
+    reasoning_budget: reasoningBudgetOf(body, model.dialect),
     continue_final_message: continuesLastMessage,
     ...(format === undefined ? {} : { response_format: { type: 'json_schema', json_schema: { name: 'output', schema: format.schema } } })
   }
@@ -34,9 +38,9 @@ export function toChatPrompt (body: MessagePrompt, source: string): ChatCompleti
 }
 
 /** @see toChatPrompt */
-export function toChatCompletion (body: MessageRequest, source: string): ChatCompletionRequest {
+export function toChatCompletion (body: MessageRequest, model: ReasoningModel): ChatCompletionRequest {
   return {
-    ...toChatPrompt(body, source),
+    ...toChatPrompt(body, model),
     max_tokens: body.max_tokens,
     stop: body.stop_sequences,
     stream: body.stream,

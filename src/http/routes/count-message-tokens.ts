@@ -17,7 +17,7 @@ export const countMessageTokensRoute: Route = (app, services) => {
     const model = openModel(services, caller, body.model)
     const chatModel = chatModelOf(model, services)
     try {
-      const chat = toChatPrompt(body, chatModel.template.source)
+      const chat = toChatPrompt(body, chatModel)
       const { segments } = await services.preparation.prepareChat(
         toChatRequest(chat, withSystemPrompt(chat.messages, model.systemPrompt)), { kind: 'text' }, chatModel, { tenant: caller.tenant, signal })
       const tokens = await model.host.inference.tokenize({ segments }, { addBos: true })

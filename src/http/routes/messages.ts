@@ -41,9 +41,9 @@ export const messagesRoute: Route = (app, services) => {
 }
 
 async function openMessage (body: MessageRequest, context: RequestContext, services: HttpServices): Promise<OpenChat> {
-  const { template } = chatModelOf(openModel(services, context.caller, body.model), services)
+  const model = chatModelOf(openModel(services, context.caller, body.model), services)
   try {
-    return await openChat(toChatCompletion(body, template.source), 'msg', context, services)
+    return await openChat(toChatCompletion(body, model), 'msg', context, services)
   } catch (thrown) {
     throw nameAsMessages(thrown, body)
   }

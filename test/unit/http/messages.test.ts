@@ -382,6 +382,25 @@ describe('thinking', () => {
     expect(await errorOf(off)).toMatchObject({ status: 400, message: expect.stringMatching(/^thinking: /) })
   })
 
+  it('has no more tokens than its budget', async () => {
+    const { post, inference } = await setUp()
+    await post(thinks(1024))
+    await post({ ...thinks(49_999), ...effort('low') })
+    for (const unlimited of [{}, off, { thinking: { type: 'adaptive' } }, effort('low')]) await post(unlimited)
+    const limited = { open: '<think>', close: '</think>' }
+    expect(inference.requests.map(({ sampling }) => sampling.reasoningLimit))
+      .toEqual([{ ...limited, tokens: 1024 }, { ...limited, tokens: 49_999 }, null, null, null, null])
+  })
+
+  it('has no limit in a format with reasoning of its own, which is no reason to refuse it', async () => {
+    const harmony = '{% for m in messages %}{{ m.content }}{% endfor %}{{ reasoning_effort }}<|channel|>analysis<|message|>'
+    const { post, inference, app } = await setUp(undefined, { model: { chatTemplate: harmony } })
+    expect((await post(thinks(1024))).statusCode).toBe(200)
+    expect(inference.requests[0]?.sampling.reasoningLimit).toBe(null)
+    const { max_tokens: _, ...counted } = { ...hello, ...thinks(1024) }
+    expect((await app.inject({ method: 'POST', url: '/v1/messages/count_tokens', payload: counted })).statusCode).toBe(200)
+  })
+
   it('is what a model does anyway, or cannot', async () => {
     const always = await setUp(undefined, { model: { chatTemplate: '{% for m in messages %}{{ m.content }}{% endfor %}<think>' } })
     expect(await always.promptOf(thinks(2048))).toBe('Hi<think>')
