@@ -34,11 +34,16 @@ import { createMethodRefusals } from './http/plugins/methods.ts'
 import { rateHeaderNames } from './http/rate-headers.ts'
 import { requestIdOf } from './http/plugins/request-id.ts'
 import { securityHeadersPlugin } from './http/plugins/security-headers.ts'
+import { uploadsPlugin } from './http/plugins/uploads.ts'
+import { type BatchService, createBatchService } from './http/batches/batch-service.ts'
+import { InternalRequests } from './http/internal-requests.ts'
 import { Lifecycle } from './http/lifecycle.ts'
 import { toErrorBody } from './http/error-response.ts'
 import { BackgroundRuns } from './http/responses/background-runs.ts'
 import { MemoryResponseStore } from './http/responses/memory-response-store.ts'
 import { adminKeysRoute } from './http/routes/admin-keys.ts'
+import { batchesRoute } from './http/routes/batches.ts'
+import { filesRoute } from './http/routes/files.ts'
 import { adaptersRoute } from './http/routes/adapters.ts'
 import { chatCompletionsRoute } from './http/routes/chat-completions.ts'
 import { countMessageTokensRoute } from './http/routes/count-message-tokens.ts'
@@ -134,7 +139,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   const now = parts.now ?? (() => performance.now())
   const stored = database === null ? null : openKeys(database, logger, now)
   const limitStore = database === null ? new MemoryLimitStore(() => config.prices) : new DatabaseLimitStore(database, () => config.prices)
-  const services: HttpServices = {
+  const base: Omit<HttpServices, 'batches'> = {
     config,
     catalogue,
     adapters,
@@ -144,6 +149,7 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     limiter: new Limiter({ store: limitStore, logger, now }),
     keys: stored?.keys ?? null,
     lifecycle,
+    internalRequests: new InternalRequests(),
     usage,
     chatTemplates: createChatTemplates(({ name, architecture }) => {
       logger.warn({ modelName: name, architecture }, 'the model has no chat template; a plain transcript is used')
@@ -163,6 +169,8 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     randomSeed: parts.randomSeed ?? (() => randomInt(2 ** 32)),
     maxStreamBufferBytes: parts.maxStreamBufferBytes ?? mebibyte
   }
+  const batches: BatchService | null = database === null || config.batches === 'off' ? null : createBatchService({ database, services: base })
+  const services: HttpServices = { ...base, batches }
 
   const connections = { headersTimeout: headersTimeoutMs, maxHeaderSize: config.headerLimit }
   const options = {
@@ -200,8 +208,10 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   const sweeping = setInterval(() => {
     services.responseStore.sweep()
     services.usage?.ledger.sweep().catch(() => {})
+    batches?.sweep().catch(() => {})
     services.limiter.sweep().catch(() => {})
   }, sweepIntervalMs).unref()
+  app.addHook('preClose', async () => await batches?.close())
   app.addHook('onClose', async () => {
     clearInterval(sweeping)
     await services.usage?.ledger.close()
@@ -237,6 +247,8 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
     countMessageTokensRoute,
     embeddingsRoute,
     rerankRoute,
+    filesRoute,
+    batchesRoute,
     modelsRoute,
     modelRoute,
     adaptersRoute,
@@ -254,9 +266,11 @@ export async function buildApp (parts: AppParts): Promise<FastifyInstance> {
   ]) {
     route(app, services)
   }
+  await app.register(uploadsPlugin, services)
   if (config.apiDocs === 'on') await app.register(documentationPlugin, { version: parts.version ?? '0.0.0' })
   methods.addRefusals()
   await app.ready()
+  batches?.start(app)
   return app
 }
 

@@ -2,8 +2,9 @@ import { isLoopback } from '../config/check-config.ts'
 import { ServerError } from '../domain/errors.ts'
 import { asTenantId } from '../domain/ids.ts'
 import type { Priority } from '../domain/priority.ts'
-import type { Caller } from './caller.ts'
+import type { Caller, CallerIdentity } from './caller.ts'
 import type { KeyRing } from './keys/key-ring.ts'
+import type { FoundKey } from './keys/key-store.ts'
 import { ownerSubject, type SubjectLimits } from './limits/subjects.ts'
 import { effectiveLimits, type Limits } from '../domain/limits.ts'
 import { type KeyOwner, plainScopes, type StaticKeys } from './static-keys.ts'
@@ -24,6 +25,11 @@ export interface Credentials {
 export interface Access {
   /** @throws ServerError `invalid_api_key`, `storage_unavailable`, or `invalid_value` for a user's name that is none. */
   identify (credentials: Credentials): Promise<Caller>
+  /**
+   * Whoever has left work behind, with the rights that they have now. A key that was rotated stands for its successor.
+   * @throws ServerError `invalid_api_key` when the key is no longer in use, or when there are keys now and there were none; `storage_unavailable`
+   */
+  recall (identity: CallerIdentity): Promise<Caller>
   /** The owners of static keys. */
   configured (): readonly Pick<Caller, 'owner' | 'keyId' | 'limits'>[]
 }
@@ -47,29 +53,31 @@ const longestKey = 4096
  * @param keyRing null where there is no database
  * @param defaultLimits of every key of the database without its own, and of every owner of static keys
  */
-export function createAccess (staticKeys: StaticKeys, keyRing: Pick<KeyRing, 'find' | 'hasAny'> | null, defaultLimits: () => Limits = () => ({})): Access {
+export function createAccess (staticKeys: StaticKeys, keyRing: Pick<KeyRing, 'find' | 'findSuccessor' | 'hasAny'> | null, defaultLimits: () => Limits = () => ({})): Access {
+  const isOpen = async (): Promise<boolean> => staticKeys.count === 0 && await keyRing?.hasAny() !== true
   const limitsOf = ({ name, limits }: KeyOwner): readonly SubjectLimits[] => [{ subject: ownerSubject(name), limits: effectiveLimits(limits, defaultLimits()) }]
+
+  const ofOwner = (owner: KeyOwner, tenant: Caller['tenant']): Caller => {
+    const { name, scopes, models, adapters, weight, priority, highestPriority } = owner
+    return { owner: name, tenant, keyId: null, isAnonymous: false, scopes, models, adapters, weight, priority, highestPriority, limits: limitsOf(owner) }
+  }
+
+  const ofKey = (key: FoundKey, tenant: Caller['tenant']): Caller => {
+    const { id, owner, scopes, models, adapters, weight, priority, highestPriority } = key
+    return { owner, tenant, keyId: id, isAnonymous: false, scopes, models, adapters, weight, priority, highestPriority, limits: subjectsOfKey(key, defaultLimits()) }
+  }
 
   async function findCaller (key: string, user: string | undefined): Promise<Caller | null> {
     const owner = staticKeys.find(key)
-    if (owner !== null) {
-      const { name, weight, priority, highestPriority, namesUsers, scopes, models, adapters } = owner
-      return {
-        owner: name, tenant: tenantOf(name, namesUsers, user), keyId: null, isAnonymous: false, scopes, models, adapters, weight, priority, highestPriority, limits: limitsOf(owner)
-      }
-    }
+    if (owner !== null) return ofOwner(owner, tenantOf(owner.name, owner.namesUsers, user))
     const found = await keyRing?.find(key) ?? null
-    if (found === null) return null
-    const { id, owner: name, scopes, models, adapters, weight, priority, highestPriority, namesUsers } = found
-    return {
-      owner: name, tenant: tenantOf(name, namesUsers, user), keyId: id, isAnonymous: false, scopes, models, adapters, weight, priority, highestPriority, limits: subjectsOfKey(found, defaultLimits())
-    }
+    return found === null ? null : ofKey(found, tenantOf(found.owner, found.namesUsers, user))
   }
 
   return {
     configured: () => staticKeys.owners.map((owner) => ({ owner: owner.name, keyId: null, limits: limitsOf(owner) })),
     async identify ({ authorization, xApiKey, address, isDirect, user }) {
-      if (staticKeys.count === 0 && await keyRing?.hasAny() !== true) return anonymous(address, isDirect)
+      if (await isOpen()) return anonymous(address, isDirect)
       const key = bearerPattern.exec(authorization ?? '')?.[1] ?? xApiKey
       if (key === undefined || key === '') {
         throw new ServerError('invalid_api_key', 'You did not provide an API key. Send it in the Authorization header (Authorization: Bearer YOUR_KEY).')
@@ -77,6 +85,21 @@ export function createAccess (staticKeys: StaticKeys, keyRing: Pick<KeyRing, 'fi
       const caller = key.length > longestKey ? null : await findCaller(key, user)
       if (caller === null) throw new ServerError('invalid_api_key', 'Incorrect API key provided. Ask the operator of this server for a key.')
       return caller
+    },
+
+    async recall ({ owner, tenant, keyId, isAnonymous }) {
+      if (isAnonymous) {
+        if (await isOpen()) return anonymous(owner, false)
+        throw new ServerError('invalid_api_key', 'This server takes API keys now, and the work was left without one')
+      }
+      if (keyId !== null) {
+        const key = await keyRing?.findSuccessor(keyId) ?? null
+        if (key !== null) return ofKey(key, tenant)
+      } else {
+        const found = staticKeys.findOwner(owner)
+        if (found !== null) return ofOwner(found, tenant)
+      }
+      throw new ServerError('invalid_api_key', 'The API key that the work was left with is no longer known')
     }
   }
 }

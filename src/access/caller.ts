@@ -29,3 +29,6 @@ export interface Caller {
   /** Whether its requests are made when there is time, as those of batches: minutes and what else runs do not limit them. False where it is absent. */
   readonly isBatch?: boolean
 }
+
+/** What is kept of a caller whose work goes on after the request. */
+export type CallerIdentity = Pick<Caller, 'owner' | 'tenant' | 'keyId' | 'isAnonymous'>

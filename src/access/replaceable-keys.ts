@@ -19,4 +19,8 @@ export class ReplaceableKeys implements StaticKeys {
   find (key: string): KeyOwner | null {
     return this.#current.find(key)
   }
+
+  findOwner (name: string): KeyOwner | null {
+    return this.#current.findOwner(name)
+  }
 }

@@ -25,6 +25,7 @@ export interface StaticKeys {
   readonly count: number
   readonly owners: readonly KeyOwner[]
   find (key: string): KeyOwner | null
+  findOwner (name: string): KeyOwner | null
 }
 
 /** What the keys of those who are no admins may be used for. */
@@ -53,6 +54,7 @@ export function createStaticKeys (keys: readonly string[], owners: readonly KeyO
         if (timingSafeEqual(candidate.digest, digest)) owner = candidate.owner
       }
       return owner
-    }
+    },
+    findOwner: (name) => known.find(({ owner }) => owner.name === name)?.owner ?? null
   }
 }

@@ -164,6 +164,18 @@ export const configSchema = z.strictObject({
   /** After their last use. */
   responseTtlMs: z.int().min(1000).max(30 * 24 * 60 * 60 * 1000).default(24 * 60 * 60 * 1000),
 
+  /** Whether `/v1/files` and `/v1/batches` are there, with a database. */
+  batches: z.enum(['on', 'off']).default('on'),
+  /** Lines of a model that run at once, in each server. */
+  batchConcurrency: autoOr(z.int().min(1).max(1024)).default('auto'),
+  batchMaxLines: z.int().min(1).max(1_000_000).default(50_000),
+  /** Bytes. */
+  fileMaxSize: z.int().min(1024).max(1024 ** 4).default(200 * 1024 ** 2),
+  fileQuota: z.int().min(1024).max(1024 ** 5).default(1024 ** 3),
+  fileTotalQuota: z.int().min(1024).max(1024 ** 5).default(10 * 1024 ** 3),
+  /** `off` is for ever. */
+  fileTtlMs: z.union([z.literal('off'), z.int().min(60 * 60 * 1000).max(20 * 366 * 24 * 60 * 60 * 1000)]).default(30 * 24 * 60 * 60 * 1000),
+
   gpu: z.enum(['auto', 'off', 'cuda', 'vulkan', 'metal']).default('auto'),
   gpuLayers: z.union([z.enum(['auto', 'max']), z.int().min(0).max(10_000)]).default('auto'),
   threads: autoOr(z.int().min(1).max(512)).default('auto'),

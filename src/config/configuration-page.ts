@@ -41,6 +41,9 @@ the memory that the weights leave free, and as much of the rest as that leaves t
 not fit keeps the server from starting. When several models are served, each takes from what those before it leave.
 
 `,
+  Batches: `[docs/batches.md](batches.md) says how they are used.
+
+`,
   Configuration: `SIGHUP makes a server that has no terminal read its files again (with one, it means that the terminal was closed, and ends the
 server). It takes over these settings (\`logLevel\` not for engine processes), and the TLS certificate, which it also looks after by itself:
 ${fileKeys(true)}.

@@ -19,7 +19,7 @@ export type OptionTarget =
   | { readonly type: 'command', readonly name: 'help' | 'version' | 'print-config' }
 
 export type OptionGroup =
-  | 'Models' | 'Adapters' | 'Capacity' | 'Placement' | 'Network' | 'Access' | 'Logs' | 'Configuration' | 'Fake engine'
+  | 'Models' | 'Adapters' | 'Capacity' | 'Batches' | 'Placement' | 'Network' | 'Access' | 'Logs' | 'Configuration' | 'Fake engine'
 
 /** One option in all its spellings: `--max-queue`, `DRAWBRIDGE_MAX_QUEUE`, and `maxQueue` in the file. */
 export interface Option {
@@ -331,6 +331,56 @@ export const options: readonly Option[] = [
     group: 'Capacity',
     placeholder: 'TIME',
     summary: 'How long a response or conversation is kept after it was last used'
+  }),
+
+  define({
+    flag: 'batches',
+    group: 'Batches',
+    placeholder: '',
+    summary: 'Whether clients may upload files of requests, which run in idle time; takes a database'
+  }),
+  define({
+    flag: 'batch-concurrency',
+    kind: 'integer',
+    group: 'Batches',
+    placeholder: 'N',
+    summary: 'How many lines of batches run at once, for each model',
+    defaultNote: 'as many as there are slots, and two that wait'
+  }),
+  define({
+    flag: 'batch-max-lines',
+    kind: 'integer',
+    group: 'Batches',
+    placeholder: 'N',
+    summary: 'Most requests of a batch'
+  }),
+  define({
+    flag: 'file-max-size',
+    kind: 'bytes',
+    group: 'Batches',
+    placeholder: 'SIZE',
+    summary: 'Largest file that may be uploaded'
+  }),
+  define({
+    flag: 'file-quota',
+    kind: 'bytes',
+    group: 'Batches',
+    placeholder: 'SIZE',
+    summary: 'How much the files and unfinished batches of one owner may take in the database; what batches have made is kept beyond it'
+  }),
+  define({
+    flag: 'file-total-quota',
+    kind: 'bytes',
+    group: 'Batches',
+    placeholder: 'SIZE',
+    summary: 'The same for everybody together'
+  }),
+  define({
+    flag: 'file-ttl',
+    ...milliseconds('fileTtlMs'),
+    group: 'Batches',
+    placeholder: 'TIME',
+    summary: 'How long files are kept that do not say; `off` is for ever'
   }),
 
   define({

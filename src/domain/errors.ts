@@ -38,6 +38,8 @@ export const errorCatalogue = {
   invalid_api_key: { status: 401, type: 'authentication_error', isRetryable: false },
   permission_denied: { status: 403, type: 'permission_error', isRetryable: false },
   model_not_found: { status: 404, type: 'not_found_error', isRetryable: false },
+  file_not_found: { status: 404, type: 'not_found_error', isRetryable: false },
+  batch_not_found: { status: 404, type: 'not_found_error', isRetryable: false },
   key_not_found: { status: 404, type: 'not_found_error', isRetryable: false },
   adapter_not_found: { status: 404, type: 'not_found_error', isRetryable: false },
   response_not_found: { status: 404, type: 'not_found_error', isRetryable: false },
@@ -50,6 +52,7 @@ export const errorCatalogue = {
   adapter_limit: { status: 409, type: 'invalid_request_error', isRetryable: false },
   request_timeout: { status: 408, type: 'invalid_request_error', isRetryable: true },
   body_too_large: { status: 413, type: 'invalid_request_error', isRetryable: false },
+  storage_quota_exceeded: { status: 413, type: 'invalid_request_error', isRetryable: false },
   unsupported_media_type: { status: 415, type: 'invalid_request_error', isRetryable: false },
   // A budget is used up; coming back soon does not help.
   insufficient_quota: { status: 429, type: 'insufficient_quota', isRetryable: false },

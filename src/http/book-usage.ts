@@ -22,7 +22,8 @@ export type BookUsage = (error: unknown) => Promise<void>
 export function createBooking (
   trace: UsageTrace, context: RequestContext, { config, limiter, logger, now, usage }: Pick<HttpServices, 'config' | 'limiter' | 'logger' | 'now' | 'usage'>
 ): BookUsage {
-  const { id: requestId, endpoint, arrivedAt, caller } = context
+  const { id: requestId, arrivedAt, caller } = context
+  const endpoint = caller.isBatch === true ? `batch ${context.endpoint}` : context.endpoint
   const ledger = config.usage === 'all' || !caller.isAnonymous ? usage?.ledger ?? null : null
   let isBooked = false
   return async (error) => {

@@ -10,6 +10,8 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import type { Observer } from '../telemetry/observer.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
+import type { BatchService } from './batches/batch-service.ts'
+import type { InternalRequests } from './internal-requests.ts'
 import type { BackgroundRuns } from './responses/background-runs.ts'
 import type { ResponseStore } from './responses/response-store.ts'
 import type { Access } from '../access/access.ts'
@@ -20,7 +22,7 @@ import type { UsageReader } from '../access/usage/usage-reader.ts'
 
 /** The settings that HTTP looks at. */
 export type HttpConfig = Pick<Config,
-  'apiDocs' | 'bodyLimit' | 'corsOrigins' | 'headerLimit' | 'idleTimeoutMs' | 'keepAliveMs' | 'limits' | 'maxConnections' | 'maxResponses' | 'prices' | 'publicRoutes' | 'trustedProxies' | 'queueTimeoutMs' | 'requestTimeoutMs' | 'responseStore' | 'responseTtlMs' | 'usage' | 'usageRetentionMs'>
+  'apiDocs' | 'batchConcurrency' | 'batchMaxLines' | 'batches' | 'bodyLimit' | 'corsOrigins' | 'fileMaxSize' | 'fileQuota' | 'fileTotalQuota' | 'fileTtlMs' | 'headerLimit' | 'idleTimeoutMs' | 'keepAliveMs' | 'limits' | 'maxConnections' | 'maxQueue' | 'maxResponses' | 'prices' | 'publicRoutes' | 'trustedProxies' | 'queueTimeoutMs' | 'requestTimeoutMs' | 'responseStore' | 'responseTtlMs' | 'usage' | 'usageRetentionMs'>
 
 /** What routes and plugins use. Everything is passed in; nothing is looked up. */
 export interface HttpServices {
@@ -33,6 +35,10 @@ export interface HttpServices {
   /** Responses that are made without their clients. */
   readonly backgroundRuns: BackgroundRuns
   readonly access: Access
+  /** Lets in what the server asks itself. */
+  readonly internalRequests: InternalRequests
+  /** Null where there is no database, or there are to be none. */
+  readonly batches: BatchService | null
   readonly lifecycle: Lifecycle
   /** Null where there is no database. */
   readonly keys: ManagedKeys | null

@@ -5,6 +5,7 @@ import type { InferenceSnapshot } from '../inference/inference.ts'
 import type { ModelHost } from '../models/model-host.ts'
 import type { Observer, RequestRecord } from './observer.ts'
 import { createAdapterMetrics } from './adapter-metrics.ts'
+import { type BatchCounts, createBatchMetrics } from './batch-metrics.ts'
 import { gapBucketsSeconds } from './gap-counts.ts'
 import { GapHistogram } from './gap-histogram.ts'
 import { createServerMetrics, type ServerFacts } from './server-metrics.ts'
@@ -13,6 +14,8 @@ export interface Metrics extends Observer {
   readonly contentType: string
   /** The metrics as text. Reads the latest known numbers, never waits for a step. */
   render (): Promise<string>
+  /** Tells of batches from now on; the counts are read when somebody scrapes. */
+  watchBatches (counts: BatchCounts): void
 }
 
 /**
@@ -214,10 +217,12 @@ export function createMetrics (hosts: () => readonly ModelHost[], adapters: Adap
 
   createServerMetrics(registry, facts)
   const adapterMetrics = createAdapterMetrics(registry, hosts, adapters)
+  const watchBatches = createBatchMetrics(registry)
 
   return {
     contentType: registry.contentType,
     render: async () => await registry.metrics(),
+    watchBatches,
     requestFinished: (record: RequestRecord) => {
       httpRequests.inc({ route: record.route, method: record.method, status: record.status })
       if (record.refusedBy != null) limitRefusals.inc({ limit: snakeName(record.refusedBy) })

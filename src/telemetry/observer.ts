@@ -29,7 +29,7 @@ export interface RequestRecord {
   readonly generation: GenerationRecord | null
 }
 
-export type ActionName = 'adapter.load' | 'adapter.unload' | 'adapter.set-scales' | 'key.create' | 'key.update' | 'key.rotate' | 'key.revoke' | 'owner.limit'
+export type ActionName = 'adapter.load' | 'adapter.unload' | 'adapter.set-scales' | 'batch.create' | 'batch.cancel' | 'key.create' | 'key.update' | 'key.rotate' | 'key.revoke' | 'owner.limit'
 
 /** What is changed, as far as it is known. Never a key. */
 export type ActionSubject = Readonly<Record<string, string | number | boolean | null>>

@@ -15,11 +15,12 @@ const allowedRooms: Record<string, readonly string[]> = {
   models: ['domain', 'config', 'engine', 'inference'],
   adapters: ['domain', 'config', 'engine', 'models'],
   access: ['domain', 'config'],
+  batches: ['domain', 'access'],
   telemetry: ['domain', 'config', 'inference', 'models', 'adapters'],
   chat: ['domain', 'engine', 'inference'],
-  http: ['domain', 'config', 'engine', 'inference', 'chat', 'models', 'adapters', 'access', 'telemetry'],
+  http: ['domain', 'config', 'engine', 'inference', 'chat', 'models', 'adapters', 'access', 'batches', 'telemetry'],
   bench: ['domain', 'config'],
-  app: ['domain', 'config', 'engine', 'inference', 'chat', 'models', 'adapters', 'access', 'telemetry', 'http'],
+  app: ['domain', 'config', 'engine', 'inference', 'chat', 'models', 'adapters', 'access', 'batches', 'telemetry', 'http'],
   cli: ['domain', 'config', 'scheduler', 'engine', 'inference', 'chat', 'models', 'adapters', 'access', 'telemetry', 'http', 'app', 'bench']
 }
 

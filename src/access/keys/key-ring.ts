@@ -57,9 +57,22 @@ export class KeyRing {
     if (id === null) return null
     const { found } = await this.#read(id)
     if (found === null || !isEqual(digestOf(secret), found.digest)) return null
-    const state = stateOfKey(found.key, this.#options.wallClock())
-    if (state !== 'active') throw new ServerError('invalid_api_key', `This API key ${state === 'expired' ? 'has expired' : 'was revoked'}. Ask the operator of this server for another one.`)
+    this.#checkState(found.key)
     this.#noteUse(id)
+    return found.key
+  }
+
+  /**
+   * The key of an id, or the one that it was rotated to.
+   * @returns null when there is none
+   * @throws ServerError as {@link find}
+   */
+  async findSuccessor (id: string): Promise<FoundKey | null> {
+    const { found } = await this.#read(id)
+    if (found === null) return null
+    // A successor is always younger, so this ends.
+    if (found.key.replacedBy !== null) return await this.findSuccessor(found.key.replacedBy)
+    this.#checkState(found.key)
     return found.key
   }
 
@@ -88,6 +101,11 @@ export class KeyRing {
     this.#reading.clear()
     this.#asking = null
     if (this.#any?.is === false) this.#any = null
+  }
+
+  #checkState (key: FoundKey): void {
+    const state = stateOfKey(key, this.#options.wallClock())
+    if (state !== 'active') throw new ServerError('invalid_api_key', `This API key ${state === 'expired' ? 'has expired' : 'was revoked'}. Ask the operator of this server for another one.`)
   }
 
   async #read (id: string): Promise<Entry> {

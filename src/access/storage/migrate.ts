@@ -3,6 +3,7 @@ import type { Database } from './database.ts'
 import { apiKeys } from './migrations/0001-api-keys.ts'
 import { usage } from './migrations/0002-usage.ts'
 import { limits } from './migrations/0003-limits.ts'
+import { batches } from './migrations/0004-batches.ts'
 
 /** A change of the tables. Once released it never changes; what must be different is another migration. */
 export interface Migration {
@@ -13,7 +14,7 @@ export interface Migration {
   readonly statements: readonly string[]
 }
 
-export const migrations: readonly Migration[] = [apiKeys, usage, limits]
+export const migrations: readonly Migration[] = [apiKeys, usage, limits, batches]
 
 /** Any number that other programs on the same PostgreSQL are unlikely to take. */
 const lockNumber = 7_203_541_288

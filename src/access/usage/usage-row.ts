@@ -20,7 +20,7 @@ export interface UsageRow {
   readonly model: string
   /** Names of the adapters that it ran with. */
   readonly adapters: readonly string[]
-  /** The route's pattern. */
+  /** The route's pattern, with `batch ` before it for a line of a batch. */
   readonly endpoint: string
   /** Those from the cache included. */
   readonly promptTokens: number

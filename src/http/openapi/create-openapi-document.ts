@@ -101,7 +101,7 @@ function parametersOf ({ pathParameters = {}, query }: Operation, keep: Keep): o
 
 /** Each form of a body has a name of its own, which generated clients call its type by. */
 function toRequestBody (operationId: string, body: OperationBody, keep: Keep): object {
-  const { schemas, isOptional = false, example } = body
+  const { schemas, isOptional = false, mediaType = 'application/json', example } = body
   const forms = schemas.map((form, index) => {
     const { schema, definitions } = toBodySchema(form, body)
     const name = `${operationId.charAt(0).toUpperCase()}${operationId.slice(1)}Request${index === 0 ? '' : index + 1}`
@@ -109,7 +109,7 @@ function toRequestBody (operationId: string, body: OperationBody, keep: Keep): o
   })
   return {
     required: !isOptional,
-    content: { 'application/json': { schema: forms.length === 1 ? forms[0] : { anyOf: forms }, example } }
+    content: { [mediaType]: { schema: forms.length === 1 ? forms[0] : { anyOf: forms }, example } }
   }
 }
 

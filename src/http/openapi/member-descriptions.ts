@@ -127,5 +127,15 @@ const keys = {
   overlap: 'How many seconds the old key goes on working.'
 }
 
+const batches = {
+  file: 'The file.',
+  purpose: 'What it is for.',
+  expires_after: 'When it goes; as the server has it where nothing is said.',
+  input_file_id: 'The file of its requests.',
+  endpoint: 'What all of its requests are for.',
+  completion_window: 'How long it may take.',
+  output_expires_after: 'When its files go; as the server has it where nothing is said.'
+}
+
 /** What members of requests are, in a sentence, by their names: the same ones mean the same everywhere. */
-export const memberDescriptions: Readonly<Record<string, string>> = { ...sampling, ...form, ...shared, ...responses, ...messages, ...others, ...keys }
+export const memberDescriptions: Readonly<Record<string, string>> = { ...sampling, ...form, ...shared, ...responses, ...messages, ...others, ...keys, ...batches }

@@ -7,6 +7,7 @@ export const tags = {
   Responses: 'OpenAI\'s Responses API, with its conversations.',
   Messages: 'Anthropic\'s Messages API.',
   Embeddings: 'Vectors of texts, and documents by how well they answer a query.',
+  Batches: 'Files of requests that run in idle time.',
   Models: 'Models and adapters as clients may name them.',
   Adapters: 'LoRA adapters, which come and go while the server runs.',
   Keys: 'API keys, which are made and revoked while the server runs.',
@@ -22,6 +23,8 @@ export interface OperationBody {
   readonly schemas: readonly z.ZodType[]
   readonly policies?: ParameterPolicies
   readonly isOptional?: boolean
+  /** JSON unless it says otherwise. */
+  readonly mediaType?: string
   /** A required member for which null means something, and the function that says what, before the schema reads the body. */
   readonly nullable?: { readonly name: string, readonly read: (raw: unknown) => unknown }
   /** A body to begin with. */

@@ -1,5 +1,6 @@
 import type { Operation } from './operation.ts'
 import { adapterOperations } from './operations/adapters.ts'
+import { batchOperations } from './operations/batches.ts'
 import { chatOperations } from './operations/chat.ts'
 import { embeddingOperations } from './operations/embeddings.ts'
 import { keyOperations } from './operations/keys.ts'
@@ -17,6 +18,7 @@ export const operations: readonly Operation[] = [
   ...responseOperations,
   ...messageOperations,
   ...embeddingOperations,
+  ...batchOperations,
   ...modelOperations,
   ...adapterOperations,
   ...keyOperations,

@@ -4,6 +4,7 @@ import { userHeader } from '../../access/access.ts'
 import { isLoopback } from '../../config/check-config.ts'
 import { AddressRanges } from '../../domain/address-ranges.ts'
 import { clientAddress } from '../client-address.ts'
+import { internalHeader } from '../internal-requests.ts'
 import { checkScopes } from '../needs.ts'
 import { refuseKnown } from '../reserve-run.ts'
 import { noteRouteAction } from '../note-action.ts'
@@ -35,14 +36,23 @@ function createTrustedRanges (config: HttpServices['config']): () => AddressRang
 
 /** Finds out who asks, before anything else of the request is looked at. Unknown paths are behind the keys as well. */
 export const accessPlugin = fastifyPlugin<HttpServices>(async (app, services) => {
-  const { access, config } = services
+  const { access, config, internalRequests } = services
   const findTrusted = createTrustedRanges(config)
   app.addHook('onRequest', async (request) => {
     if (request.routeOptions.config.isPublic === true) return
+    const context = request.requestContext
+    const internal = internalRequests.take(singleHeader(request.headers[internalHeader]))
+    if (internal !== null) {
+      context.caller = internal.caller
+      if (internal.signal.aborted) context.cancellation.abort()
+      else internal.signal.addEventListener('abort', () => context.cancellation.abort(), { once: true })
+      checkScopes(request)
+      return
+    }
     const trusted = findTrusted()
     // Node joins headers of the same name.
     const forwardedFor = request.headers['x-forwarded-for'] as string | undefined
-    request.requestContext.caller = await access.identify({
+    context.caller = await access.identify({
       authorization: request.headers.authorization,
       xApiKey: singleHeader(request.headers['x-api-key']),
       address: clientAddress(request.ip, forwardedFor, trusted),

@@ -7,7 +7,7 @@ import { type JsonLimits, hasMoreJsonThan } from './has-more-json-than.ts'
  * Far above what the largest conversations and the most tools have. A body is read in one go, while nobody else is served: so many
  * members, or items, take some 40 ms.
  */
-const limits: JsonLimits = { parts: 50_000, commas: 1_000_000 }
+export const jsonLimits: JsonLimits = { parts: 50_000, commas: 1_000_000 }
 
 /** Where and why a text is not JSON, in V8's words; null when it is. */
 function syntaxErrorOf (text: string): string | null {
@@ -37,8 +37,8 @@ export const jsonBodyPlugin = fastifyPlugin(async (app) => {
       done(new ServerError('invalid_json', 'The request body is not valid UTF-8'))
       return
     }
-    if (hasMoreJsonThan(bytes, limits)) {
-      done(new ServerError('invalid_value', `The request body has more than ${limits.parts} members, objects and lists, or more than ${limits.commas} items; these are the limits`))
+    if (hasMoreJsonThan(bytes, jsonLimits)) {
+      done(new ServerError('invalid_value', `The request body has more than ${jsonLimits.parts} members, objects and lists, or more than ${jsonLimits.commas} items; these are the limits`))
       return
     }
     const body = bytes.toString()

@@ -22,7 +22,7 @@ const create = async (changes: Partial<LlamaCppEngineOptions>): Promise<Engine> 
   modelPath: join(demo, 'drawbridge-demo-q8_0.gguf'),
   gpu: 'off',
   gpuLayers: 'auto',
-  threads: 2,
+  threads: 1,
   laneCount: 1,
   slotsPerLane: 1,
   contextSize: encoderContextSize,
@@ -60,7 +60,7 @@ describe('llama.cpp embeddings', () => {
   it.each(['mean', 'cls', 'last'] as const)('pools by the file: %s, as the bindings\' own embedding context does', async (pooling) => {
     const engine = keep(await createEncoder(pooling))
     const model = await llama.loadModel({ modelPath: await writeTinyEncoder(folder, pooling) })
-    const context = await model.createEmbeddingContext({ contextSize: encoderContextSize, threads: 2 })
+    const context = await model.createEmbeddingContext({ contextSize: encoderContextSize, threads: 1 })
     const { frame } = embeddingOf(engine)
     expect(embeddingOf(engine)).toMatchObject({ pooling, size: encoderWidth, frame: { before: [2], after: [3] } })
     for (const text of texts) {
@@ -73,7 +73,7 @@ describe('llama.cpp embeddings', () => {
   it('ranks as the bindings\' own context does with the pairs of BERT', async () => {
     const engine = keep(await createEncoder('rank'))
     const model = await llama.loadModel({ modelPath: await writeTinyEncoder(folder, 'rank') })
-    const context = await model.createRankingContext({ contextSize: encoderContextSize, threads: 2, template: '{{query}}[SEP]{{document}}[SEP]' })
+    const context = await model.createRankingContext({ contextSize: encoderContextSize, threads: 1, template: '{{query}}[SEP]{{document}}[SEP]' })
     const { frame } = embeddingOf(engine)
     const plain = (text: string): readonly Token[] => engine.tokenizer.tokenize(text, { special: false })
     const [query = '', ...documents] = texts
@@ -117,7 +117,7 @@ describe('llama.cpp embeddings', () => {
       expect(Math.max(...ofThird.map((value, index) => Math.abs(value - (first[index] ?? NaN))))).toBeGreaterThan(0.1)
 
       const model = await llama.loadModel({ modelPath: join(demo, 'drawbridge-demo-q8_0.gguf'), metadataOverrides: { llama: { pooling_type: 1 } } as object })
-      const context = await model.createEmbeddingContext({ contextSize: 256, threads: 2 })
+      const context = await model.createEmbeddingContext({ contextSize: 256, threads: 1 })
       expectNear(means.at(-1) ?? [], (await context.getEmbeddingFor('Tell me a story.')).vector)
       await model.dispose()
     })
@@ -135,7 +135,7 @@ describe('llama.cpp embeddings', () => {
             const [outcome] = await from.step({
               id: index,
               lane,
-              threads: 2,
+              threads: 1,
               adapters: baseAdapterSet,
               released: [],
               work: [{

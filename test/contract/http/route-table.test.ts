@@ -21,6 +21,8 @@ interface Entry {
   /** Each of them is enough, and so is `admin`. */
   readonly needs: readonly Scope[] | 'any' | 'public'
   readonly body?: object
+  /** Whether it takes a form with a file. */
+  readonly form?: true
   /** What a key gets that may use neither the model nor the adapter which the request names; null where it names none. */
   readonly wrongModel: 403 | 404 | null
   /** What a key of another owner gets for an object of this one; null where there is none. */
@@ -70,6 +72,15 @@ const table: Readonly<Record<string, Entry>> = {
   'POST /tokenize': runs({ content: 'Hi' }),
   'POST /v1/detokenize': runs({ tokens: [1] }),
   'POST /detokenize': runs({ tokens: [1] }),
+  'POST /v1/files': { ...inference, form: true, wrongModel: null, otherOwner: null },
+  'GET /v1/files': { ...inference, wrongModel: null, otherOwner: null },
+  'GET /v1/files/:id': owned(),
+  'GET /v1/files/:id/content': owned(),
+  'DELETE /v1/files/:id': owned(),
+  'POST /v1/batches': owned({ input_file_id: ':id', endpoint: '/v1/chat/completions', completion_window: '24h' }),
+  'GET /v1/batches': { ...inference, wrongModel: null, otherOwner: null },
+  'GET /v1/batches/:id': owned(),
+  'POST /v1/batches/:id/cancel': owned(),
   'GET /v1/models': { ...seeing, wrongModel: null },
   'GET /v1/models/*': { ...seeing, wrongModel: 404 },
   'GET /': { ...seeing, wrongModel: null },
@@ -134,8 +145,10 @@ const bearer = (key: string) => ({ authorization: `Bearer ${key}` })
 
 async function send (route: string, key: string | null) {
   const [method, pattern = ''] = route.split(' ') as ['GET' | 'POST' | 'DELETE', string]
-  const { body } = table[route]!
-  const response = await app.inject({ method, url: await fill(pattern), headers: key === null ? {} : bearer(key), ...(body === undefined ? {} : { payload: body }) })
+  const { body, form } = table[route]!
+  const payload = form === true ? upload.payload : body === undefined ? undefined : JSON.parse(await fill(JSON.stringify(body))) as object
+  const headers = { ...key === null ? {} : bearer(key), ...form === true ? upload.headers : {} }
+  const response = await app.inject({ method, url: await fill(pattern), headers, ...(payload === undefined ? {} : { payload }) })
   return { status: response.statusCode, body: String(response.headers['content-type']).startsWith('application/json') ? response.json<ErrorBody>() : null }
 }
 
@@ -144,13 +157,24 @@ interface ErrorBody {
   readonly error?: { readonly code?: string, readonly type: string, readonly message: string }
 }
 
-/** A path with things of `ours` in the place of its parameters; they are made anew, since some routes remove them. */
+const request = { custom_id: 'a', method: 'POST', url: '/v1/chat/completions', body: { model: 'base', messages } }
+const upload = {
+  headers: { 'content-type': 'multipart/form-data; boundary=x' },
+  payload: `--x\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nbatch\r\n--x\r\ncontent-disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\n${JSON.stringify(request)}\r\n--x--\r\n`
+}
+
+/** A path or a body with things of `ours` in the place of its parameters; they are made anew, since some routes remove them. */
 async function fill (pattern: string): Promise<string> {
-  if (!/[:*]/.test(pattern)) return pattern
+  if (!/:id|:item|\*/.test(pattern)) return pattern
   const ours = bearer((await create()).secret)
   const post = async (url: string, payload: object) => (await app.inject({ method: 'POST', url, payload, headers: ours })).json<{ id: string, data?: readonly { id: string }[] }>()
   if (pattern.includes('/owners/')) return pattern.replace(':owner', 'anna')
   if (pattern.includes('/keys/')) return pattern.replace(':id', (await create({ owner: 'theirs' })).key.id)
+  if (pattern.includes('/files/') || pattern.includes('/batches/') || pattern.includes('input_file_id')) {
+    const file = (await app.inject({ method: 'POST', url: '/v1/files', ...upload, headers: { ...ours, ...upload.headers } })).json<{ id: string }>().id
+    if (!pattern.includes('/batches/')) return pattern.replace(':id', file)
+    return pattern.replace(':id', (await post('/v1/batches', { input_file_id: file, endpoint: '/v1/chat/completions', completion_window: '24h' })).id)
+  }
   if (pattern.includes('/responses/')) return pattern.replace(':id', (await post('/v1/responses', { model: 'base', input: 'Hi' })).id)
   if (pattern.includes('/static/')) return pattern.replace('*', 'swagger-ui.css')
   if (pattern.includes('/models/')) return pattern.replace('*', 'base')

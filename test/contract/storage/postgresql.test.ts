@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { PostgresqlDatabase } from '../../../src/access/storage/postgresql-database.ts'
 import { hasPostgresql, startPostgresql, type PostgresqlServer } from '../../support/postgresql-server.ts'
+import { batchStoreContract } from './batch-store-contract.ts'
 import { databaseContract, silent } from './database-contract.ts'
+import { fileStoreContract } from './file-store-contract.ts'
 import { databaseLimitContract } from './limit-store-contract.ts'
 import { keyStoreContract } from './key-store-contract.ts'
 import { usageStoreContract } from './usage-store-contract.ts'
@@ -20,6 +22,8 @@ describe.runIf(hasPostgresql)('where PostgreSQL is installed (Debian: apt-get in
   databaseContract('PostgreSQL', setUp)
   keyStoreContract('PostgreSQL', setUp)
   usageStoreContract('PostgreSQL', setUp)
+  fileStoreContract('PostgreSQL', setUp)
+  batchStoreContract('PostgreSQL', setUp)
   databaseLimitContract('PostgreSQL', setUp)
 
   it('answers again after the server has cut its connections', async () => {

@@ -4,7 +4,9 @@ import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, describe, expect, it } from 'vitest'
 import { SqliteDatabase } from '../../../src/access/storage/sqlite-database.ts'
+import { batchStoreContract } from './batch-store-contract.ts'
 import { databaseContract, silent } from './database-contract.ts'
+import { fileStoreContract } from './file-store-contract.ts'
 import { databaseLimitContract, memoryLimitContract } from './limit-store-contract.ts'
 import { keyStoreContract } from './key-store-contract.ts'
 import { usageStoreContract } from './usage-store-contract.ts'
@@ -20,6 +22,8 @@ const setUp = async () => {
 databaseContract('SQLite', setUp)
 keyStoreContract('SQLite', setUp)
 usageStoreContract('SQLite', setUp)
+fileStoreContract('SQLite', setUp)
+batchStoreContract('SQLite', setUp)
 databaseLimitContract('SQLite', setUp)
 memoryLimitContract()
 

@@ -3,6 +3,7 @@ import { createAccess } from '../../../src/access/access.ts'
 import { newKeySchema } from '../../../src/access/keys/api-key.ts'
 import type { FoundKey } from '../../../src/access/keys/key-store.ts'
 import { createStaticKeys, plainScopes } from '../../../src/access/static-keys.ts'
+import { asTenantId } from '../../../src/domain/ids.ts'
 
 const staticAccess = (...keys: Parameters<typeof createStaticKeys>) => createAccess(createStaticKeys(...keys), null)
 
@@ -69,7 +70,7 @@ describe('callers with a key of the database', () => {
     limits: { tokensPerDay: 'off', requestsPerMinute: 7 },
     ownerLimits: { tokensPerMonth: 1000, costPerDay: 'off' }
   }
-  const ring = (hasAny: boolean) => ({ find: async (secret: string) => secret === 'stored' ? key : null, hasAny: async () => hasAny })
+  const ring = (hasAny: boolean) => ({ find: async (secret: string) => secret === 'stored' ? key : null, findSuccessor: async (id: string) => id === key.id ? key : null, hasAny: async () => hasAny })
 
   it('have what is said of it', async () => {
     const access = createAccess(createStaticKeys(['static']), ring(true), () => ({ tokensPerDay: 50, requestsPerMinute: 1, concurrentRequests: 2 }))
@@ -83,5 +84,34 @@ describe('callers with a key of the database', () => {
   it('are asked for one as soon as there is one', async () => {
     await expect(createAccess(createStaticKeys([]), ring(true)).identify(nobody)).rejects.toMatchObject({ code: 'invalid_api_key' })
     expect((await createAccess(createStaticKeys([]), ring(false)).identify(nobody)).isAnonymous).toBe(true)
+  })
+})
+
+describe('callers who have left work behind', () => {
+  const ring = (keys: readonly FoundKey[]) => ({ find: async () => null, findSuccessor: async (id: string) => keys.find((key) => key.id === id) ?? null, hasAny: async () => keys.length > 0 })
+  const stored: FoundKey = { ...newKeySchema.parse({ owner: 'ours', models: ['a*'], weight: 2 }), id: 'key_1', createdAt: 0, revokedAt: null, lastUsedAt: null, replacedBy: null, firstId: null, limits: {}, ownerLimits: {} }
+
+  it('have the rights that their key has now', async () => {
+    const access = createAccess(createStaticKeys([]), ring([stored]))
+    const identity = { owner: 'ours', tenant: asTenantId('ours/anna'), keyId: 'key_1', isAnonymous: false }
+    expect(await access.recall(identity)).toMatchObject({ owner: 'ours', tenant: 'ours/anna', keyId: 'key_1', models: ['a*'], weight: 2, scopes: ['inference'] })
+    await expect(access.recall({ ...identity, keyId: 'key_2' })).rejects.toMatchObject({ code: 'invalid_api_key' })
+  })
+
+  it('are found by the name of their keys in the settings, while there are any', async () => {
+    const access = staticAccess(['plain'], [{ name: 'team', keys: ['k-1'], weight: 3, priority: 'interactive', highestPriority: 'interactive', namesUsers: false, scopes: ['admin'], models: null, adapters: null, limits: {} }])
+    for (const key of ['plain', 'k-1']) {
+      const caller = await access.identify({ ...nobody, xApiKey: key })
+      expect(await access.recall(caller)).toEqual(caller)
+      await expect(staticAccess(['other']).recall(caller)).rejects.toMatchObject({ code: 'invalid_api_key' })
+    }
+  })
+
+  it('need no key where nobody does, and do where everybody does', async () => {
+    const caller = await staticAccess([]).identify(nobody)
+    expect(await staticAccess([]).recall(caller)).toEqual(caller)
+    expect((await staticAccess([]).recall({ ...caller, owner: '127.0.0.1' })).scopes).not.toContain('adapters')
+    await expect(staticAccess(['plain']).recall(caller)).rejects.toMatchObject({ code: 'invalid_api_key' })
+    await expect(createAccess(createStaticKeys([]), ring([stored])).recall(caller)).rejects.toMatchObject({ code: 'invalid_api_key' })
   })
 })

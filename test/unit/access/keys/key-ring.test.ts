@@ -54,6 +54,19 @@ describe('the key ring', () => {
     expect(state.reads).toBe(2)
   })
 
+  it('finds keys by their ids, and those that they were rotated to', async () => {
+    const { ring, id, rows, state } = setUp({ replacedBy: 'key_next', revokedAt: 1 })
+    expect(await ring.findSuccessor('key_unknown')).toBeNull()
+    rows.set('key_next', { key: { ...rows.get(id)!.key, id: 'key_next', replacedBy: null, revokedAt: null, expiresAt: 2_000_000 }, digest: '' })
+    ring.forget()
+    expect(await ring.findSuccessor(id)).toMatchObject({ id: 'key_next' })
+    state.wall = 2_000_000
+    await expect(ring.findSuccessor(id)).rejects.toThrow('has expired')
+    const other = setUp()
+    other.revoke()
+    await expect(other.ring.findSuccessor(other.id)).rejects.toMatchObject(revoked)
+  })
+
   it('does not ask it for what cannot be a key, and remembers what is none', async () => {
     const { secret, ring, state, rows, id } = setUp()
     for (const wrong of ['', 'sk-other', `${secret}x`, `${secret.slice(0, -1)}${secret.endsWith('x') ? 'y' : 'x'}`]) expect(await ring.find(wrong)).toBeNull()

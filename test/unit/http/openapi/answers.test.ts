@@ -16,6 +16,7 @@ import { LocalInference } from '../../../../src/inference/local.ts'
 import { createModelCatalogue } from '../../../../src/models/catalogue.ts'
 import { createScriptedRegistry } from '../../../support/scripted-adapter-host.ts'
 import { answerEvents, createScriptedInference, type ScriptStep } from '../../../support/scripted-inference.ts'
+import { waitUntil } from '../../../support/server-process.ts'
 import { buildTestApp } from '../../../support/test-app.ts'
 import { createTestHost, type TestHost } from '../../../support/test-host.ts'
 
@@ -28,6 +29,8 @@ const scripts: Readonly<Record<string, () => readonly ScriptStep[]>> = {
   SHORT: () => answerEvents(['An', 'swer'], { reason: 'length' }),
   // After a while, in which what there is of a stream has gone out.
   BREAK: () => [...answerEvents(['An', 'swer']).slice(0, 4), { type: 'wait', until: new Promise((resolve) => setTimeout(resolve, 20)) }, { type: 'throw', error: new ServerError('engine_error', 'The engine broke') }],
+  // Until it is given up.
+  WAIT: () => [{ type: 'wait', until: new Promise(() => {}) }],
   FULL: () => [{ type: 'throw', error: new ServerError('queue_full', 'Full') }],
   BUSY: () => [{ type: 'throw', error: new ServerError('queue_timeout', 'Busy') }]
 }
@@ -179,6 +182,30 @@ describe('answers are what the document says', () => {
     await send('rerank', { body: { model: 'ranker', query: 'a', documents: ['a', 'b'], top_n: 1, return_documents: false } })
   })
 
+  it('of files and batches', async () => {
+    const form = (prompt: string, fields: Record<string, string>): { body: string, headers: Record<string, string> } => ({
+      headers: { 'content-type': 'multipart/form-data; boundary=x' },
+      body: `--x\r\ncontent-disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\n{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{"model":"writer","messages":[{"role":"user","content":"${prompt}"}]}}\r\n` +
+        `${Object.entries(fields).map(([field, value]) => `--x\r\ncontent-disposition: form-data; name="${field}"\r\n\r\n${value}\r\n`).join('')}--x--\r\n`
+    })
+    const file = idOf(await send('createFile', form('Hi', { purpose: 'batch', 'expires_after[anchor]': 'created_at', 'expires_after[seconds]': '3600' })))
+    await send('createFile', { ...form('Hi', { purpose: 'assistants' }), status: 400 })
+    await send('listFiles', { query: '?limit=1&order=asc&purpose=batch' })
+    await send('listFiles', { query: '?after=file-0', status: 404 })
+    await send('retrieveFile', { path: `/v1/files/${file}` })
+    await send('downloadFile', { path: `/v1/files/${file}/content` })
+    const body = { input_file_id: file, endpoint: '/v1/chat/completions', completion_window: '24h', metadata: { a: 'b' } }
+    await send('createBatch', { body: { ...body, input_file_id: 'file-0' }, status: 404 })
+    const at = `/v1/batches/${idOf(await send('createBatch', { body }))}`
+    await waitUntil(async () => (await send('retrieveBatch', { path: at }) as { status: string }).status === 'completed')
+    await send('cancelBatch', { path: `${at}/cancel`, status: 400 })
+    const endless = idOf(await send('createFile', form('WAIT', { purpose: 'batch' })))
+    await send('cancelBatch', { path: `/v1/batches/${idOf(await send('createBatch', { body: { ...body, input_file_id: endless } }))}/cancel` })
+    await send('listBatches', { query: '?limit=1' })
+    await send('retrieveBatch', { path: '/v1/batches/batch_0', status: 404 })
+    await send('deleteFile', { path: `/v1/files/${file}` })
+  })
+
   it('of models and adapters', async () => {
     const forAnthropic = { 'anthropic-version': '2023-06-01' }
     await send('loadAdapter', { body: { name: 'pirate', source: '10' }, status: 201 })
@@ -268,7 +295,7 @@ describe('answers are what the document says', () => {
   })
 
   it.each(operations.filter(({ body }) => body !== undefined).map((operation) => ({ id: operation.id, operation })))('and the example of $id is a body that it takes', ({ operation: { body, paths, method } }) => {
-    const { schema } = (document.paths[paths[0]]?.[method] as unknown as { requestBody: { content: Record<string, { schema: object }> } }).requestBody.content['application/json']!
+    const { schema } = (document.paths[paths[0]]?.[method] as unknown as { requestBody: { content: Record<string, { schema: object }> } }).requestBody.content[body!.mediaType ?? 'application/json']!
     const validate = ajv.compile(JSON.parse(JSON.stringify(schema).replaceAll('"#/components', '"document#/components')) as object)
     validate(body!.example)
     expect(validate.errors).toBe(null)
