@@ -16,6 +16,17 @@ interface KeysCommand {
 
 const outputOptions = { ...doorOptions, json: { type: 'boolean' } } as const
 
+/** What of a key can be said at first and changed later. */
+const keyOptions = {
+  ...outputOptions,
+  name: { type: 'string' },
+  scope: { type: 'string', multiple: true },
+  model: { type: 'string', multiple: true },
+  adapter: { type: 'string', multiple: true },
+  weight: { type: 'string' },
+  limit: { type: 'string', multiple: true }
+} as const
+
 const create: KeysCommand = {
   usage: 'OWNER [--name TEXT] [--scope SCOPE]… [--model PATTERN]… [--adapter PATTERN]… [--expires-in TIME]\n         [--weight N] [--priority CLASS] [--highest-priority CLASS] [--names-users] [--limit NAME=VALUE]… [--json]',
   summary: 'Make a key and write it to the output, this once. Scopes are inference (the default), models, adapters, metrics and\n      admin; patterns may have * in them; TIME is such as 12h or 90d; classes are interactive, normal and batch.\n      Limits are as docs/limits.md has them: --limit requests-per-minute=60 --limit tokens-per-day=1000000',
@@ -24,17 +35,11 @@ const create: KeysCommand = {
       args: [...argv],
       allowPositionals: true,
       options: {
-        ...outputOptions,
-        name: { type: 'string' },
-        scope: { type: 'string', multiple: true },
-        model: { type: 'string', multiple: true },
-        adapter: { type: 'string', multiple: true },
+        ...keyOptions,
         'expires-in': { type: 'string' },
-        weight: { type: 'string' },
         priority: { type: 'string' },
         'highest-priority': { type: 'string' },
-        'names-users': { type: 'boolean' },
-        limit: { type: 'string', multiple: true }
+        'names-users': { type: 'boolean' }
       }
     })
     const owner = only(positionals, 'create', 'an owner')
@@ -75,19 +80,7 @@ const update: KeysCommand = {
   usage: 'ID [--name TEXT] [--scope SCOPE]… [--model PATTERN]… [--adapter PATTERN]… [--weight N] [--limit NAME=VALUE]… [--json]',
   summary: 'Change a key; what is not named stays. VALUE is a number, off, or default for what keys without their own have',
   run: async (argv, environment) => {
-    const { values, positionals } = parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: {
-        ...outputOptions,
-        name: { type: 'string' },
-        scope: { type: 'string', multiple: true },
-        model: { type: 'string', multiple: true },
-        adapter: { type: 'string', multiple: true },
-        weight: { type: 'string' },
-        limit: { type: 'string', multiple: true }
-      }
-    })
+    const { values, positionals } = parseArgs({ args: [...argv], allowPositionals: true, options: keyOptions })
     const id = only(positionals, 'update', 'the id of a key')
     const { weight, limit } = values
     const change = {
