@@ -106,6 +106,8 @@ export class Ledger {
         this.#token(sequence, now)
         break
       }
+      // Guesses that were wrong are no tokens of the answer.
+      case 'prediction-rejected': break
       case 'sequence-finished': {
         // The end token is not told, but it is the first sign of life of an empty answer.
         if (event.drawnTokens > sequence.drawnTokens && sequence.lastTokenAt === null) this.#token(sequence, now)

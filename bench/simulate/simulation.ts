@@ -255,6 +255,7 @@ class Simulation {
       switch (event.type) {
         case 'sequence-started': { line += `@${event.slot}/${event.cachedTokens}`; break }
         case 'token-drawn': { line += `=${event.token}`; break }
+        case 'prediction-rejected': { line += `-${event.tokens}`; break }
         case 'sequence-finished': { line += `.${event.reason}`; break }
         case 'sequence-failed': {
           line += `!${event.error.code}`
