@@ -1,4 +1,5 @@
 import type { Millis } from '../../domain/ids.ts'
+import { SharedWork } from '../storage/shared-work.ts'
 import type { Ask, Rates, Refusal } from './admission.ts'
 import type { LimitStore, StatesAt, Verdict } from './limit-store.ts'
 import type { Settlement } from './settlement.ts'
@@ -9,12 +10,6 @@ export interface LimiterOptions {
   readonly logger: { warn (details: object, message: string): void }
   /** Monotonic clock in milliseconds. */
   readonly now: () => Millis
-}
-
-interface Waiting {
-  readonly ask: Ask
-  readonly resolve: (verdict: Verdict) => void
-  readonly reject: (reason: unknown) => void
 }
 
 /** Most asks of one transaction. */
@@ -38,15 +33,14 @@ export class Limiter {
   readonly #keepingAlive: NodeJS.Timeout
   /** Buckets of requests that are known to be empty: nothing is ever given back to them, so nobody has to look. */
   readonly #empty = new Map<string, { readonly perMinute: number, readonly until: Millis, readonly refusal: Refusal, readonly rates: Rates }>()
-  #waiting: Waiting[] = []
-  #isDeciding = false
-  #deciding: Promise<void> = Promise.resolve()
+  readonly #deciding: SharedWork<Ask, Verdict>
   readonly #ended: Settlement[] = []
   #isReleasing = false
   #releasing: Promise<void> = Promise.resolve()
 
   constructor (options: LimiterOptions) {
     this.#options = options
+    this.#deciding = new SharedWork({ run: async (asks) => await this.#decide(asks), most: mostAsks })
     this.#keepingAlive = setInterval(() => {
       options.store.keepAlive().catch((error: unknown) => options.logger.warn({ err: error }, 'reservations cannot be kept alive'))
       this.#startReleasing()
@@ -72,10 +66,7 @@ export class Limiter {
 
   /** @throws ServerError `storage_unavailable` */
   async reserve (ask: Ask): Promise<Verdict> {
-    return await new Promise<Verdict>((resolve, reject) => {
-      this.#waiting.push({ ask, resolve, reject })
-      if (!this.#isDeciding) this.#deciding = this.#decideAll()
-    })
+    return await this.#deciding.do(ask)
   }
 
   /** Ends a reservation that no row of the ledger ends. Nobody waits for it; where the database gives no answer it is tried again. */
@@ -99,7 +90,7 @@ export class Limiter {
   /** Lets what has begun end. */
   async close (): Promise<void> {
     clearInterval(this.#keepingAlive)
-    await this.#deciding
+    await this.#deciding.idle()
     this.#startReleasing()
     await this.#releasing
   }
@@ -123,22 +114,10 @@ export class Limiter {
     this.#isReleasing = false
   }
 
-  async #decideAll (): Promise<void> {
-    this.#isDeciding = true
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0, mostAsks)
-      try {
-        const verdicts = await this.#options.store.reserve(batch.map(({ ask }) => ask))
-        for (const [index, { ask, resolve }] of batch.entries()) {
-          const verdict = verdicts[index]!
-          this.#remember(ask, verdict)
-          resolve(verdict)
-        }
-      } catch (error) {
-        for (const { reject } of batch) reject(error)
-      }
-    }
-    this.#isDeciding = false
+  async #decide (asks: readonly Ask[]): Promise<readonly Verdict[]> {
+    const verdicts = await this.#options.store.reserve(asks)
+    for (const [index, ask] of asks.entries()) this.#remember(ask, verdicts[index]!)
+    return verdicts
   }
 
   #remember ({ isBatch }: Ask, { refusal, rates }: Verdict): void {

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { SharedWork } from '../storage/shared-work.ts'
 import type { UsageRow } from './usage-row.ts'
 import type { UsageAccount, UsageStore } from './usage-store.ts'
 
@@ -16,8 +17,6 @@ export interface UsageLedgerOptions {
 interface WaitingRow {
   readonly row: UsageRow
   readonly account: UsageAccount | null
-  readonly resolve: () => void
-  readonly reject: (reason: unknown) => void
 }
 
 /**
@@ -35,15 +34,14 @@ const sweepRows = 500
 /** Writes what requests have used. Whoever waits for {@link record} knows that a row outlives the process. */
 export class UsageLedger {
   readonly #options: Required<UsageLedgerOptions>
-  #waiting: WaitingRow[] = []
-  #isWriting = false
-  #written: Promise<void> = Promise.resolve()
+  readonly #writing: SharedWork<WaitingRow, undefined>
   #swept: Promise<void> | null = null
   #isClosed = false
   #lostCount = 0
 
   constructor (options: UsageLedgerOptions) {
     this.#options = { now: Date.now, retentionMs: () => null, gatherMs: defaultGatherMs, ...options }
+    this.#writing = new SharedWork({ run: async (batch) => await this.#write(batch), most: mostRows, gatherMs: this.#options.gatherMs })
   }
 
   /** Rows that could not be committed, as far as is known. */
@@ -55,10 +53,7 @@ export class UsageLedger {
    * @throws ServerError `storage_unavailable`; the row may be there all the same
    */
   async record (row: Omit<UsageRow, 'finishedAt'>, account: UsageAccount | null = null): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#waiting.push({ row: { ...row, finishedAt: this.#options.now() }, account, resolve, reject })
-      if (!this.#isWriting) this.#written = this.#writeAll()
-    })
+    await this.#writing.do({ row: { ...row, finishedAt: this.#options.now() }, account })
   }
 
   /** Removes what is too old, a little at a time. Never rejects. */
@@ -71,34 +66,21 @@ export class UsageLedger {
   async close (): Promise<void> {
     this.#isClosed = true
     await this.#swept
-    await this.#written
-  }
-
-  async #writeAll (): Promise<void> {
-    this.#isWriting = true
-    while (this.#waiting.length > 0) {
-      await delay(this.#options.gatherMs)
-      const batch = this.#waiting.splice(0, mostRows)
-      try {
-        await this.#write(batch)
-        for (const { resolve } of batch) resolve()
-      } catch (error) {
-        this.#lostCount += batch.length
-        for (const { reject } of batch) reject(error)
-      }
-    }
-    this.#isWriting = false
+    await this.#writing.idle()
   }
 
   /** A second try needs no knowledge of what became of the first, and a connection that was cut is only noticed by using it. */
-  async #write (batch: readonly WaitingRow[]): Promise<void> {
+  async #write (batch: readonly WaitingRow[]): Promise<undefined[]> {
     const rows = batch.map(({ row }) => row)
     const accounts = new Map(batch.flatMap(({ row, account }) => account === null ? [] : [[row.id, account]]))
+    const insert = async (): Promise<void> => await this.#options.store.insert(rows, accounts)
     try {
-      await this.#options.store.insert(rows, accounts)
-    } catch {
-      await this.#options.store.insert(rows, accounts)
+      await insert().catch(insert)
+    } catch (error) {
+      this.#lostCount += rows.length
+      throw error
     }
+    return batch.map(() => undefined)
   }
 
   async #removeOld (): Promise<void> {
