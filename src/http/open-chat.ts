@@ -9,7 +9,6 @@ import { createBooking } from './book-usage.ts'
 import { chatModelOf } from './chat-model.ts'
 import { toChatRequest } from './chat-request.ts'
 import type { Generation } from './generation.ts'
-import { GenerationTrace } from './generation-trace.ts'
 import { holdAdapters } from './hold-adapters.ts'
 import { checkLogitBias, openGenerativeModel } from './open-model.ts'
 import type { RequestContext } from './request-context.ts'
@@ -20,6 +19,7 @@ import { outputFormatOf } from './schemas/output-format.ts'
 import { toSampling } from './schemas/sampling-options.ts'
 import { queueTimeoutOf, serviceClassOf } from './schemas/service-class.ts'
 import type { HttpServices } from './services.ts'
+import { startTrace } from './start-trace.ts'
 import { withSystemPrompt } from './with-system-prompt.ts'
 
 /** A chat request that is ready to run. */
@@ -44,7 +44,7 @@ export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefi
   const { caller } = context
   const answerFormat = outputFormatOf(body)
   const model = openGenerativeModel(services, caller, body.model, body.lora)
-  const { host, info, picks } = model
+  const { host, info } = model
   checkLogitBias(body.logit_bias, info)
   checkLength(body.messages, info)
   const order = { tenant: caller.tenant, signal: context.cancellation.signal }
@@ -53,20 +53,7 @@ export async function openChat (body: ChatCompletionRequest, prefix: AnswerPrefi
   const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? null
   const serviceClass = serviceClassOf(body, caller)
   const identity = createAnswerIdentity(prefix, body.model, info, serviceClass.tier)
-  const trace = new GenerationTrace({
-    id: identity.id,
-    operation: 'chat',
-    requestedModel: body.model,
-    model: host.id,
-    adapters: picks.map(({ name }) => name),
-    isStream: body.stream,
-    arrivedAt: context.arrivedAt,
-    choicesPerPrompt: body.n,
-    maxTokens,
-    keepsAnswers: services.promptLog !== null,
-    now
-  })
-  context.generation = trace
+  const trace = startTrace({ id: identity.id, operation: 'chat', maxTokens }, model, body, context, services)
   const prompt = { segments: chat.segments }
   const bounds = answerBounds(caller, maxTokens, host.answerLength)
   await reserveRun(identity.id, host.id, estimateRun({ prompts: [prompt], choices: body.n, ...bounds }, info), context, services)

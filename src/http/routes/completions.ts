@@ -8,7 +8,6 @@ import { type AnswerIdentity, createAnswerIdentity } from '../answer-identity.ts
 import { createBooking } from '../book-usage.ts'
 import { CompletionChunks } from '../completion-chunks.ts'
 import { type Generation, type GenerationSink, UsageSum, runGeneration, streamGeneration } from '../generation.ts'
-import { GenerationTrace } from '../generation-trace.ts'
 import { type LegacyLogprobs, LegacyLogprobWriter, joinLegacyLogprobs } from '../logprobs.ts'
 import { holdAdapters } from '../hold-adapters.ts'
 import { runsModels } from '../needs.ts'
@@ -24,6 +23,7 @@ import { maxChoices, toSampling } from '../schemas/sampling-options.ts'
 import { queueTimeoutOf, serviceClassOf } from '../schemas/service-class.ts'
 import type { Route } from '../services.ts'
 import { openAiStream } from '../sse.ts'
+import { startTrace } from '../start-trace.ts'
 import { streamUsageOf, toUsage } from '../usage.ts'
 
 /** `POST /v1/completions`. Choice `i` of prompt `p` has the index `p * n + i`. */
@@ -35,26 +35,13 @@ export const completionsRoute: Route = (app, services) => {
     const context = request.requestContext
     const { caller } = context
     const model = openGenerativeModel(services, caller, body.model, body.lora)
-    const { host, info, picks } = model
+    const { host, info } = model
     checkLogitBias(body.logit_bias, info)
     for (const prompt of body.prompt) if (typeof prompt !== 'string') checkTokens(prompt, info, 'prompt')
 
     const serviceClass = serviceClassOf(body, caller)
     const identity = createAnswerIdentity('cmpl', body.model, info, serviceClass.tier)
-    const trace = new GenerationTrace({
-      id: identity.id,
-      operation: 'text_completion',
-      requestedModel: body.model,
-      model: host.id,
-      adapters: picks.map(({ name }) => name),
-      isStream: body.stream,
-      arrivedAt: context.arrivedAt,
-      choicesPerPrompt: body.n,
-      maxTokens: body.max_tokens,
-      keepsAnswers: services.promptLog !== null,
-      now
-    })
-    context.generation = trace
+    const trace = startTrace({ id: identity.id, operation: 'text_completion', maxTokens: body.max_tokens }, model, body, context, services)
     const grammar = await preparation.grammarOf(outputFormatOf(body), { tenant: caller.tenant, signal: context.cancellation.signal })
     const sampling = toSampling(body, grammar, body.logprobs ?? null, randomSeed)
     const bounds = answerBounds(caller, body.max_tokens, host.answerLength)
