@@ -17,7 +17,7 @@ export function parseValue (text: string, kind: ValueKind): string | number | bo
   switch (kind) {
     case 'text': return text
     case 'integer': return /^-?\d{1,15}$/.test(text) ? Number(text) : text
-    case 'number': return /^-?\d{1,15}(\.\d{1,15})?$/.test(text) ? Number(text) : text
+    case 'number': return /^-?\d{1,15}(\.\d{1,20})?$/.test(text) ? Number(text) : text
     case 'switch': return switchWords[text.toLowerCase()] ?? text
     case 'duration': return parseWithUnit(text, durationUnits)
     case 'bytes': return parseWithUnit(text, byteUnits)

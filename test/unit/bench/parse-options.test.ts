@@ -35,6 +35,8 @@ describe('parseOptions', () => {
     expect(parse('--rate 0.5,inf --burstiness 0.3 --max-concurrency 9').plan).toMatchObject({
       shapes: [{ type: 'open', rate: 0.5, burstiness: 0.3, maxConcurrency: 9, ramp: null }, { rate: Infinity }]
     })
+    // As a program writes half of something.
+    expect(parse('--rate 1.3594191242215274').plan).toMatchObject({ shapes: [{ rate: 1.3594191242215274 }] })
     expect(parse('--rate 8 --ramp linear:0.5').plan).toMatchObject({ shapes: [{ rate: 8, ramp: { form: 'linear', from: 0.5 } }] })
     expect(parse('--concurrency auto').plan).toEqual({ type: 'auto-concurrency' })
     expect(parse('--rate auto --burstiness inf').plan).toMatchObject({ type: 'auto-rate', template: { burstiness: Infinity } })
