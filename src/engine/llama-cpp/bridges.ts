@@ -1,18 +1,71 @@
+import type { Millis } from '../../domain/ids.ts'
+
 /**
- * Idle slots between busy ones that a step takes along, with a token that is removed again. llama.cpp decodes neighbouring slots in one
- * pass and starts another at every gap, and on a GPU a pass of a few slots takes hardly less than one of all.
+ * Whether a step takes idle slots between busy ones along: `never`, `always` when that spares a pass, as on a GPU, where a pass of a few
+ * slots takes hardly less than one of all, or as far as passes were `measured` to take less time that way.
+ */
+export type Bridging = 'never' | 'always' | 'measured'
+
+export interface BridgeCosts {
+  /** Whether an idle slot can hold one token more, and reads no more than busy ones do. */
+  readonly mayGoAlong: (slot: number) => boolean
+  /** What a pass over so many neighbouring slots takes, in any unit; null where that is not known. */
+  readonly passMs: (slots: number) => Millis | null
+}
+
+interface Run {
+  readonly first: number
+  readonly last: number
+}
+
+/**
+ * Idle slots between busy ones that a step takes along, each with a token that is removed again: llama.cpp decodes neighbouring slots in
+ * one pass and starts another at every gap. Which gaps are worth closing is what makes all passes together the shortest.
  *
  * @param busy in ascending order
  * @param room tokens that the step may have more
- * @param hasRoom whether a slot can hold one token more
- * @returns in ascending order; none where that would not close all gaps, or more slots would idle than work
+ * @returns in ascending order; none where more slots would idle than work
  */
-export function bridgesOf (busy: readonly number[], room: number, hasRoom: (slot: number) => boolean): readonly number[] {
-  const first = busy[0] ?? 0
-  const span = (busy.at(-1) ?? 0) - first + 1
-  const count = span - busy.length
-  if (count <= 0 || count > busy.length || count > room) return []
-  const isBusy = new Set(busy)
-  const idle = Array.from({ length: span }, (_, at) => first + at).filter((slot) => !isBusy.has(slot))
-  return idle.every(hasRoom) ? idle : []
+export function bridgesOf (busy: readonly number[], room: number, { mayGoAlong, passMs }: BridgeCosts): readonly number[] {
+  const runs = runsOf(busy)
+  if (runs.length < 2) return []
+  /** For the first runs, none to all: what their passes take at least, and with which run the last pass begins. */
+  const best: { readonly ms: Millis, readonly from: number }[] = [{ ms: 0, from: 0 }]
+  for (let count = 1; count <= runs.length; count++) {
+    let least = { ms: Infinity, from: count - 1 }
+    for (let from = count - 1; from >= 0; from--) {
+      if (from < count - 1 && !gapAfter(runs, from).every(mayGoAlong)) break
+      const own = passMs(runs[count - 1]!.last - runs[from]!.first + 1)
+      if (own === null) break
+      const ms = best[from]!.ms + own
+      if (ms < least.ms) least = { ms, from }
+    }
+    // Nothing is known of what is longer than all that was measured.
+    if (least.ms === Infinity) return []
+    best.push(least)
+  }
+  const bridges: number[] = []
+  for (let count = runs.length; count > 0; count = best[count]!.from) {
+    for (let run = best[count]!.from; run < count - 1; run++) bridges.push(...gapAfter(runs, run))
+  }
+  return bridges.length > busy.length || bridges.length > room ? [] : bridges.sort((a, b) => a - b)
+}
+
+/** In how many passes llama.cpp decodes a token of each of these slots. */
+export const passesOf = (slots: readonly number[]): number => runsOf([...slots].sort((a, b) => a - b)).length
+
+/** Neighbours together. @param slots in ascending order */
+function runsOf (slots: readonly number[]): Run[] {
+  const runs: Run[] = []
+  for (const slot of slots) {
+    const run = runs.at(-1)
+    if (run?.last === slot - 1) runs[runs.length - 1] = { first: run.first, last: slot }
+    else runs.push({ first: slot, last: slot })
+  }
+  return runs
+}
+
+const gapAfter = (runs: readonly Run[], index: number): number[] => {
+  const [{ last }, { first }] = [runs[index]!, runs[index + 1]!]
+  return Array.from({ length: first - last - 1 }, (_, at) => last + 1 + at)
 }

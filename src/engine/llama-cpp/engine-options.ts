@@ -1,5 +1,6 @@
 import type { ServerError } from '../../domain/errors.ts'
 import type { Millis, SequenceId } from '../../domain/ids.ts'
+import type { Bridging } from './bridges.ts'
 
 /** Where the engine's and llama.cpp's own messages go: an object, then a short sentence, as pino takes them. */
 export interface EngineLogger {
@@ -49,8 +50,8 @@ export interface LlamaCppEngineOptions {
   readonly openMpThreads?: number | undefined
   /** Whether attention is computed in one pass over the cache where llama.cpp can; true unless given. */
   readonly flashAttention?: boolean | undefined
-  /** Whether steps take idle slots between busy ones along; on a GPU unless given. */
-  readonly bridgesGaps?: boolean | undefined
+  /** Whether steps take idle slots between busy ones along; always on a GPU, and where it was measured to pay on a CPU, unless given. */
+  readonly bridging?: Bridging | undefined
   /** Whether a model that writes text makes vectors too; embedding models do without. */
   readonly embeddings?: boolean | undefined
   readonly laneCount: number

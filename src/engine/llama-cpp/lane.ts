@@ -1,12 +1,13 @@
 import { adapterKey, baseAdapterSet } from '../../domain/adapter-set.ts'
 import type { AdapterKey, AdapterSet } from '../../domain/adapter-set.ts'
+import { DurationByCount } from '../../domain/duration-by-count.ts'
 import { ServerError } from '../../domain/errors.ts'
 import type { LaneId, SequenceId, SlotId } from '../../domain/ids.ts'
 import { plannedTokens, type DrawnToken, type SlotWork, type StepPlan, type WorkOutcome } from '../../scheduler/plan.ts'
 import type { Adapters } from './adapters.ts'
 import type { CachePark } from './cache-park.ts'
 import { AnswerState } from './answer-state.ts'
-import { bridgesOf } from './bridges.ts'
+import { bridgesOf, passesOf, type Bridging } from './bridges.ts'
 import { drawAlong } from './draw-along.ts'
 import { wishesOf, withGuesses } from './drafted-work.ts'
 import type { Draft, Drafter } from './drafter.ts'
@@ -22,8 +23,8 @@ export interface LaneOptions {
   readonly contextSize: number
   readonly maxStepTokens: number
   readonly threads: number
-  /** Whether steps take tokens of idle slots along that spare passes: see `bridgesOf`. */
-  readonly bridgesGaps: boolean
+  /** Which steps take tokens of idle slots along that spare passes: see `bridgesOf`. */
+  readonly bridging: Bridging
   /** Whether draws asked for during a decode run after it: see `runsJobsInOrder`. */
   readonly jobsRunInOrder: boolean
   /** Makes guesses where plans want them; null where there is no draft model. The lane owns it. */
@@ -69,6 +70,8 @@ export class Lane {
   /** Tokens in each slot's cache. */
   readonly #cachedTokens: number[]
   readonly #answers = new Map<SequenceId, AnswerState>()
+  /** What a pass takes that decodes a token in each of so many neighbouring slots. */
+  readonly #passTimes = new DurationByCount()
   #threads: number
   #adapterSet: AdapterSet = baseAdapterSet
   #running: Promise<unknown> | null = null
@@ -291,10 +294,7 @@ export class Lane {
     readonly items: readonly { readonly work: SlotWork, readonly indexes: readonly LogitIndex[] }[]
   } {
     const tokenCount = work.reduce((sum, { tokens }) => sum + tokens.length, 0)
-    const { bridgesGaps, contextSize, maxStepTokens } = this.#options
-    const bridges = bridgesGaps
-      ? bridgesOf(work.map(({ slot }) => this.#sequenceOf(slot)), maxStepTokens - tokenCount, (sequence) => (this.#cachedTokens[sequence] as number) < contextSize)
-      : []
+    const bridges = this.#bridgesFor(work, this.#options.maxStepTokens - tokenCount)
     this.#context.initBatch(tokenCount + bridges.length)
     let bridged = 0
     const items = work.map((item) => {
@@ -307,11 +307,27 @@ export class Lane {
       this.#cachedTokens[sequence] = item.keep + item.tokens.length
       return { work: item, indexes: Array.from(indexes) as LogitIndex[] }
     })
-    const done = this.#context.decodeBatch()
-    const removeBridges = (): void => {
+    const startedAt = performance.now()
+    const settle = (): void => {
       for (const sequence of bridges) this.#context.removeTokenCellsFromSequence(sequence, this.#cachedTokens[sequence] as number, -1)
     }
-    return { done: bridges.length === 0 ? done : done.finally(removeBridges), items }
+    const slotCount = work.length + bridges.length
+    // What a pass takes is known from steps that are one, and nothing else.
+    const isOnePass = tokenCount === work.length && passesOf([...work.map(({ slot }) => this.#sequenceOf(slot)), ...bridges]) === 1
+    const learn = (): void => { if (isOnePass) this.#passTimes.learn(slotCount, performance.now() - startedAt) }
+    return { done: this.#context.decodeBatch().then(learn).finally(settle), items }
+  }
+
+  /** Idle slots that the step takes along, in ascending order. */
+  #bridgesFor (work: readonly SlotWork[], room: number): readonly number[] {
+    const { bridging, contextSize } = this.#options
+    if (bridging === 'never' || work.length < 2) return []
+    const longest = Math.max(...work.map(({ keep, tokens }) => keep + tokens.length))
+    return bridgesOf(work.map(({ slot }) => this.#sequenceOf(slot)), room, {
+      // An idle token reads its slot's whole cache.
+      mayGoAlong: (sequence) => (this.#cachedTokens[sequence] as number) < Math.min(contextSize, 2 * longest),
+      passMs: bridging === 'always' ? () => 1 : (count) => this.#passTimes.estimate(count)
+    })
   }
 
   #prepareDraw (work: SlotWork, indexes: readonly LogitIndex[]): QueuedWork | { readonly work: SlotWork, readonly error: unknown } {

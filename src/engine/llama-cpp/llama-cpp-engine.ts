@@ -162,7 +162,7 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
         contextSize,
         maxStepTokens,
         threads: laneThreads,
-        bridgesGaps: options.bridgesGaps ?? isOnGpu,
+        bridging: options.bridging ?? (isOnGpu ? 'always' : 'measured'),
         jobsRunInOrder: runsJobsInOrder(process.env),
         drafter: drafter ?? null,
         grammarDrawLimits: options.grammarDrawLimits ?? defaultGrammarDrawLimits,

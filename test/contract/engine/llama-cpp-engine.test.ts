@@ -52,7 +52,7 @@ describe('llama.cpp engine', () => {
   })
 
   it('finds an idle slot as it was that steps took along, and draws the same beside it', async () => {
-    await using bridging = await createLlamaCppEngine({ ...options, bridgesGaps: true })
+    await using bridging = await createLlamaCppEngine({ ...options, bridging: 'always' })
     const answers = async (own: EngineDriver): Promise<readonly (readonly Token[])[]> => {
       const [first, idle, last] = ['Count to 20.', 'Tell me a story.', 'Hello!'].map((text, slot) => own.sequence(tokenize(ask(text)), { slot, sampling: greedySampling })) as [DrivenSequence, DrivenSequence, DrivenSequence]
       await own.run([first, idle, last], 3)

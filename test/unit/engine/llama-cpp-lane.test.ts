@@ -1,13 +1,14 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { adapterKey, baseAdapterSet, createAdapterSet } from '../../../src/domain/adapter-set.ts'
 import { asLaneId, asParkId, asSequenceId, asSlotId, asToken } from '../../../src/domain/ids.ts'
 import { defaultSampling, type Sampling } from '../../../src/domain/sampling.ts'
 import type { Adapters } from '../../../src/engine/llama-cpp/adapters.ts'
 import { CachePark } from '../../../src/engine/llama-cpp/cache-park.ts'
 import type { Draft, Drafter, DraftWish } from '../../../src/engine/llama-cpp/drafter.ts'
+import type { Bridging } from '../../../src/engine/llama-cpp/bridges.ts'
 import { Lane } from '../../../src/engine/llama-cpp/lane.ts'
 import type { NativeContext, NativeLora, NativeSamplerConfig } from '../../../src/engine/llama-cpp/native.ts'
 import type { SamplingParts } from '../../../src/engine/llama-cpp/slot-sampler.ts'
@@ -24,7 +25,7 @@ describe('llama.cpp lane', () => {
   let draws: number[]
   let folder: string
   let park: CachePark
-  let createLane: (jobsRunInOrder: boolean, bridgesGaps?: boolean) => Lane
+  let createLane: (jobsRunInOrder: boolean, bridging?: Bridging) => Lane
   /** What the draft model guesses for a slot, and what it was asked. */
   let drafts: Map<number, Draft>
   let wishes: (readonly [number, number])[]
@@ -95,13 +96,13 @@ describe('llama.cpp lane', () => {
         return drafts
       }
     } as unknown as Drafter
-    createLane = (jobsRunInOrder, bridgesGaps = false) => new Lane({
+    createLane = (jobsRunInOrder, bridging = 'never') => new Lane({
       id: asLaneId(0),
       slotsPerLane: 3,
       contextSize: 100,
       maxStepTokens: 50,
       threads: 1,
-      bridgesGaps,
+      bridging,
       jobsRunInOrder,
       drafter,
       grammarDrawLimits: { slowMs: 1, stuckMs: 1 },
@@ -137,7 +138,7 @@ describe('llama.cpp lane', () => {
   })
 
   it('takes the idle slot between two along, and takes its token out again, also when the step is lost', async () => {
-    lane = createLane(false, true)
+    lane = createLane(false, 'always')
     await step([work(0, 0, [1]), work(1, 0, [1, 2, 3]), work(2, 0, [1])])
     calls.length = 0
     await step([work(0, 1, [1]), work(2, 1, [1])])
@@ -150,9 +151,26 @@ describe('llama.cpp lane', () => {
     await expect(step([work(1, 3, [1])])).resolves.toMatchObject([{ token: null }])
   })
 
-  it('leaves the idle slot alone on a processor', async () => {
+  it('leaves the idle slot alone where that was not measured to pay', async () => {
     await step([work(0, 0, [1]), work(2, 0, [1])])
     expect(calls).toEqual([['addToBatch', 0, 0], ['addToBatch', 2, 0], ['decoded']])
+  })
+
+  it('takes it along where passes over more slots were measured to take hardly longer', async () => {
+    lane = createLane(false, 'measured')
+    // By this clock each decode takes as long as any other.
+    let now = 0
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => {
+      now += 10
+      return now
+    })
+    onTestFinished(() => { clock.mockRestore() })
+    await step([work(0, 0, [1]), work(1, 0, [1]), work(2, 0, [1])])
+    await step([work(0, 1, [1])])
+    await step([work(2, 1, [1])])
+    calls.length = 0
+    await step([work(0, 2, [1]), work(2, 2, [1])])
+    expect(calls).toEqual([['addToBatch', 0, 2], ['addToBatch', 1, 1], ['addToBatch', 2, 2], ['decoded'], ['remove', 1, 1, -1]])
   })
 
   it('relies on nothing in the slots of a step that was lost', async () => {
