@@ -23,9 +23,21 @@ interface LiveSequence {
   startedAt: Millis | null
   lastTokenAt: Millis | null
   drawnTokens: number
-  /** The lane's count of steps when a token was last drawn for it in its present slot; null when it has yet to get there. */
-  lastDrawStep: number | null
+  readonly mostLeftOut: number
+  /** When a token was last drawn for it in its present slot; null when it has yet to get there. */
+  lastDraw: LaneSteps | null
 }
+
+/** Counts of a lane's steps: of all, and of those with the adapters of the last one. */
+interface LaneSteps {
+  readonly all: number
+  readonly own: number
+}
+
+/** A stream is left out of one step of its adapter set for the sake of prompts, and has a place in the next one. */
+const mostStreamsLeftOut = 1
+/** Batch work is left out of whatever reads others' prompts, and of what is made smaller for a trial; every sixteenth step is for everybody. */
+const mostBatchLeftOut = 15
 
 /** What becomes of every sequence: law 6, the running half of law 7, and the times that users feel. */
 export class Ledger {
@@ -35,14 +47,16 @@ export class Ledger {
   readonly firstTokenMsOf: Readonly<Record<Crowd, Histogram>> = { flood: new Histogram(), batch: new Histogram(), others: new Histogram() }
   readonly tokenGapMs = new Histogram()
   readonly #live = new Map<SequenceId, LiveSequence>()
+  /** By lane, and by lane and adapters. */
   readonly #laneSteps = new Map<LaneId, number>()
-  readonly #longestWaitSteps: number
+  readonly #setSteps = new Map<string, number>()
+  readonly #othersTurns: number
   /** Sequences in slots, now. */
   #busySlots = 0
 
-  /** @param longestWaitSteps most steps of a lane between two of one decoding sequence */
-  constructor (longestWaitSteps: number) {
-    this.#longestWaitSteps = longestWaitSteps
+  /** @param othersTurns most steps of a lane between two with the same adapters, while those have work */
+  constructor (othersTurns: number) {
+    this.#othersTurns = othersTurns
   }
 
   get busySlots (): number { return this.#busySlots }
@@ -50,7 +64,7 @@ export class Ledger {
 
   isLive (id: SequenceId): boolean { return this.#live.has(id) }
 
-  add (id: SequenceId, crowd: Crowd, promptLength: number, now: Millis): void {
+  add (id: SequenceId, crowd: Crowd, isBatchWork: boolean, promptLength: number, now: Millis): void {
     if (this.#live.has(id)) throw new LawViolation(6, `${id} was added twice`)
     this.#live.set(id, {
       crowd,
@@ -61,21 +75,24 @@ export class Ledger {
       startedAt: null,
       lastTokenAt: null,
       drawnTokens: 0,
-      lastDrawStep: null
+      mostLeftOut: isBatchWork ? mostBatchLeftOut : mostStreamsLeftOut,
+      lastDraw: null
     })
   }
 
-  plan ({ lane, work, preempted = [] }: StepPlan, now: Millis): void {
+  plan ({ lane, adapters, work, preempted = [] }: StepPlan, now: Millis): void {
     for (const id of preempted) {
       const sequence = this.#get(id, 'is preempted')
       if (sequence.lane !== lane) throw new LawViolation(3, `${id} is not in lane ${lane}`)
       sequence.slot = null
       sequence.lane = null
-      sequence.lastDrawStep = null
+      sequence.lastDraw = null
       this.#busySlots--
     }
-    const step = (this.#laneSteps.get(lane) ?? 0) + 1
-    this.#laneSteps.set(lane, step)
+    const set = `${lane} ${adapters.key}`
+    const steps: LaneSteps = { all: (this.#laneSteps.get(lane) ?? 0) + 1, own: (this.#setSteps.get(set) ?? 0) + 1 }
+    this.#laneSteps.set(lane, steps.all)
+    this.#setSteps.set(set, steps.own)
     for (const { sequence: id, slot, keep, sample } of work) {
       const sequence = this.#get(id, 'is in a plan')
       if (sequence.slot === null) {
@@ -85,13 +102,10 @@ export class Ledger {
         if (sequence.startedAt === null) this.queueMs.add(now - sequence.arrivedAt)
         sequence.startedAt ??= now
         if (sequence.drawnTokens === 0 && keep >= sequence.promptLength) throw new LawViolation(5, `${id} keeps all of its prompt`)
-      } else if (sequence.lastDrawStep !== null) {
-        const waited = step - sequence.lastDrawStep - 1
-        if (waited > this.#longestWaitSteps) {
-          throw new LawViolation(7, `${id} waited ${waited} steps, the limit is ${this.#longestWaitSteps}`)
-        }
+      } else if (sequence.lastDraw !== null) {
+        this.#checkWait(sequence, sequence.lastDraw, steps, id)
       }
-      if (sample !== undefined) sequence.lastDrawStep = step
+      if (sample !== undefined) sequence.lastDraw = steps
     }
   }
 
@@ -131,6 +145,18 @@ export class Ledger {
   close (): void {
     const [first] = this.#live.keys()
     if (first !== undefined) throw new LawViolation(6, `${first} and ${this.#live.size - 1} others never ended`)
+  }
+
+  /**
+   * The running half of law 7. A sequence that draws is left out of so many steps of its own adapter set at most, one after the other, and
+   * before each of them, and before the one that serves it, others may have their turns.
+   */
+  #checkWait ({ mostLeftOut }: LiveSequence, lastDraw: LaneSteps, steps: LaneSteps, id: SequenceId): void {
+    const leftOut = steps.own - lastDraw.own - 1
+    if (leftOut > mostLeftOut) throw new LawViolation(7, `${id} was left out of ${leftOut} steps, the limit is ${mostLeftOut}`)
+    const waited = steps.all - lastDraw.all - 1 - leftOut
+    const limit = (leftOut + 1) * this.#othersTurns
+    if (waited > limit) throw new LawViolation(7, `${id} waited for ${waited} steps of others, the limit is ${limit}`)
   }
 
   #token (sequence: LiveSequence, now: Millis): void {

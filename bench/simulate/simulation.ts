@@ -160,7 +160,7 @@ class Simulation {
         this.#log.write(`! ${id} ${error.code}`)
         continue
       }
-      this.#ledger.add(id, tenant === floodTenant ? 'flood' : priority === 'batch' ? 'batch' : 'others', prompt.length, this.#now)
+      this.#ledger.add(id, tenant === floodTenant ? 'flood' : priority === 'batch' ? 'batch' : 'others', priority === 'batch', prompt.length, this.#now)
       this.#answerTokens.set(id, length)
       ids.push(id)
       this.#report(pushedOut, `! ${id}`)

@@ -1,18 +1,24 @@
+import type { AdapterSetKey } from '../domain/adapter-set.ts'
 import type { LaneId, Millis, SequenceId, Token } from '../domain/ids.ts'
 import { planSize, type StepPlan, type WorkOutcome } from './plan.ts'
+import type { StepsOfSet } from './policies/reading-order.ts'
 import { Rhythm } from './policies/rhythm.ts'
 import { Speculation } from './policies/speculation.ts'
+import { StepFill } from './policies/step-fill.ts'
 import { ThreadCounts, type ThreadCount } from './policies/thread-count.ts'
 import { Turns } from './policies/turns.ts'
 import type { SchedulerConfig } from './scheduler-types.ts'
 import type { Sequence } from './sequence.ts'
 import { besidesMs, draftOf } from './step-outcome.ts'
 
+const noSteps: StepsOfSet = { count: 0, readingCount: 0, areStreamsOwed: false, isBatchWorkOwed: false }
+
 /** What a lane does now, what its engine has not been told yet, and what was learned from its steps. */
 export class Lane {
   readonly id: LaneId
   readonly turns: Turns
   readonly rhythm: Rhythm
+  readonly fill: StepFill
   /** Null where nothing is guessed. */
   readonly speculation: Speculation | null
   readonly #threadCounts = new ThreadCounts()
@@ -20,7 +26,7 @@ export class Lane {
   #isWaitingForThreads = false
   #inFlight: StepPlan | null = null
   #inFlightSince: Millis = 0
-  #planCount = 0
+  readonly #stepsOf = new Map<AdapterSetKey, StepsOfSet>()
   #released: SequenceId[] = []
   #preempted: SequenceId[] = []
 
@@ -30,6 +36,7 @@ export class Lane {
     this.#threadCount = this.#threadCounts.upTo(config.threads)
     this.turns = new Turns(config.turnSteps)
     this.rhythm = new Rhythm(config.targetItlMs)
+    this.fill = new StepFill(config.slotsPerLane)
     this.speculation = mostGuesses === 0 ? null : new Speculation({ ...config, mostGuesses, hasDraftModel, endTokens })
   }
 
@@ -42,8 +49,16 @@ export class Lane {
   /** The plan that is being carried out. */
   get inFlight (): StepPlan | null { return this.#inFlight }
 
-  /** How many plans it was given. */
-  get planCount (): number { return this.#planCount }
+  /**
+   * Its steps with one of the adapter sets that have work in it. Each set has its own, since what is every fourth or sixteenth step of
+   * a lane may always be one of the same set.
+   */
+  stepsOf (key: AdapterSetKey): StepsOfSet { return this.#stepsOf.get(key) ?? noSteps }
+
+  /** What it knows of the steps of other sets it forgets. */
+  keepStepsOf (sets: ReadonlyMap<AdapterSetKey, unknown>): void {
+    for (const key of this.#stepsOf.keys()) if (!sets.has(key)) this.#stepsOf.delete(key)
+  }
 
   /**
    * Its next step may have so many threads; null when it has no work.
@@ -70,9 +85,17 @@ export class Lane {
     return { released, ...(preempted.length === 0 ? {} : { preempted }) }
   }
 
-  /** The plan is being carried out from now on. */
-  begin (plan: StepPlan, now: Millis): void {
-    this.#planCount++
+  /**
+   * The plan is being carried out from now on.
+   * @param owed whom it leaves out for the sake of prompts
+   */
+  begin (plan: StepPlan, owed: Pick<StepsOfSet, 'areStreamsOwed' | 'isBatchWorkOwed'>, now: Millis): void {
+    const { count, readingCount } = this.stepsOf(plan.adapters.key)
+    this.#stepsOf.set(plan.adapters.key, {
+      count: count + 1,
+      readingCount: readingCount + (planSize(plan).promptTokens > 0 ? 1 : 0),
+      ...owed
+    })
     this.#inFlight = plan
     this.#inFlightSince = now
   }
@@ -102,6 +125,7 @@ export class Lane {
     if (step.guesses > 0) return
     if (!isOfTrial) this.turns.learn(step)
     if (!isOfTrial) this.rhythm.learn(step)
+    if (!isOfTrial && step.promptTokens === 0) this.fill.learn(step.decodes, step.durationMs)
     this.#threadCount.learn(step, now)
   }
 }

@@ -49,20 +49,33 @@ export class Roster {
   /**
    * Gives slots to those who may have them: free ones, of whichever lane; then, in this lane, which carries out no plan, such as
    * others have to give up.
+   * @param mostWithBatchWork so many sequences may have slots as long as some of them are batch work, which gives up what is beyond
    * @returns how many had to be given up.
    */
-  admit (lane: Lane, now: Millis): number {
+  admit (lane: Lane, mostWithBatchWork: number, now: Millis): number {
     const { line, table, admission } = this.#parts
-    if (line.size === 0) return 0
     const passed = new Set<Sequence>()
-    for (let freeSlots = table.freeCount; freeSlots > 0; freeSlots--) {
-      const sequence = nextFitting(admission, table, passed, now)
-      if (sequence === null) return 0
-      // A choice that waits for its request's first choice to prefill the prompt keeps a slot, so that nobody overtakes it.
-      if (this.#isWaitingForPrompt(sequence)) passed.add(sequence)
-      else this.#place(sequence, now)
-    }
     let preempted = 0
+    const preempt = (victim: Sequence | null): boolean => {
+      if (victim === null) return false
+      this.#preempt(victim, now)
+      preempted++
+      return true
+    }
+    while (this.size > mostWithBatchWork && preempt(admission.expendable(this.runningIn(lane.id)))) { /* One after the other. */ }
+    if (line.size === 0) return preempted
+    while (table.freeCount > passed.size) {
+      const isCrowded = this.size >= mostWithBatchWork
+      const sequence = nextFitting(admission, table, passed, now, isCrowded)
+      if (sequence === null) return preempted
+      // A choice that waits for its request's first choice to prefill the prompt keeps a slot, so that nobody overtakes it.
+      if (this.#isWaitingForPrompt(sequence)) {
+        passed.add(sequence)
+        continue
+      }
+      if (isCrowded) preempt(admission.expendable(this.runningIn(lane.id)))
+      this.#place(sequence, now)
+    }
     while (table.freeCount === 0) {
       const takeover = admission.takeover(passed, this.runningIn(lane.id))
       if (takeover === null) break
@@ -70,9 +83,8 @@ export class Roster {
         passed.add(takeover.sequence)
         continue
       }
-      this.#preempt(takeover.victim, now)
+      preempt(takeover.victim)
       this.#place(takeover.sequence, now)
-      preempted++
     }
     return preempted
   }

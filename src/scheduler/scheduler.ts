@@ -8,7 +8,7 @@ import { Lane, laneOf } from './lane.ts'
 import { planSize, plannedTokens, type ComputedOutcome, type DrawnToken, type SlotWork, type StepPlan, type WorkOutcome } from './plan.ts'
 import { admissionPolicies, type AdmissionPolicy } from './policies/admission.ts'
 import type { Guess } from './policies/speculation.ts'
-import { isBatchWork, passengers, readingOrder } from './policies/reading-order.ts'
+import { owedAfter, passengers, readingOrder, type StepsOfSet } from './policies/reading-order.ts'
 import { threadShare } from './policies/thread-shares.ts'
 import { Roster } from './roster.ts'
 import type { NewSequence, SchedulerConfig, SchedulerSnapshot, SchedulingLimits, SequenceEvent } from './scheduler-types.ts'
@@ -26,6 +26,20 @@ const urgentForMs: Millis = 10_000
 
 const noGuess: Guess = { tokens: [], predicted: 0, draft: 0 }
 const noneAtAll: ReadonlyMap<Sequence, Guess> = new Map()
+
+/** What a step is to be. */
+interface StepRequest {
+  /** Those of the lane that it is for, in order of admission. */
+  readonly chosen: readonly Sequence[]
+  /** The lane's streams. */
+  readonly flowing: readonly Sequence[]
+  /** Those of the set whose turn it is. */
+  readonly steps: StepsOfSet
+  /** Others than batch work may come at any moment. */
+  readonly isUrgent: boolean
+  /** Ahead. */
+  readonly mayGuess: boolean
+}
 
 /**
  * Decides what runs: continuous batching with chunked prefill, prefix reuse and several lanes. It knows no clock, no I/O
@@ -148,20 +162,27 @@ export class Scheduler {
     if (lane.inFlight !== null) throw new Error(`Lane ${laneId} is carrying out plan ${lane.inFlight.id}`)
     // Before free slots are given away: what a leader left behind in one is for those that waited for it.
     settleSharedPrefills(this.#roster.running, this.#table)
-    const preempted = this.#roster.admit(lane, now)
+    const isUrgent = now - this.#urgentAt < urgentForMs
+    const preempted = this.#roster.admit(lane, isUrgent ? this.#enough : Infinity, now)
     this.#counters.preempted += preempted
     // Those that waited for one of them wait for another, so that one of them reads for all.
     if (preempted > 0) settleSharedPrefills(this.#roster.running, this.#table)
 
     const sequences = this.#roster.runningIn(laneId)
     if (!lane.shareThreads(sequences.length === 0 ? null : this.#threadsFor(lane))) return null
-    const adapters = lane.turns.next(adapterSetsOf(sequences))
+    const sets = adapterSetsOf(sequences)
+    const adapters = lane.turns.next(sets)
     const turn = sequences.filter((sequence) => sequence.request.adapters.key === adapters.key)
     // Before anything is asked about what is pending: it changes that.
     for (const sequence of turn) mendBrokenPromises(sequence, this.#table)
 
     const flowing = sequences.filter(({ isFlowing }) => isFlowing)
-    const { work, spareMs } = this.#workFor(lane, passengers(turn, lane.planCount), flowing, now)
+    lane.keepStepsOf(sets)
+    const steps = lane.stepsOf(adapters.key)
+    const chosen = passengers(turn, { steps, mayStreamsWait: sets.size === 1, isUrgent, fill: lane.fill })
+    // Guesses would be passes of their own, which whoever's prompt is read would wait for.
+    const mayGuess = turn.every(({ isFlowing }) => isFlowing)
+    const { work, spareMs } = this.#workFor(lane, { chosen, flowing, steps, isUrgent, mayGuess }, now)
     const dropped = this.#parking.takeDropped()
     const plan: StepPlan = {
       id: ++this.#planCount,
@@ -172,7 +193,7 @@ export class Scheduler {
       ...(dropped.length === 0 ? {} : { dropped }),
       ...lane.takeNews()
     }
-    lane.begin(plan, now)
+    lane.begin(plan, owedAfter(turn, chosen), now)
     return plan
   }
 
@@ -229,14 +250,10 @@ export class Scheduler {
    * Decode first: streams that flow keep flowing. Then prompts, as far as the budget goes; and no further than streams, those of other
    * adapter sets too, can wait for their next token. Batch work can wait for others' prompts; its own are read in shorter pieces while
    * others may come at any moment, who would have to wait for the end of the step.
-   * @param chosen those of the lane that the step is for, in order of admission
-   * @param flowing the lane's streams
    * @returns the work, and how much longer streams can wait for what else is done in the step.
    */
-  #workFor (lane: Lane, chosen: readonly Sequence[], flowing: readonly Sequence[], now: Millis): { readonly work: readonly SlotWork[], readonly spareMs: Millis } {
-    // Not beside prompts: guesses would take their room in the step, and passes of their own.
-    const mayGuess = !lane.threadCount.isTrying && chosen.every(({ isFlowing }) => isFlowing)
-    const guesses = mayGuess ? lane.speculation?.guess(chosen) ?? noneAtAll : noneAtAll
+  #workFor (lane: Lane, { chosen, flowing, steps, isUrgent, mayGuess }: StepRequest, now: Millis): { readonly work: readonly SlotWork[], readonly spareMs: Millis } {
+    const guesses = mayGuess && !lane.threadCount.isTrying ? lane.speculation?.guess(chosen) ?? noneAtAll : noneAtAll
     const work: SlotWork[] = []
     let budget = this.#config.stepTokens
     let spareMs = flowing.length > 0 ? lane.rhythm.spareMs : Infinity
@@ -260,17 +277,23 @@ export class Scheduler {
     }
     for (const sequence of chosen) if (!isReading(sequence)) include(sequence, Infinity)
     const afterDecodes = budget
-    const limit = flowing.some((sequence) => !isBatchWork(sequence)) ? lane.rhythm.promptBudget : Infinity
-    const batchLimit = now - this.#urgentAt < urgentForMs ? lane.rhythm.shortBudget : flowing.length > 0 ? lane.rhythm.promptBudget : Infinity
+    const limit = flowing.some(({ isBatchWork }) => !isBatchWork) ? lane.rhythm.promptBudget : Infinity
+    const batchLimit = isUrgent ? lane.rhythm.shortBudget : flowing.length > 0 ? lane.rhythm.promptBudget : Infinity
     const readers = new Set<Sequence>()
-    for (const sequence of readingOrder(chosen.filter(isReading), lane.planCount, this.#admission)) {
+    for (const sequence of readingOrder(chosen.filter(isReading), steps, this.#admission)) {
       const reader = readerFor(sequence)
       if (readers.has(reader) || !isReading(reader)) continue
       readers.add(reader)
-      include(reader, (isBatchWork(sequence) ? batchLimit : limit) - (afterDecodes - budget))
+      include(reader, (sequence.isBatchWork ? batchLimit : limit) - (afterDecodes - budget))
     }
     return { work, spareMs }
   }
+
+  /**
+   * How many sequences are enough for all lanes: so many may have slots while some of them are batch work and others may come at any
+   * moment, who would wait for the end of longer steps.
+   */
+  get #enough (): number { return this.#lanes.reduce((sum, { fill }) => sum + fill.enough, 0) }
 
   /** How many threads its next step may have; 0 while the steps of other lanes have all of them. */
   #threadsFor (lane: Lane): number {

@@ -86,6 +86,8 @@ export class Sequence {
   get isDecoding (): boolean { return this.pending === 1 }
   /** Somebody waits for its next token, and gets it with every step. */
   get isFlowing (): boolean { return this.isDecoding && this.drawnTokens > 0 }
+  /** Nobody waits for its next token in particular. What the policy protects comes to its end like other work. */
+  get isBatchWork (): boolean { return this.priority === 'batch' && !this.isProtected }
   /** When it ends, if it has not ended by then and is still where it is: without a slot, or with one. */
   get timesOutAt (): Millis {
     const { queueDeadline, deadline } = this.request

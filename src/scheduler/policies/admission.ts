@@ -12,8 +12,11 @@ export interface AdmissionPolicy {
   join (sequence: Sequence, now: Millis): void
   /** It waits no more, for whatever reason. */
   leave (sequence: Sequence): void
-  /** Who is next, of those that wait and were not passed over; null when there is nobody. */
-  next (passed: ReadonlySet<Sequence>, now: Millis): Sequence | null
+  /**
+   * Who is next, of those that wait and were not passed over; null when there is nobody.
+   * @param isCrowded there are free slots, but none for batch work, unless it has waited for long
+   */
+  next (passed: ReadonlySet<Sequence>, now: Millis, isCrowded?: boolean): Sequence | null
   /** Whether the second one, which is ahead, can wait until after the first: they are equally urgent, and it is hardly more unfair. */
   mayOvertake (sequence: Sequence, ahead: Sequence): boolean
   /** It was given a slot, with so many prompt tokens to pay for. Called after `leave`. */
@@ -29,6 +32,8 @@ export interface AdmissionPolicy {
    * @param running in order of admission; those whose slot can be taken now.
    */
   takeover (passed: ReadonlySet<Sequence>, running: readonly Sequence[]): Takeover | null
+  /** Whose slot others may take at any time, if anybody's. @param running as for `takeover` */
+  expendable (running: readonly Sequence[]): Sequence | null
   /** Whose prompt is read first, of two in slots: negative when it is the first one's, 0 when it is that of whoever came first. */
   comparePrompts (a: Sequence, b: Sequence): number
   /**

@@ -26,6 +26,8 @@ export class FirstComeFirstServed implements AdmissionPolicy {
 
   takeover (): null { return null }
 
+  expendable (): null { return null }
+
   comparePrompts (): number { return 0 }
 
   makeRoom (): readonly Sequence[] { return [] }

@@ -13,12 +13,12 @@ const lookedThrough = 16
  * adapters would have to take turns with others there, now and then: a step for one sequence more of a set takes hardly longer, one
  * more set costs all of them their time.
  */
-export function nextFitting (admission: AdmissionPolicy, table: SlotTable, passed: ReadonlySet<Sequence>, now: Millis): Sequence | null {
-  const first = admission.next(passed, now)
+export function nextFitting (admission: Pick<AdmissionPolicy, 'next' | 'mayOvertake'>, table: SlotTable, passed: ReadonlySet<Sequence>, now: Millis, isCrowded = false): Sequence | null {
+  const first = admission.next(passed, now, isCrowded)
   if (first === null || first.wasAdmitted || first.overtaken >= mostOvertaken || fits(first, table)) return first
   const aside = new Set(passed).add(first)
   for (let looked = 0; looked < lookedThrough; looked++) {
-    const other = admission.next(aside, now)
+    const other = admission.next(aside, now, isCrowded)
     if (other === null || !admission.mayOvertake(other, first)) return first
     if (fits(other, table)) {
       first.overtaken++

@@ -34,9 +34,10 @@ export class PriorityClasses implements AdmissionPolicy {
 
   leave (sequence: Sequence): void { this.#classOf(sequence).shares.leave(sequence) }
 
-  next (passed: ReadonlySet<Sequence>, now: Millis): Sequence | null {
+  next (passed: ReadonlySet<Sequence>, now: Millis, isCrowded = false): Sequence | null {
     const overdue = this.#classes.filter((its) => isOverdue(its, now))
-    for (const { shares } of [...overdue, ...this.#classes]) {
+    const others = isCrowded ? this.#classes.slice(0, rankOf('batch')) : this.#classes
+    for (const { shares } of [...overdue, ...others]) {
       const sequence = shares.waitingCount === 0 ? null : shares.next(passed)
       if (sequence !== null) return sequence
     }
@@ -71,17 +72,19 @@ export class PriorityClasses implements AdmissionPolicy {
   }
 
   takeover (passed: ReadonlySet<Sequence>, running: readonly Sequence[]): Takeover | null {
-    const takeable = running.filter(({ isProtected }) => !isProtected)
-    const victim = takeable.findLast(({ priority }) => priority === 'batch')
+    const victim = this.expendable(running)
     for (const [rank, { shares }] of this.#classes.entries()) {
       if (shares.waitingCount === 0) continue
-      const sequence = victim === undefined || priorities[rank] === 'batch' ? null : shares.next(passed)
+      const sequence = victim === null || priorities[rank] === 'batch' ? null : shares.next(passed)
       if (sequence !== null) return { sequence, victim: victim! }
-      const takeover = shares.takeover(passed, takeable.filter(({ priority }) => rankOf(priority) === rank))
+      const takeover = shares.takeover(passed, running.filter(({ priority, isProtected }) => !isProtected && rankOf(priority) === rank))
       if (takeover !== null) return takeover
     }
     return null
   }
+
+  /** The youngest that is batch work: it has least to lose. */
+  expendable (running: readonly Sequence[]): Sequence | null { return running.findLast(({ isBatchWork }) => isBatchWork) ?? null }
 
   comparePrompts (a: Sequence, b: Sequence): number {
     const difference = rankOf(a.priority) - rankOf(b.priority)

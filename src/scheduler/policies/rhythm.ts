@@ -1,3 +1,4 @@
+import { DurationByCount } from '../../domain/duration-by-count.ts'
 import type { Millis } from '../../domain/ids.ts'
 
 /** A step may take this long beside flowing streams, unless a target says otherwise: ten tokens per second still read well. */
@@ -14,6 +15,10 @@ const smallestPiece = 16
  * takes 64 tokens at a time; that of fewer is up to four times slower. So a piece of 65 takes hardly longer than one of 20.
  */
 const wholePiece = 65
+/** Where smaller pieces are slower by more than this, a short step reads a whole piece all the same. */
+const littleSlower = 1.25
+/** A short step may take so many times what a decode takes: the smaller the pieces, the more of them pay for a pass. */
+const shortTimesDecode = 1.5
 /** By default a step may take so long for the sake of a whole piece. */
 const longestForWholePieceMs = 500
 /** What a whole piece took counts so much less with every smaller one. */
@@ -30,6 +35,8 @@ export class Rhythm {
   #targetMs: Millis | 'auto'
   /** A step that only decodes; null before the first. */
   #decodeMs: Millis | null = null
+  /** The same, by how many sequences decode. */
+  readonly #decodeTimes = new DurationByCount()
   /** What a prompt token adds to a step, in whole pieces and in smaller ones; null before the first. */
   #wholePieceTokenMs: Millis | null = null
   #smallPieceTokenMs: Millis | null = null
@@ -62,9 +69,12 @@ export class Rhythm {
     return Math.min(wholePiece - 1, Math.max(smallestPiece, tokensIn(roomMs, this.#smallPieceTokenMs ?? tokenMs)))
   }
 
-  /** The same for a step that is to end soon: a whole piece, or more where that takes no longer than a decode. */
+  /** The same for a step that is to end soon, hardly later than a decode; but whole pieces where smaller ones are much slower. */
   get shortBudget (): number {
-    return Math.min(this.promptBudget, Math.max(wholePiece, tokensIn(this.#decodeMs ?? 0, this.promptTokenMs)))
+    const [wholeMs, smallMs] = [this.#wholePieceTokenMs, this.#smallPieceTokenMs]
+    const tokens = tokensIn(shortTimesDecode * (this.#decodeMs ?? 0), smallMs ?? wholeMs ?? 0)
+    const isSmallGood = smallMs !== null && wholeMs !== null && smallMs <= littleSlower * wholeMs
+    return Math.min(this.promptBudget, Math.max(isSmallGood ? smallestPiece : wholePiece, tokens))
   }
 
   /** A step took so long. */
@@ -72,15 +82,17 @@ export class Rhythm {
     const { decodes, promptTokens, durationMs } = step
     if (promptTokens === 0) {
       this.#decodeMs = mix(this.#decodeMs, durationMs)
+      this.#decodeTimes.learn(decodes, durationMs)
       return
     }
     // Of a mixed step the decodes' share is only known once there was a step without prompts.
     if (decodes > 0 && this.#decodeMs === null) return
-    const tokenMs = Math.max(0, durationMs - (decodes > 0 ? this.#decodeMs ?? 0 : 0)) / promptTokens
+    const tokenMs = Math.max(0, durationMs - (decodes > 0 ? this.#decodeTimes.estimate(decodes) ?? this.#decodeMs ?? 0 : 0)) / promptTokens
     if (promptTokens >= wholePiece) {
       this.#wholePieceTokenMs = mix(this.#wholePieceTokenMs, tokenMs)
     } else {
-      this.#smallPieceTokenMs = mix(this.#smallPieceTokenMs, tokenMs)
+      // Of the few tokens at the end of a prompt, a step's own time is the most.
+      if (promptTokens >= smallestPiece) this.#smallPieceTokenMs = mix(this.#smallPieceTokenMs, tokenMs)
       // Where pieces are small for long, a whole one is tried now and then: the machine may be faster by now.
       if (this.promptBudget < wholePiece && this.#wholePieceTokenMs !== null) this.#wholePieceTokenMs *= fading
     }

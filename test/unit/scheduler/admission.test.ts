@@ -25,8 +25,10 @@ const sequence = (id: string, weight = 1, priority: Priority = 'normal'): Sequen
 
 const nobody: ReadonlySet<Sequence> = new Set()
 
+type Line = Pick<AdmissionPolicy, 'join' | 'leave' | 'next' | 'admit' | 'release'>
+
 /** Joins all, then admits and says who, until nobody waits. A sequence costs as many prompt tokens as wanted, and nothing else. */
-function order (policy: AdmissionPolicy, sequences: readonly Sequence[], promptTokens: (sequence: Sequence) => number = () => 10): string[] {
+function order (policy: Line, sequences: readonly Sequence[], promptTokens: (sequence: Sequence) => number = () => 10): string[] {
   for (const one of sequences) policy.join(one, 0)
   const admitted: string[] = []
   for (let next = policy.next(nobody, 0); next !== null; next = policy.next(nobody, 0)) {
@@ -309,6 +311,30 @@ describe('fair share', () => {
       expect(makeRoom(2, 'interactive', 'd-1')).toEqual(['a-1', 'a-2'])
       expect(makeRoom(1, 'batch', 'd-1')).toEqual([])
       expect(makeRoom(2, 'normal', 'd-1')).toEqual([])
+    })
+
+    it('has no room for batch work in a crowd, unless that has waited for long', () => {
+      const policy = create()
+      for (const one of classes()) policy.join(one, 0)
+      for (const expected of ['b-1', 'a-2', 'c-1']) {
+        const next = policy.next(nobody, 0, true)!
+        expect(next.id).toBe(expected)
+        policy.leave(next)
+        policy.admit(next, 10, 0)
+      }
+      expect(policy.next(nobody, patienceMs - 1, true)).toBeNull()
+      expect(policy.next(nobody, patienceMs - 1)?.id).toBe('a-1')
+      expect(policy.next(nobody, patienceMs, true)?.id).toBe('a-1')
+    })
+
+    it('can do without the youngest that is batch work and not safe', () => {
+      const policy = create()
+      const [urgent, first, second, third] = [sequence('a-1'), sequence('a-2', 1, 'batch'), sequence('b-1', 1, 'batch'), sequence('c-1', 1, 'batch')]
+      third.isProtected = true
+      expect(policy.expendable([urgent, first, second, third])).toBe(second)
+      expect(policy.expendable([first, urgent])).toBe(first)
+      expect(policy.expendable([urgent, third])).toBeNull()
+      expect(policy.expendable([])).toBeNull()
     })
 
     it('lets no class wait for ever, and no more than one slot of it be safe', () => {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { asLaneId, asToken, type LaneId, type ParkId, type SequenceId, type SlotId, type Token } from '../../../src/domain/ids.ts'
 import { rankOf } from '../../../src/domain/priority.ts'
-import type { StepPlan } from '../../../src/scheduler/plan.ts'
+import { planSize, type StepPlan } from '../../../src/scheduler/plan.ts'
 import type { SequenceEvent } from '../../../src/scheduler/scheduler-types.ts'
 import { id, Rig, text } from './rig.ts'
 import { scenarios } from './scenario.ts'
@@ -234,10 +234,10 @@ describe('the scenarios', () => {
       for (const sight of sightsOf(await play(scenario))) seen.add(sight)
     }
     expect([...seen].toSorted()).toEqual([
-      'abort during a step', 'abort while waiting', 'chunked prefill', 'copied prefix', 'copy of a running sequence',
+      'abort during a step', 'abort while waiting', 'batch work gave up its slot though others were free', 'chunked prefill', 'copied prefix', 'copy of a running sequence',
       'dropped cache', 'end of an answer behind a right draft', 'end of an answer behind a right guess', 'failed slot', 'finish during a step', 'finished by length',
-      'finished by stop', 'generation timeout', 'guesses of both kinds in a step', 'kept prefix', 'lost step', 'mixed step', 'preempted',
-      'preempted and resumed in another lane', 'preempted before its first token', 'pushed out of the queue', 'queue full',
+      'finished by stop', 'generation timeout', 'guesses of both kinds in a step', 'kept prefix', 'lost step', 'mixed step', 'no part of batch work in a step of prompts', 'preempted',
+      'preempted and resumed in another lane', 'preempted before its first token', 'prompts alone', 'pushed out of the queue', 'queue full',
       'queue timeout', 'restored cache', 'right draft', 'right guess', 'right guess of an answer that was ended meanwhile', 'saved cache',
       'two adapter sets in one lane', 'two lanes at once', 'waited for another’s prefill', 'wrong draft', 'wrong guess'
     ])
@@ -330,7 +330,7 @@ describe('the scheduler’s manners', () => {
     })
   })
 
-  it('decodes every running sequence of the adapter set whose turn it is, before any prompt', async () => {
+  it('decodes before it reads prompts, in each step that does both', async () => {
     await holds((trace) => {
       for (const { work } of plansOf(trace)) {
         const firstPrompt = work.findIndex(({ sample, tokens }) => tokens.length > 1 && (sample?.index ?? 0) === 0)
@@ -344,9 +344,10 @@ describe('the scheduler’s manners', () => {
   it('guesses only where streams flow alone, alike for all of them, and no more than could be drawn', async () => {
     await holds((trace) => {
       const { mostGuesses = 0, hasDraftModel, contextSize, endTokens } = trace.config
-      for (const { work } of plansOf(trace)) {
+      for (const { plan: { work }, reading } of turnsOf(trace)) {
         const counts = new Set(work.map(({ draft = 0, guessCount = draft }) => guessCount))
         if (counts.size === 1 && counts.has(0)) continue
+        expect(reading).toEqual([])
         expect(counts.size).toBe(1)
         for (const { sequence, tokens, draft, guessCount = draft ?? 0, sample } of work) {
           expect(tokens).toHaveLength(1 + guessCount - (draft ?? 0))
@@ -412,7 +413,92 @@ describe('the scheduler’s manners', () => {
       }
     })
   })
+
+  it('leaves a stream out of no more than one step of its adapters in a row, and only for the sake of prompts', async () => {
+    await holds((trace) => {
+      // Law 7 as far as it concerns those whose turn it is. Batch work has a part in every sixteenth step.
+      const leftOut = new Map<SequenceId, number>()
+      for (const { plan, streams, isShared } of turnsOf(trace)) {
+        for (const id of plan.preempted ?? []) leftOut.delete(id)
+        const served = new Set(plan.work.map(({ sequence }) => sequence))
+        for (const id of streams) {
+          const count = served.has(id) ? 0 : (leftOut.get(id) ?? 0) + 1
+          leftOut.set(id, count)
+          expect(count).toBeLessThanOrEqual(isBatchWork(trace, id) ? 15 : 1)
+        }
+        const others = streams.filter((id) => !isBatchWork(trace, id))
+        if (others.every((id) => served.has(id))) continue
+        // All of them, in a step that nobody else's turn comes after, and that reads.
+        expect(others.filter((id) => served.has(id))).toEqual([])
+        expect(isShared).toBe(false)
+        expect(plan.work.some(({ sample, tokens, restore }) => tokens.length > 1 || restore !== undefined || sample === undefined)).toBe(true)
+      }
+    })
+  })
+
+  it('takes a slot from nobody but batch work while others are free, and only when somebody else came lately', async () => {
+    await holds((trace) => {
+      let urgentAt = -Infinity
+      for (const entry of trace.entries) {
+        if (entry.kind === 'add' && entry.refusal === null && entry.sequence.priority !== 'batch') urgentAt = entry.now
+        if (entry.kind !== 'plan' || entry.freeSlots === 0) continue
+        for (const id of entry.plan.preempted ?? []) {
+          expect(isBatchWork(trace, id)).toBe(true)
+          expect(entry.now - urgentAt).toBeLessThan(10_000)
+          expect(trace.config.policy).toBe('fair')
+        }
+      }
+    })
+  })
 })
+
+const isBatchWork = (trace: Trace, id: SequenceId): boolean => request(trace, id).priority === 'batch'
+
+/** A plan, and who of its lane has the adapters whose turn it is. */
+interface Turn {
+  readonly plan: StepPlan
+  /** They drew a token in the slot that they have, and could draw the next one. */
+  readonly streams: readonly SequenceId[]
+  /** They have been in a plan, and have more to read. */
+  readonly reading: readonly SequenceId[]
+  /** Others of the lane, that have been in a plan, have other adapters. */
+  readonly isShared: boolean
+}
+
+function turnsOf (trace: Trace): Turn[] {
+  const turns: Turn[] = []
+  const laneOf = new Map<SequenceId, LaneId>()
+  const flowing = new Set<SequenceId>()
+  const remove = (id: SequenceId): void => {
+    laneOf.delete(id)
+    flowing.delete(id)
+  }
+  for (const entry of trace.entries) {
+    if (entry.kind === 'abort' || entry.kind === 'finish') remove(entry.id)
+    if (entry.kind === 'plan') {
+      const { plan } = entry
+      for (const id of plan.preempted ?? []) remove(id)
+      for (const { sequence } of plan.work) laneOf.set(sequence, plan.lane)
+      const inLane = [...laneOf.keys()].filter((id) => laneOf.get(id) === plan.lane)
+      const turn = inLane.filter((id) => request(trace, id).adapters.key === plan.adapters.key)
+      turns.push({
+        plan,
+        streams: turn.filter((id) => flowing.has(id)),
+        reading: turn.filter((id) => !flowing.has(id)),
+        isShared: turn.length < inLane.length
+      })
+    }
+    if (entry.kind === 'commit') {
+      for (const { slot, sequence, sample } of entry.plan.work) {
+        const outcome = entry.outcomes.find((candidate) => candidate.slot === slot)!
+        if (sample === undefined || !('token' in outcome)) flowing.delete(sequence)
+        else if (laneOf.has(sequence)) flowing.add(sequence)
+      }
+    }
+    for (const event of eventsOf(entry)) if (event.type === 'sequence-finished' || event.type === 'sequence-failed') remove(event.id)
+  }
+  return turns
+}
 
 function drawnTokens (trace: Trace): Map<SequenceId, Token[]> {
   const drawn = new Map<SequenceId, Token[]>()
@@ -439,6 +525,11 @@ function sightsOf (trace: Trace): Set<string> {
   /** Tokens in each slot after each plan of its lane, and those that came while a slot was free, with the number of entries before. */
   const lengths = new Map<SlotId, { readonly at: number, readonly length: number }[]>()
   const arrivals = new Map<SequenceId, number>()
+  for (const { plan, streams } of turnsOf(trace)) {
+    const leftOut = streams.filter((id) => plan.work.every(({ sequence }) => sequence !== id))
+    if (leftOut.some((id) => !isBatchWork(trace, id))) sights.add('prompts alone')
+    if (leftOut.some((id) => isBatchWork(trace, id)) && planSize(plan).promptTokens > 0) sights.add('no part of batch work in a step of prompts')
+  }
   for (const [at, entry] of trace.entries.entries()) {
     if (entry.kind === 'add' && entry.refusal === null && entry.waiting < 0) arrivals.set(entry.sequence.id, at)
     if (entry.kind === 'add' && entry.refusal === 'queue_full') sights.add('queue full')
@@ -452,6 +543,7 @@ function sightsOf (trace: Trace): Set<string> {
     if (entry.kind === 'plan') {
       const { plan } = entry
       running.set(plan.lane, plan)
+      if ((plan.preempted ?? []).length > 0 && entry.freeSlots > 0) sights.add('batch work gave up its slot though others were free')
       if (plan.dropped !== undefined) sights.add('dropped cache')
       for (const id of plan.preempted ?? []) {
         sights.add(drawn.has(id) ? 'preempted' : 'preempted before its first token')

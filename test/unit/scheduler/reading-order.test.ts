@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { Rig, text, type Step } from './rig.ts'
+import { createAdapterSet } from '../../../src/domain/adapter-set.ts'
+import { id, Rig, text, type Step } from './rig.ts'
 
 const story = ({ plan }: Step): string[] => plan.work.map(({ sequence, keep, tokens, park, restore }) =>
   `${sequence} ${keep}+${tokens.length}${park === undefined ? '' : ` (saves ${park})`}${restore === undefined ? '' : ` (restores ${restore})`}`)
@@ -20,7 +21,8 @@ describe('batch work beside others', () => {
     batch('night-2', 2, 300)
     rig.add('chat', text(3, 40), { maxTokens: 3 })
     expect(story(await rig.step())).toEqual(['chat 0+40'])
-    expect(story(await rig.step())).toEqual(['night-1 20+1', 'chat 40+1', 'night-2 0+65'])
+    expect(story(await rig.step())).toEqual(['night-1 20+1', 'chat 40+1'])
+    expect(story(await rig.step())).toEqual(['chat 41+1', 'night-2 0+65'])
   })
 
   it('has one now and then, so that it comes to its end', async () => {
@@ -56,9 +58,28 @@ describe('batch work beside others', () => {
     await step()
     await step()
     batch('night-2', 3, 400)
-    expect(await step()).toEqual(['night-1 401+1', 'night-2 0+65'])
+    // A token was read in (10 + 0.2 * 399) / 400 = 0.2245 ms, and a short step takes one and a half decodes, 15 ms.
+    expect(await step()).toEqual(['night-2 0+66'])
     rig.now += 10_000
-    expect((await step()).at(-1)).toBe('night-2 65+335')
+    expect(await step()).toEqual(['night-1 401+1', 'night-2 66+334'])
+  })
+
+  it('reads and decodes in turn while others may come at any moment, and at once when nobody has for long', async () => {
+    create({ stepTokens: 64 })
+    batch('night-1', 1, 20)
+    rig.add('chat', text(2, 10), { maxTokens: 30 })
+    await rig.step()
+    await rig.step()
+    batch('night-2', 3, 700)
+    const served = async (): Promise<string[]> => (await rig.step()).plan.work.map(({ sequence, tokens }) => `${sequence} ${tokens.length}`)
+    const steps: string[][] = []
+    for (let step = 0; step < 6; step++) steps.push(await served())
+    // Streams of others have their part in both.
+    const [reading, decoding] = [['chat 1', 'night-2 63'], ['chat 1', 'night-1 1']]
+    expect(steps).toEqual([reading, decoding, reading, decoding, reading, decoding])
+    rig.scheduler.abort(id('chat'))
+    rig.now += 10_000
+    expect(await served()).toEqual(['night-1 1', 'night-2 63'])
   })
 
   it('finds its short cache again when it has lost its slot', async () => {
@@ -77,5 +98,168 @@ describe('batch work beside others', () => {
     rig.add('chat', text(2, 20), { maxTokens: 1 })
     expect(story(await rig.step())).toEqual(['chat 0+20'])
     expect(story(await rig.step())).toEqual(['night 0+32'])
+  })
+})
+
+describe('prompts beside streams', () => {
+  let rig: Rig
+  afterEach(() => { expect(rig.engine.violations).toEqual([]) })
+  const served = async (): Promise<string[]> => (await rig.step()).plan.work.map(({ sequence, tokens }) => `${sequence} ${tokens.length}`)
+
+  it('are read in steps of their own, and streams have all of every other one', async () => {
+    rig = new Rig({ slotsPerLane: 4, contextSize: 1024 })
+    rig.add('stream', text(1, 10), { maxTokens: 50 })
+    await rig.step()
+    rig.add('long', text(2, 130), { maxTokens: 2 })
+    rig.add('short', text(3, 20), { maxTokens: 2 })
+    expect(await served()).toEqual(['long 64'])
+    expect(await served()).toEqual(['stream 1'])
+    expect(await served()).toEqual(['long 64'])
+    expect(await served()).toEqual(['stream 1'])
+    expect(await served()).toEqual(['long 2', 'short 20'])
+    expect(await served()).toEqual(['stream 1', 'long 1', 'short 1'])
+  })
+
+  it('share steps with them where other adapters wait for their turn', async () => {
+    rig = new Rig({ slotsPerLane: 4, contextSize: 1024, turnSteps: 4 })
+    rig.add('stream', text(1, 10), { maxTokens: 50 })
+    await rig.step()
+    await rig.engine.loadAdapter('pirate#1' as never, { path: import.meta.filename }, new AbortController().signal)
+    rig.add('other', text(2, 10), { maxTokens: 50, adapters: createAdapterSet([{ name: 'pirate', generation: 1, scale: 1 }]) })
+    rig.add('prompt', text(3, 20), { maxTokens: 2 })
+    const steps = [await served(), await served()]
+    expect(steps).toContainEqual(['stream 1', 'prompt 20'])
+  })
+
+  it('share one with everybody now and then', async () => {
+    rig = new Rig({ slotsPerLane: 4, contextSize: 2048, stepTokens: 16 })
+    rig.add('stream', text(1, 10), { maxTokens: 200 })
+    await rig.step()
+    rig.add('long', text(2, 1000), { maxTokens: 1 })
+    const steps: string[][] = []
+    for (let step = 1; step <= 32; step++) steps.push(await served())
+    const [alone, stream, together] = [['long 16'], ['stream 1'], ['stream 1', 'long 15']]
+    // Then prompts begin again, since no stream was left out.
+    const sixteen = [...Array.from({ length: 7 }, () => [alone, stream]).flat(), alone, together]
+    expect(steps).toEqual([...sixteen, ...sixteen])
+  })
+
+  it('are read in order of admission now and then, though a stream has every other step', async () => {
+    rig = new Rig({ slotsPerLane: 3, contextSize: 2048, stepTokens: 16 })
+    rig.add('stream', text(1, 10), { maxTokens: 200 })
+    await rig.step()
+    rig.add('first', text(2, 500), { maxTokens: 1 })
+    await rig.step()
+    // More urgent ones come one after the other.
+    rig.add('urgent', text(3, 1000), { maxTokens: 1, priority: 'interactive' })
+    const readers: string[] = []
+    for (let step = 0; step < 30; step++) readers.push(...(await served()).filter((line) => !line.startsWith('stream')))
+    // The first two steps that read prompts are over. A step for everybody leaves one token to the stream.
+    const four = ['urgent 16', 'urgent 16', 'first 16', 'urgent 16']
+    expect(readers.map((line) => line.replace('15', '16'))).toEqual([...four, ...four, ...four, ...four].slice(0, readers.length))
+    expect(readers.length).toBeGreaterThan(14)
+  })
+
+  it('owe streams the next step of theirs, though other adapters have the lane in between', async () => {
+    rig = new Rig({ slotsPerLane: 4, contextSize: 1024, turnSteps: 1 })
+    await rig.engine.loadAdapter('pirate#1' as never, { path: import.meta.filename }, new AbortController().signal)
+    rig.add('stream', text(1, 10), { maxTokens: 50 })
+    await rig.step()
+    rig.add('long', text(2, 1000), { maxTokens: 1 })
+    expect(await served()).toEqual(['long 64'])
+    rig.add('other', text(3, 20), { maxTokens: 1, adapters: createAdapterSet([{ name: 'pirate', generation: 1, scale: 1 }]) })
+    expect(await served()).toEqual(['other 20'])
+    expect(await served()).toEqual(['stream 1'])
+    expect(await served()).toEqual(['long 64'])
+  })
+
+  it('leave a step to batch work under each of the adapters that take turns', async () => {
+    rig = new Rig({ slotsPerLane: 4, contextSize: 4096, stepTokens: 16, turnSteps: 1 })
+    await rig.engine.loadAdapter('pirate#1' as never, { path: import.meta.filename }, new AbortController().signal)
+    const adapters = createAdapterSet([{ name: 'pirate', generation: 1, scale: 1 }])
+    const nights = [['night', {}], ['pirate-night', { adapters }]] as const
+    for (const [seed, [name, options]] of nights.entries()) rig.add(name, text(seed, 10), { ...options, priority: 'batch', maxTokens: 200 })
+    for (let step = 0; step < 4; step++) await rig.step()
+    rig.add('long', text(5, 2000), { maxTokens: 1 })
+    rig.add('pirate-long', text(6, 2000), { maxTokens: 1, adapters })
+    const steps: string[][] = []
+    // Each set has every other step, and every sixteenth of those is for everybody.
+    for (let step = 0; step < 64; step++) steps.push(await served())
+    for (const [name] of nights) expect(steps.filter((line) => line.includes(`${name} 1`))).toHaveLength(2)
+  })
+
+  it('keep what streams guess for later', async () => {
+    rig = new Rig({ slotsPerLane: 4, contextSize: 2048, mostGuesses: 3 })
+    rig.add('stream', Array.from({ length: 60 }, (_, at) => text(1, 6)[at % 6]!), { maxTokens: 200 })
+    await rig.step()
+    rig.add('long', text(2, 600), { maxTokens: 1 })
+    for (let step = 0; step < 10; step++) {
+      const { plan } = await rig.step()
+      expect(plan.work.every(({ guessCount = 0 }) => guessCount === 0)).toBe(true)
+    }
+  })
+})
+
+describe('room for batch work', () => {
+  let rig: Rig
+  afterEach(() => { expect(rig.engine.violations).toEqual([]) })
+  const perToken = 1
+  /** Each sequence of a step takes its own time, as on a slow machine, or they all take no more than one. */
+  const step = async (isFlat = false): Promise<Step> => {
+    const plan = rig.plan()
+    rig.now += isFlat ? 5 : 0.2 + perToken * plan.work.reduce((sum, { tokens }) => sum + tokens.length, 0)
+    return await rig.carryOut(plan)
+  }
+  const begin = async (isFlat: boolean): Promise<void> => {
+    rig = new Rig({ slotsPerLane: 8, contextSize: 4096, stepTokens: 512 })
+    for (let index = 0; index < 8; index++) rig.add(`night-${index}`, text(index, 10), { priority: 'batch', maxTokens: 2000 })
+    for (let index = 0; index < 400; index++) await step(isFlat)
+    expect(rig.scheduler.snapshot().running).toBe(8)
+  }
+
+  it('is what fills a step well while others may come, and everything as soon as nobody has for long', async () => {
+    await begin(false)
+    rig.add('chat', text(20, 10), { maxTokens: 3 })
+    const { plan } = await step()
+    // 0.97 * 8 * 0.2 / (0.2 + 0.03 * 8) = 3.5: four draw 4 tokens in 4.2 ms, 0.98 of what eight draw in the same time. The chat is one of them.
+    expect(plan.preempted).toEqual(['night-7', 'night-6', 'night-5', 'night-4', 'night-3'].map(id))
+    expect(rig.scheduler.snapshot()).toMatchObject({ running: 4, waiting: 5 })
+    await step()
+    await step()
+    expect(rig.scheduler.snapshot()).toMatchObject({ running: 3, waiting: 5 })
+    await step()
+    expect(rig.scheduler.snapshot()).toMatchObject({ running: 4, waiting: 4 })
+    rig.now += 10_000
+    await step()
+    expect(rig.scheduler.snapshot()).toMatchObject({ running: 8, waiting: 0 })
+  })
+
+  it('is all slots that others leave where a step takes no longer for more of it', async () => {
+    await begin(true)
+    rig.add('chat', text(20, 10), { maxTokens: 3 })
+    const { plan } = await step(true)
+    expect(plan.preempted).toEqual([id('night-7')])
+    expect(rig.scheduler.snapshot().running).toBe(8)
+  })
+
+  it('does not keep others from any slot', async () => {
+    await begin(false)
+    for (let index = 0; index < 8; index++) rig.add(`chat-${index}`, text(20 + index, 10), { maxTokens: 30 })
+    const { plan } = await step()
+    expect(plan.work.map(({ sequence }) => sequence).sort()).toEqual(Array.from({ length: 8 }, (_, index) => id(`chat-${index}`)))
+  })
+
+  it('is one slot at least for what has waited long, however many others there are', async () => {
+    await begin(false)
+    let [chats, ended, nightTokens] = [0, 0, 0]
+    for (let index = 0; index < 400; index++) {
+      // There are always five others, more than are enough.
+      for (; chats - ended < 5; chats++) rig.add(`chat-${chats}`, text(chats + 20, 10), { maxTokens: 40 })
+      const { events } = await step()
+      rig.now += 50
+      ended += events.filter(({ type, id: name }) => type === 'sequence-finished' && name.startsWith('chat')).length
+      nightTokens += events.filter(({ type, id: name }) => type === 'token-drawn' && name.startsWith('night')).length
+    }
+    expect(nightTokens).toBeGreaterThan(100)
   })
 })

@@ -135,15 +135,29 @@ const crowd: fc.Arbitrary<RequestShape> = fc.record({
   timeoutMs: timeout
 })
 
+/** Long answers to short prompts, most of them batch work: a lane is full of them, and learns how many are enough. */
+const atNight: fc.Arbitrary<RequestShape> = crowdedRequest.map((shape) => ({
+  ...shape,
+  tenant: shape.tenant % 2,
+  priority: shape.family === 0 || shape.priority === 'batch' ? 'batch' : 'normal',
+  sharedLength: shape.sharedLength % 10,
+  choices: 1,
+  maxTokens: 10 + shape.sharedLength,
+  ignoresEos: true,
+  adapters: shape.adapters === 4 ? 1 : 0,
+  queueTimeoutMs: 1_000_000,
+  timeoutMs: 1_000_000
+}))
+
 const lane = fc.integer({ min: 0, max: 2 })
 const back = fc.integer({ min: 0, max: 7 })
 
-export const actions = (requests: fc.Arbitrary<RequestShape>, requestWeight = 6, endWeight = 2): fc.Arbitrary<Action> => fc.oneof(
+export const actions = (requests: fc.Arbitrary<RequestShape>, requestWeight = 6, endWeight = 2, waitWeight = 1): fc.Arbitrary<Action> => fc.oneof(
   { weight: requestWeight, arbitrary: fc.record({ type: fc.constant('request' as const), request: requests }) },
   { weight: 9, arbitrary: fc.record({ type: fc.constant('begin' as const), lane }) },
   { weight: 8, arbitrary: fc.record({ type: fc.constant('end' as const), lane }) },
   { weight: endWeight, arbitrary: fc.record({ type: fc.constantFrom('abort' as const, 'finish' as const), back }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('wait' as const), durationMs: fc.oneof({ weight: 9, arbitrary: fc.integer({ min: 0, max: 30 }) }, { weight: 1, arbitrary: fc.constant(10_000) }) }) }
+  { weight: waitWeight, arbitrary: fc.record({ type: fc.constant('wait' as const), durationMs: fc.oneof({ weight: 9, arbitrary: fc.integer({ min: 0, max: 30 }) }, { weight: 1, arbitrary: fc.constant(10_000) }) }) }
 )
 
 const fault = fc.tuple(fc.integer({ min: 1, max: 40 }), fc.constantFrom<FaultKind>('reject', 'fail'))
@@ -173,6 +187,12 @@ export const scenarios: fc.Arbitrary<Scenario> = fc.oneof(
   fc.record({
     config: configs({ laneCount: 2, slotsPerLane: [2, 6], contextSize: [236, 300], spareStepTokens: 100 }),
     actions: fc.array(actions(crowd), { minLength: 20, maxLength: 80 }),
+    faults
+  }),
+  fc.record({
+    config: configs({ laneCount: 1, slotsPerLane: [2, 5], contextSize: [140, 160], spareStepTokens: 30 })
+      .map((config) => ({ ...config, mostGuesses: 0, maxQueue: 20 })),
+    actions: fc.array(actions(atNight, 2, 1, 6), { minLength: 60, maxLength: 200 }),
     faults
   })
 )

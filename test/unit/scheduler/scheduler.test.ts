@@ -40,7 +40,8 @@ describe('Scheduler', () => {
     create({ stepTokens: 64 })
     rig.add('a', text(1, 10))
     await rig.step()
-    rig.add('b', text(2, 100))
+    // Prompts of others than batch work have steps of their own.
+    rig.add('b', text(2, 100), { priority: 'batch' })
     expect(summary((await rig.step()).plan)).toEqual(['a 10+1*', 'b 0+63'])
     expect(summary((await rig.step()).plan)).toEqual(['a 11+1*', 'b 63+37*'])
   })
@@ -75,7 +76,8 @@ describe('Scheduler', () => {
     rig.add('a', text(1, 50))
     await rig.step()
     rig.add('b', [...text(1, 50), ...text(2, 5)])
-    expect(summary((await rig.step()).plan)).toEqual(['a 50+1*', 'b (copy of 0) 50+5*'])
+    expect(summary((await rig.step()).plan)).toEqual(['b (copy of 0) 50+5*'])
+    expect(summary((await rig.step()).plan)).toEqual(['a 50+1*', 'b 55+1*'])
   })
 
   it('reuses nothing across adapter sets, generations and scales', async () => {
@@ -326,7 +328,11 @@ describe('Scheduler', () => {
     await rig.step(0)
     rig.add('short', text(2, 100))
     rig.add('long', text(3, 1500))
-    expect(placesOf([rig.plan(0), rig.plan(1)])).toEqual([[['a', 0], ['short', 1]], [['long', 2]]])
+    const plans = [rig.plan(0), rig.plan(1)]
+    expect(placesOf(plans)).toEqual([[['short', 1]], [['long', 2]]])
+    for (const plan of plans) await rig.carryOut(plan)
+    rig.scheduler.abort(id('short'))
+    expect(placesOf([rig.plan(0)])).toEqual([[['a', 0]]])
   })
 
   it('goes to the lane that has most of the prompt', async () => {

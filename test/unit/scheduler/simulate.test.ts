@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { EventLog } from '../../../bench/simulate/event-log.ts'
+import { Ledger } from '../../../bench/simulate/ledger.ts'
 import { parseCommandLine, UsageError } from '../../../bench/simulate/options.ts'
 import { formatReport } from '../../../bench/simulate/report.ts'
 import { simulate, type CreateScheduler, type SimulationOptions, type SimulationResult } from '../../../bench/simulate/simulation.ts'
+import { adapterSets } from '../../../bench/simulate/workload.ts'
+import { asLaneId, asSequenceId } from '../../../src/domain/ids.ts'
 import type { StepPlan } from '../../../src/scheduler/plan.ts'
 import { Scheduler } from '../../../src/scheduler/scheduler.ts'
 
@@ -79,6 +82,39 @@ describe('simulator', () => {
     expect(guessing!.rightGuesses).toBeGreaterThan(0.7 * guessing!.guessedTokens)
     expect(guessing!.steps).toBeLessThan(0.9 * plain!.steps)
     expect(guessing).toMatchObject({ drawnTokens: plain!.drawnTokens, finished: plain!.finished })
+  })
+
+  it.each([0, 3])('keeps the laws with batch work among the others, and %i adapters', (adapters) => {
+    const { snapshot, firstTokenMsOf } = run(options('--requests', '1500', '--batch-share', '0.3', '--load', '0.9', '--adapters', String(adapters))).result
+    expect(snapshot.preempted).toBeGreaterThan(0)
+    expect(firstTokenMsOf.others.percentile(0.5)).toBeLessThan(firstTokenMsOf.batch.percentile(0.5))
+  })
+
+  it.each<[string, string, number, RegExp | null]>([
+    // Who is served, step by step: `a`; `n`, which is batch work with the same adapters; `x`, which has others.
+    ['a stream is left out of one step', 'ana', 0, null],
+    ['a stream is left out of two', 'anna', 0, /law 7 .*a was left out of 2 steps, the limit is 1/],
+    ['batch work is left out of fifteen', `n${'a'.repeat(15)}n`, 0, null],
+    ['batch work is left out of sixteen', `n${'a'.repeat(16)}n`, 0, /law 7 .*n was left out of 16 steps, the limit is 15/],
+    ['others have their turns', 'axxa', 2, null],
+    ['others have more than their turns', 'axxxa', 2, /law 7 .*a waited for 3 steps of others, the limit is 2/],
+    ['a stream is left out between turns of others', 'axxnxxa', 2, null],
+    ['a stream is left out between longer turns of others', 'axxnxxxa', 2, /law 7 .*a waited for 5 steps of others, the limit is 4/]
+  ])('knows what law 7 says when %s', (_, steps, othersTurns, violation) => {
+    const ledger = new Ledger(othersTurns)
+    for (const id of 'anx') ledger.add(asSequenceId(id), id === 'n' ? 'batch' : 'others', id === 'n', 1, 0)
+    const adapters = adapterSets(1)
+    const follow = (): void => {
+      for (const id of steps) {
+        ledger.plan({
+          lane: asLaneId(0),
+          adapters: adapters[id === 'x' ? 1 : 0]!,
+          work: [{ sequence: asSequenceId(id), slot: 'anx'.indexOf(id), keep: 0, sample: {} }]
+        } as unknown as StepPlan, 0)
+      }
+    }
+    if (violation === null) follow()
+    else expect(follow).toThrow(violation)
   })
 
   it.each<[string, RegExp, (plan: StepPlan) => StepPlan]>([

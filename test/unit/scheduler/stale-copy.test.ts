@@ -10,10 +10,9 @@ describe('a copy whose source is given away before the plan that copies', () => 
     rig.add('again', text(1, 50))
     rig.add('other', text(3, 9))
     const { plan, events } = await rig.step()
-    expect(summary(plan).slice(1)).toEqual(['again 0+50*', 'other 0+9*'])
-    expect(plan.work[0]?.sequence).toBe('running')
-    expect(plan.work[0]?.tokens).toHaveLength(1)
+    expect(summary(plan)).toEqual(['again 0+50*', 'other 0+9*'])
     expect(events).toContainEqual(expect.objectContaining({ type: 'sequence-started', id: 'again', cachedTokens: 0 }))
+    expect(summary((await rig.step()).plan)).toEqual([expect.stringMatching(/^running \d+\+1\*$/), 'again 50+1*', 'other 9+1*'])
   })
 
   it('copies what is left of it', async () => {
@@ -21,7 +20,7 @@ describe('a copy whose source is given away before the plan that copies', () => 
     await leaveCaches(rig)
     rig.add('again', text(1, 50))
     rig.add('other', [...text(1, 45), ...text(3, 4)])
-    expect(summary((await rig.step()).plan).slice(1)).toEqual(['again (copy of 0) 45+5*', 'other 45+4*'])
+    expect(summary((await rig.step()).plan)).toEqual(['again (copy of 0) 45+5*', 'other 45+4*'])
   })
 
   it('is avoided when there is another free slot', async () => {
@@ -30,7 +29,7 @@ describe('a copy whose source is given away before the plan that copies', () => 
     await leaveCaches(rig)
     rig.add('again', text(1, 50))
     rig.add('other', text(3, 9))
-    expect(summary((await rig.step()).plan).slice(1)).toEqual(['again (copy of 1) 49+1*', 'other 0+9*'])
+    expect(summary((await rig.step()).plan)).toEqual(['again (copy of 1) 49+1*', 'other 0+9*'])
   })
 })
 

@@ -18,11 +18,18 @@ export type TraceEntry =
     readonly waiting: number
     /** Null when it was taken. */
     readonly refusal: ErrorCode | null
+    readonly now: Millis
     /** Of others, pushed out of a full queue. */
     readonly events: readonly SequenceEvent[]
   }
   | { readonly kind: 'abort' | 'finish', readonly id: SequenceId }
-  | { readonly kind: 'plan', readonly plan: StepPlan }
+  | {
+    readonly kind: 'plan'
+    readonly plan: StepPlan
+    /** Of all lanes, when the plan was made. */
+    readonly freeSlots: number
+    readonly now: Millis
+  }
   | {
     readonly kind: 'commit'
     readonly plan: StepPlan
@@ -86,7 +93,7 @@ class Recorder {
 
   add (sequence: NewSequence): void {
     const before = this.scheduler.snapshot()
-    const freeSlots = before.lanes.reduce((sum, { slotCount, busySlots }) => sum + slotCount - busySlots, 0)
+    const freeSlots = freeSlotsOf(before)
     let refusal: ErrorCode | null = null
     let events: readonly SequenceEvent[] = []
     try {
@@ -96,7 +103,7 @@ class Recorder {
       if (!(error instanceof ServerError)) throw error
       refusal = error.code
     }
-    this.entries.push({ kind: 'add', sequence, waiting: before.waiting - before.displaced - Math.max(0, freeSlots - before.displaced), refusal, events })
+    this.entries.push({ kind: 'add', sequence, waiting: before.waiting - before.displaced - Math.max(0, freeSlots - before.displaced), refusal, now: this.now, events })
   }
 
   abort (id: SequenceId): void {
@@ -124,7 +131,7 @@ class Recorder {
       plan.work.map(({ slot }) => ({ slot, error: error as Error })))
     this.#inFlight.set(lane, { plan, outcomes })
     // The plan shares the history's array with the scheduler; the trace keeps it as it was.
-    this.entries.push({ kind: 'plan', plan: structuredClone(plan) })
+    this.entries.push({ kind: 'plan', plan: structuredClone(plan), freeSlots: freeSlotsOf(this.scheduler.snapshot()), now: this.now })
     return true
   }
 
@@ -163,6 +170,8 @@ class Recorder {
     }
   }
 }
+
+const freeSlotsOf = ({ lanes }: SchedulerSnapshot): number => lanes.reduce((sum, { slotCount, busySlots }) => sum + slotCount - busySlots, 0)
 
 /** Plays a scenario to the end. */
 export async function play (scenario: Scenario): Promise<Trace> {
