@@ -3,8 +3,9 @@ import { TypicalDuration } from '../../domain/typical-duration.ts'
 
 /** A step is full enough that draws this share of what a step of all slots draws in the same time. */
 const enoughShare = 0.97
-/** At least so much of the slots is used: what steps of fewer sequences take follows other rules. */
+/** At least so much of the slots is used, and so many of them: what steps of fewer sequences take follows other rules. */
 const leastShare = 0.25
+const leastSequences = 4
 /** Sizes are chosen in steps of a power of two, at most so many of them: those fill the tiles that matrices are multiplied in. */
 const mostSizes = 8
 /** A size is given up for the next one when it is off by more than this share of what is between them; half would be the nearest. */
@@ -40,7 +41,7 @@ export class StepFill {
     this.#slots = slots
     this.#enough = slots
     this.#tile = 2 ** Math.max(0, Math.ceil(Math.log2(slots / mostSizes)))
-    this.#least = Math.ceil(slots * leastShare)
+    this.#least = Math.max(Math.min(slots, leastSequences), Math.ceil(slots * leastShare))
   }
 
   /** All slots as long as nothing is known. */

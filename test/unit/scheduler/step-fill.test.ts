@@ -54,8 +54,8 @@ describe('StepFill', () => {
   it.each<[string, (size: number) => number]>([
     ['takes nothing by itself', (size) => size],
     ['takes longer than in proportion', (size) => size ** 2]
-  ])('wants a quarter of the slots at least, even where a step %s', (_, costMs) => {
-    for (const [slots, enough] of [[2, 1], [5, 2], [8, 2], [16, 4], [24, 8], [64, 16]] as const) {
+  ])('wants four of the slots and a quarter at least, even where a step %s', (_, costMs) => {
+    for (const [slots, enough] of [[2, 2], [5, 4], [8, 4], [16, 4], [24, 8], [64, 16]] as const) {
       const fill = new StepFill(slots)
       run(fill, costMs, slots, 400)
       // In whole tiles: a quarter of 24 is a tile and a half, which makes two.
@@ -81,10 +81,10 @@ describe('StepFill', () => {
 
   it('tries every size, more often in the beginning', () => {
     const fill = new StepFill(8)
-    const sizes = [2, 3, 4, 5, 6, 7]
+    const sizes = [4, 5, 6, 7]
     // Each three times, in every eighth step; and then in every 32nd.
-    expect(run(fill, (size) => size, 8, 3 * 6 * 8)).toEqual([...sizes, ...sizes, ...sizes])
-    expect(run(fill, (size) => size, 8, 6 * 32)).toEqual(sizes)
+    expect(run(fill, (size) => size, 8, 3 * 4 * 8)).toEqual([...sizes, ...sizes, ...sizes])
+    expect(run(fill, (size) => size, 8, 4 * 32)).toEqual(sizes)
     expect(run(fill, (size) => size, 8, 15)).toEqual([])
   })
 
@@ -106,11 +106,11 @@ describe('StepFill', () => {
       // 0.97 * 8 * 2 / (2 + 0.03 * 8) = 6.9
       expect(fill.enough).toBe(7)
     }
-    // No more than twice its time counts, and that for a tenth: 10 + 0.1 * 10 ms. Had all of it counted, two were enough.
+    // No more than twice its time counts, and that for a tenth: 10 + 0.1 * 10 ms. Had all of it counted, four were enough.
     still.learn(8, costMs(8) * 2)
     delayed.learn(8, costMs(8) * 50)
     expect(delayed.enough).toBe(still.enough)
-    expect(delayed.enough).toBeGreaterThanOrEqual(4)
+    expect(delayed.enough).toBeGreaterThan(4)
     run(delayed, costMs, 8, 100)
     expect(delayed.enough).toBe(7)
   })
@@ -119,16 +119,16 @@ describe('StepFill', () => {
     const fill = new StepFill(8)
     // The last of them is a full one.
     run(fill, (size) => size, 8, 401)
-    expect(fill.enough).toBe(2)
+    expect(fill.enough).toBe(4)
     run(fill, (size) => size, 4, 4095)
-    expect(fill.enough).toBe(2)
+    expect(fill.enough).toBe(4)
     run(fill, (size) => size, 4, 1)
     expect(fill.enough).toBe(8)
     // It is still as it was,
     run(fill, (size) => size, 8, 1)
-    expect(fill.enough).toBe(2)
+    expect(fill.enough).toBe(4)
     // and by and by it pays: each size is measured anew.
-    run(fill, () => 4, 8, 32 * 6 * 60)
+    run(fill, () => 4, 8, 32 * 4 * 60)
     expect(fill.enough).toBe(8)
   })
 
