@@ -160,6 +160,15 @@ export const actions = (requests: fc.Arbitrary<RequestShape>, requestWeight = 6,
   { weight: waitWeight, arbitrary: fc.record({ type: fc.constant('wait' as const), durationMs: fc.oneof({ weight: 9, arbitrary: fc.integer({ min: 0, max: 30 }) }, { weight: 1, arbitrary: fc.constant(10_000) }) }) }
 )
 
+/** Batch work fills the lane, and its steps take some time each. */
+const evening: fc.Arbitrary<Action[]> = fc.record({
+  requests: fc.array(atNight.map((request) => ({ type: 'request' as const, request: { ...request, priority: 'batch' as const, adapters: 0 } })), { minLength: 6, maxLength: 8 }),
+  stepsMs: fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 30, maxLength: 50 })
+}).map(({ requests, stepsMs }) => [
+  ...requests,
+  ...stepsMs.flatMap((durationMs): Action[] => [{ type: 'begin', lane: 0 }, { type: 'wait', durationMs }, { type: 'end', lane: 0 }])
+])
+
 const fault = fc.tuple(fc.integer({ min: 1, max: 40 }), fc.constantFrom<FaultKind>('reject', 'fail'))
 const faults = fc.oneof(
   { weight: 2, arbitrary: fc.constant([]) },
@@ -190,9 +199,9 @@ export const scenarios: fc.Arbitrary<Scenario> = fc.oneof(
     faults
   }),
   fc.record({
-    config: configs({ laneCount: 1, slotsPerLane: [2, 5], contextSize: [140, 160], spareStepTokens: 30 })
+    config: configs({ laneCount: 1, slotsPerLane: [5, 6], contextSize: [140, 160], spareStepTokens: 30 })
       .map((config) => ({ ...config, mostGuesses: 0, maxQueue: 20 })),
-    actions: fc.array(actions(atNight, 2, 1, 6), { minLength: 60, maxLength: 200 }),
+    actions: fc.tuple(evening, fc.array(actions(atNight, 3, 1, 6), { minLength: 60, maxLength: 200 })).map((parts) => parts.flat()),
     faults
   })
 )
