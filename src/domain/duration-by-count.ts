@@ -12,15 +12,16 @@ export class DurationByCount {
     this.#measures[count]!.learn(durationMs)
   }
 
-  /** What was measured, or lies between what was measured of fewer and of more; null where nothing is known of as many. */
+  /** What was measured, or lies between what was measured of fewer and of more; null where nothing is known of as few or as many. */
   estimate (count: number): Millis | null {
     let more = count
     while (more < this.#measures.length && this.#measures[more]!.count === 0) more++
     if (more >= this.#measures.length) return null
     let fewer = count
     while (fewer > 0 && this.#measures[fewer]!.count === 0) fewer--
+    if (fewer === 0) return null
     const moreMs = this.#measures[more]!.ms
-    if (fewer === 0 || fewer === more) return moreMs
+    if (fewer === more) return moreMs
     const fewerMs = this.#measures[fewer]!.ms
     return fewerMs + (moreMs - fewerMs) * (count - fewer) / (more - fewer)
   }

@@ -105,7 +105,7 @@ export class Lane {
     if (this.#inFlight !== plan) throw new Error(`Plan ${plan.id} is not being carried out`)
     this.#inFlight = null
     // A step that failed, or lost a cache, did not do all that was planned, and tells nothing.
-    if (outcomes.every((outcome) => 'token' in outcome)) this.#learn(plan, outcomes, now)
+    if (plan.work.length > 0 && outcomes.every((outcome) => 'token' in outcome)) this.#learn(plan, outcomes, now)
   }
 
   isServing (sequence: Sequence): boolean {

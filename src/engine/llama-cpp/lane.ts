@@ -321,7 +321,8 @@ export class Lane {
   /** Idle slots that the step takes along, in ascending order. */
   #bridgesFor (work: readonly SlotWork[], room: number): readonly number[] {
     const { bridging, contextSize } = this.#options
-    if (bridging === 'never' || work.length < 2) return []
+    // A piece of a prompt is a pass of its own anyway, and one more if there were bridges beside it.
+    if (bridging === 'never' || work.filter(({ tokens }) => tokens.length === 1).length < 2) return []
     const longest = Math.max(...work.map(({ keep, tokens }) => keep + tokens.length))
     return bridgesOf(work.map(({ slot }) => this.#sequenceOf(slot)), room, {
       // An idle token reads its slot's whole cache.

@@ -53,7 +53,10 @@ export function passengers (turn: readonly Sequence[], situation: StepSituation)
   if (areStreamsOwed && streams.length > 0) return streams
   // What others wait for may be batch work, that reads what they have in common.
   const needed = new Set(others.map(readerFor))
-  return turn.filter((sequence) => needed.has(sequence) ? !(mayStreamsWait && sequence.isFlowing) : !sequence.isBatchWork)
+  // And it may be a stream, which came back and has to say what it said before.
+  const awaited = new Set(others.filter(({ awaits }) => awaits !== null).map(readerFor))
+  const mayWait = (sequence: Sequence): boolean => mayStreamsWait && sequence.isFlowing && !awaited.has(sequence)
+  return turn.filter((sequence) => needed.has(sequence) ? !mayWait(sequence) : !sequence.isBatchWork)
 }
 
 /** Leaves batch work out, from the last slots so that what decodes stays together, where a smaller step is to be tried and nothing is read. */
@@ -85,7 +88,8 @@ const streamsOf = (turn: readonly Sequence[]): readonly Sequence[] =>
  * that each comes to its end.
  * @param prompts in order of admission
  */
-export function readingOrder (prompts: readonly Sequence[], { readingCount }: StepsOfSet, admission: AdmissionPolicy): readonly Sequence[] {
-  if (prompts.length < 2 || readingCount % arrivalEvery === 0) return prompts
+export function readingOrder (prompts: readonly Sequence[], { count, readingCount }: StepsOfSet, admission: AdmissionPolicy): readonly Sequence[] {
+  // In a step for everybody urgent prompts would leave the others nothing.
+  if (prompts.length < 2 || count % everybodyEvery === 0 || readingCount % arrivalEvery === 0) return prompts
   return [...prompts].sort((a, b) => admission.comparePrompts(a, b))
 }

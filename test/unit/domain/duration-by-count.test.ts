@@ -10,8 +10,7 @@ describe('DurationByCount', () => {
     expect(costs.estimate(2)).toBe(30)
     expect(costs.estimate(3)).toBe(35)
     expect(costs.estimate(6)).toBe(50)
-    // One takes no longer than two.
-    expect(costs.estimate(1)).toBe(30)
+    expect(costs.estimate(1)).toBeNull()
     expect(costs.estimate(7)).toBeNull()
     expect(costs.estimate(9)).toBeNull()
   })

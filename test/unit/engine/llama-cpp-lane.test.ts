@@ -156,6 +156,12 @@ describe('llama.cpp lane', () => {
     expect(calls).toEqual([['addToBatch', 0, 0], ['addToBatch', 2, 0], ['decoded']])
   })
 
+  it('leaves the idle slot alone beside prompts, which have passes of their own', async () => {
+    lane = createLane(false, 'always')
+    await step([work(0, 0, [1, 2, 3]), work(2, 0, [1, 2])])
+    expect(calls).toEqual([['addToBatch', 0, 0], ['addToBatch', 2, 0], ['decoded']])
+  })
+
   it('takes it along where passes over more slots were measured to take hardly longer', async () => {
     lane = createLane(false, 'measured')
     // By this clock each decode takes as long as any other.

@@ -156,7 +156,9 @@ describe('prompts beside streams', () => {
     for (let step = 0; step < 30; step++) readers.push(...(await served()).filter((line) => !line.startsWith('stream')))
     // The first two steps that read prompts are over. A step for everybody leaves one token to the stream.
     const four = ['urgent 16', 'urgent 16', 'first 16', 'urgent 16']
-    expect(readers.map((line) => line.replace('15', '16'))).toEqual([...four, ...four, ...four, ...four].slice(0, readers.length))
+    // And that step, the sixteenth, is in order of admission too.
+    const expected = [...four, ...four, ...four, ...four].with(7, 'first 16').slice(0, readers.length)
+    expect(readers.map((line) => line.replace('15', '16'))).toEqual(expected)
     expect(readers.length).toBeGreaterThan(14)
   })
 
@@ -197,6 +199,27 @@ describe('prompts beside streams', () => {
       const { plan } = await rig.step()
       expect(plan.work.every(({ guessCount = 0 }) => guessCount === 0)).toBe(true)
     }
+  })
+})
+
+describe('a prompt of batch work beside a flood of others', () => {
+  it.each([0, 1, 2, 3])('comes to its end where steps are mixed, after %i that read nothing', async (quiet) => {
+    const rig = new Rig({ slotsPerLane: 5, contextSize: 1024, stepTokens: 16 })
+    await rig.engine.loadAdapter('pirate#1' as never, { path: import.meta.filename }, new AbortController().signal)
+    const pirate = createAdapterSet([{ name: 'pirate', generation: 1, scale: 1 }])
+    rig.add('other-set', text(9, 10), { maxTokens: 600, adapters: pirate })
+    rig.add('stream', text(1, 4), { maxTokens: 600 })
+    for (let step = 0; step < 2 + quiet; step++) await rig.step()
+    rig.add('night', text(2, 60), { priority: 'batch', maxTokens: 1 })
+    let [chats, ended, isNightOver] = [0, 0, false]
+    for (let step = 0; step < 400 && !isNightOver; step++) {
+      for (; chats - ended < 2; chats++) rig.add(`chat-${chats}`, text(chats + 20, 200), { maxTokens: 1 })
+      const { events } = await rig.step()
+      ended += events.filter(({ type, id: name }) => type === 'sequence-finished' && name.startsWith('chat')).length
+      isNightOver = events.some(({ type, id: name }) => type === 'sequence-finished' && name === 'night')
+    }
+    expect(isNightOver).toBe(true)
+    expect(rig.engine.violations).toEqual([])
   })
 })
 
