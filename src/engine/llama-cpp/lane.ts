@@ -312,8 +312,8 @@ export class Lane {
       for (const sequence of bridges) this.#context.removeTokenCellsFromSequence(sequence, this.#cachedTokens[sequence] as number, -1)
     }
     const slotCount = work.length + bridges.length
-    // What a pass takes is known from steps that are one, and nothing else.
-    const isOnePass = tokenCount === work.length && passesOf([...work.map(({ slot }) => this.#sequenceOf(slot)), ...bridges]) === 1
+    // What a pass takes is known from steps that are one, and nothing else; it matters where bridges are measured.
+    const isOnePass = this.#options.bridging === 'measured' && tokenCount === work.length && passesOf([...work.map(({ slot }) => this.#sequenceOf(slot)), ...bridges]) === 1
     const learn = (): void => { if (isOnePass) this.#passTimes.learn(slotCount, performance.now() - startedAt) }
     return { done: this.#context.decodeBatch().then(learn).finally(settle), items }
   }

@@ -29,8 +29,9 @@ const outOfDateAfter = 4096
 export class StepFill {
   readonly #slots: number
   readonly #least: number
-  /** Sizes are multiples of it. */
+  /** Sizes are multiples of it, and all slots. */
   readonly #tile: number
+  readonly #smallestSize: number
   readonly #measures = new Map<number, TypicalDuration>()
   #candidates = 0
   #trials = 0
@@ -42,6 +43,7 @@ export class StepFill {
     this.#enough = slots
     this.#tile = 2 ** Math.max(0, Math.ceil(Math.log2(slots / mostSizes)))
     this.#least = Math.max(Math.min(slots, leastSequences), Math.ceil(slots * leastShare))
+    this.#smallestSize = this.#tile * Math.ceil(this.#least / this.#tile)
   }
 
   /** All slots as long as nothing is known. */
@@ -53,11 +55,10 @@ export class StepFill {
    * @param least that it has to decode
    */
   trialSize (sequences: number, least: number): number {
-    const first = this.#tile * Math.ceil(this.#least / this.#tile)
-    const count = Math.max(1, Math.ceil((this.#slots - first) / this.#tile))
+    const count = Math.max(1, Math.ceil((this.#slots - this.#smallestSize) / this.#tile))
     const every = this.#trials < firstTrials * count ? firstTrialEvery : trialEvery
     if (++this.#candidates % every !== 0) return Infinity
-    const size = first + this.#tile * (this.#trials++ % count)
+    const size = this.#smallestSize + this.#tile * (this.#trials++ % count)
     return size >= least && size < sequences ? size : Infinity
   }
 
@@ -78,8 +79,8 @@ export class StepFill {
     // From n / (stepMs + n sequenceMs) >= enoughShare slots / (stepMs + slots sequenceMs).
     const size = enoughShare * this.#slots * stepMs / (stepMs + (1 - enoughShare) * this.#slots * sequenceMs)
     // Each change takes slots from batch work, or gives them back: one between two sizes stays where it is.
-    if (Math.abs(size - this.#enough) <= reluctance * this.#tile && this.#enough >= this.#least) return this.#enough
-    const tiled = this.#tile * Math.max(Math.round(size / this.#tile), Math.ceil(this.#least / this.#tile))
+    if (Math.abs(size - this.#enough) <= reluctance * this.#tile) return this.#enough
+    const tiled = Math.max(this.#tile * Math.round(size / this.#tile), this.#smallestSize)
     // All slots are a size too, though they may fill no whole number of tiles.
     return Math.abs(this.#slots - size) < Math.abs(tiled - size) ? this.#slots : Math.min(this.#slots, tiled)
   }
