@@ -36,7 +36,7 @@ interface LaneSteps {
 
 /** A stream is left out of one step of its adapter set for the sake of prompts, and has a place in the next one. */
 const mostStreamsLeftOut = 1
-/** Batch work is left out of whatever reads others' prompts, and of what is made smaller for a trial; every sixteenth step is for everybody. */
+/** Batch work is left out of whatever reads others' prompts, and of what is made smaller for a trial, but of no more than this in a row. */
 const mostBatchLeftOut = 15
 
 /** What becomes of every sequence: law 6, the running half of law 7, and the times that users feel. */

@@ -1,7 +1,6 @@
 import type { AdapterSetKey } from '../domain/adapter-set.ts'
 import type { LaneId, Millis, SequenceId, Token } from '../domain/ids.ts'
 import { planSize, type StepPlan, type WorkOutcome } from './plan.ts'
-import type { StepsOfSet } from './policies/reading-order.ts'
 import { Rhythm } from './policies/rhythm.ts'
 import { Speculation } from './policies/speculation.ts'
 import { StepFill } from './policies/step-fill.ts'
@@ -10,8 +9,6 @@ import { Turns } from './policies/turns.ts'
 import type { SchedulerConfig } from './scheduler-types.ts'
 import type { Sequence } from './sequence.ts'
 import { besidesMs, draftOf } from './step-outcome.ts'
-
-const noSteps: StepsOfSet = { count: 0, readingCount: 0, areStreamsOwed: false, isBatchWorkOwed: false }
 
 /** What a lane does now, what its engine has not been told yet, and what was learned from its steps. */
 export class Lane {
@@ -26,7 +23,7 @@ export class Lane {
   #isWaitingForThreads = false
   #inFlight: StepPlan | null = null
   #inFlightSince: Millis = 0
-  readonly #stepsOf = new Map<AdapterSetKey, StepsOfSet>()
+  readonly #readingStepsOf = new Map<AdapterSetKey, number>()
   #released: SequenceId[] = []
   #preempted: SequenceId[] = []
 
@@ -50,14 +47,14 @@ export class Lane {
   get inFlight (): StepPlan | null { return this.#inFlight }
 
   /**
-   * Its steps with one of the adapter sets that have work in it. Each set has its own, since what is every fourth or sixteenth step of
-   * a lane may always be one of the same set.
+   * So many of its steps with one of the adapter sets that have work in it have read prompts. Each set has its own count, since every fourth
+   * step of a lane may always be one of the same set.
    */
-  stepsOf (key: AdapterSetKey): StepsOfSet { return this.#stepsOf.get(key) ?? noSteps }
+  readingStepsOf (key: AdapterSetKey): number { return this.#readingStepsOf.get(key) ?? 0 }
 
-  /** What it knows of the steps of other sets it forgets. */
+  /** The counts of other sets it forgets. */
   keepStepsOf (sets: ReadonlyMap<AdapterSetKey, unknown>): void {
-    for (const key of this.#stepsOf.keys()) if (!sets.has(key)) this.#stepsOf.delete(key)
+    for (const key of this.#readingStepsOf.keys()) if (!sets.has(key)) this.#readingStepsOf.delete(key)
   }
 
   /**
@@ -85,17 +82,10 @@ export class Lane {
     return { released, ...(preempted.length === 0 ? {} : { preempted }) }
   }
 
-  /**
-   * The plan is being carried out from now on.
-   * @param owed whom it leaves out for the sake of prompts
-   */
-  begin (plan: StepPlan, owed: Pick<StepsOfSet, 'areStreamsOwed' | 'isBatchWorkOwed'>, now: Millis): void {
-    const { count, readingCount } = this.stepsOf(plan.adapters.key)
-    this.#stepsOf.set(plan.adapters.key, {
-      count: count + 1,
-      readingCount: readingCount + (planSize(plan).promptTokens > 0 ? 1 : 0),
-      ...owed
-    })
+  /** The plan is being carried out from now on. */
+  begin (plan: StepPlan, now: Millis): void {
+    const { key } = plan.adapters
+    if (planSize(plan).promptTokens > 0) this.#readingStepsOf.set(key, this.readingStepsOf(key) + 1)
     this.#inFlight = plan
     this.#inFlightSince = now
   }

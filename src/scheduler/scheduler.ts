@@ -8,7 +8,7 @@ import { Lane, laneOf } from './lane.ts'
 import { planSize, plannedTokens, type ComputedOutcome, type DrawnToken, type SlotWork, type StepPlan, type WorkOutcome } from './plan.ts'
 import { admissionPolicies, type AdmissionPolicy } from './policies/admission.ts'
 import type { Guess } from './policies/speculation.ts'
-import { owedAfter, passengers, readingOrder, type StepsOfSet } from './policies/reading-order.ts'
+import { passengers, readingOrder } from './policies/reading-order.ts'
 import { threadShare } from './policies/thread-shares.ts'
 import { Roster } from './roster.ts'
 import type { NewSequence, SchedulerConfig, SchedulerSnapshot, SchedulingLimits, SequenceEvent } from './scheduler-types.ts'
@@ -33,8 +33,8 @@ interface StepRequest {
   readonly chosen: readonly Sequence[]
   /** The lane's streams. */
   readonly flowing: readonly Sequence[]
-  /** Those of the set whose turn it is. */
-  readonly steps: StepsOfSet
+  /** So many steps of the set whose turn it is have read prompts. */
+  readonly readingSteps: number
   /** Others than batch work may come at any moment. */
   readonly isUrgent: boolean
   /** Ahead. */
@@ -178,11 +178,12 @@ export class Scheduler {
 
     const flowing = sequences.filter(({ isFlowing }) => isFlowing)
     lane.keepStepsOf(sets)
-    const steps = lane.stepsOf(adapters.key)
-    const chosen = passengers(turn, { steps, mayStreamsWait: sets.size === 1, isUrgent, fill: lane.fill })
+    const chosen = passengers(turn, { mayStreamsWait: sets.size === 1, isUrgent, fill: lane.fill })
+    const served = new Set(chosen)
+    for (const sequence of turn) sequence.leftOut = served.has(sequence) ? 0 : sequence.leftOut + 1
     // Guesses would be passes of their own, which whoever's prompt is read would wait for.
     const mayGuess = turn.every(({ isFlowing }) => isFlowing)
-    const { work, spareMs } = this.#workFor(lane, { chosen, flowing, steps, isUrgent, mayGuess }, now)
+    const { work, spareMs } = this.#workFor(lane, { chosen, flowing, readingSteps: lane.readingStepsOf(adapters.key), isUrgent, mayGuess }, now)
     const dropped = this.#parking.takeDropped()
     const plan: StepPlan = {
       id: ++this.#planCount,
@@ -193,7 +194,7 @@ export class Scheduler {
       ...(dropped.length === 0 ? {} : { dropped }),
       ...lane.takeNews()
     }
-    lane.begin(plan, owedAfter(turn, chosen), now)
+    lane.begin(plan, now)
     return plan
   }
 
@@ -252,7 +253,7 @@ export class Scheduler {
    * others may come at any moment, who would have to wait for the end of the step.
    * @returns the work, and how much longer streams can wait for what else is done in the step.
    */
-  #workFor (lane: Lane, { chosen, flowing, steps, isUrgent, mayGuess }: StepRequest, now: Millis): { readonly work: readonly SlotWork[], readonly spareMs: Millis } {
+  #workFor (lane: Lane, { chosen, flowing, readingSteps, isUrgent, mayGuess }: StepRequest, now: Millis): { readonly work: readonly SlotWork[], readonly spareMs: Millis } {
     const guesses = mayGuess && !lane.threadCount.isTrying ? lane.speculation?.guess(chosen) ?? noneAtAll : noneAtAll
     const work: SlotWork[] = []
     let budget = this.#config.stepTokens
@@ -280,7 +281,7 @@ export class Scheduler {
     const limit = flowing.some(({ isBatchWork }) => !isBatchWork) ? lane.rhythm.promptBudget : Infinity
     const batchLimit = isUrgent ? lane.rhythm.shortBudget : flowing.length > 0 ? lane.rhythm.promptBudget : Infinity
     const readers = new Set<Sequence>()
-    for (const sequence of readingOrder(chosen.filter(isReading), steps, this.#admission)) {
+    for (const sequence of readingOrder(chosen.filter(isReading), readingSteps, this.#admission)) {
       const reader = readerFor(sequence)
       if (readers.has(reader) || !isReading(reader)) continue
       readers.add(reader)

@@ -56,6 +56,8 @@ export class Sequence {
   wasPlanned = false
   /** It was part of a plan since it has the slot that it has. */
   isPlanned = false
+  /** So many steps of its adapters in a row, in its present slot, were for others. */
+  leftOut = 0
   /** So many of the guesses in its last plan, the first ones, are its prediction's. */
   predictedGuesses = 0
   /** The caller was told that it started. */
@@ -101,6 +103,7 @@ export class Sequence {
     this.awaits = null
     this.computed = 0
     this.isPlanned = false
+    this.leftOut = 0
     this.preemptions++
   }
 

@@ -6,23 +6,11 @@ import type { StepFill } from './step-fill.ts'
 
 /** Of so many steps that read prompts, one reads them in order of admission. */
 const arrivalEvery = 4
-/** Of so many steps, one is for everybody, batch work too. */
-const everybodyEvery = 16
-
-/** A lane's steps with one adapter set so far, since that came to the lane. */
-export interface StepsOfSet {
-  readonly count: number
-  /** Of those, so many read prompts. */
-  readonly readingCount: number
-  /** The last one left streams out, for the sake of prompts. */
-  readonly areStreamsOwed: boolean
-  /** It left batch work out that only decodes, for the sake of prompts of batch work. */
-  readonly isBatchWorkOwed: boolean
-}
+/** Batch work that was left out of so many steps in a row has the next one, and others' prompts wait. */
+const mostLeftOut = 15
 
 /** What of a lane decides whom its next step is for. */
 export interface StepSituation {
-  readonly steps: StepsOfSet
   /** Streams may wait for a step: no other adapter set waits for its turn. */
   readonly mayStreamsWait: boolean
   /** Others than batch work may come at any moment, and would wait for the end of the step. */
@@ -34,33 +22,45 @@ export interface StepSituation {
  * Whom a step is for. Whoever's prompt is read has its first token when the step ends, and everything else in the step would make that
  * later. So batch work has no part in a step that reads a prompt of others; and their streams have none in it either, but all of the next one,
  * so that they get their tokens as often as if steps were shared: llama.cpp reads prompts in passes of their own anyway. For the sake of those
- * who may come next, batch work reads and decodes in turn as well, so that steps are short. Now and then a step is for everybody, so that
- * batch work comes to its end.
+ * who may come next, batch work reads and decodes in turn as well, so that steps are short. It has a step of its own when it was left out of too
+ * many, so that it comes to its end.
  * @param turn in order of admission
  */
 export function passengers (turn: readonly Sequence[], situation: StepSituation): readonly Sequence[] {
-  const { steps: { count, areStreamsOwed, isBatchWorkOwed }, mayStreamsWait, isUrgent, fill } = situation
-  if (count % everybodyEvery === 0) return turn
   const others = turn.filter(({ isBatchWork }) => !isBatchWork)
-  if (others.every(({ isDecoding }) => isDecoding)) {
-    const isReading = turn.some((sequence) => sequence.isBatchWork && !sequence.isFlowing)
-    if (!isReading || !isUrgent || !mayStreamsWait) return cutForTrial(turn, others.length, fill)
-    const decoding = turn.filter(({ isBatchWork, isFlowing }) => !isBatchWork || isFlowing)
-    if (isBatchWorkOwed && decoding.length > others.length) return decoding
-    return turn.filter(({ isBatchWork, isFlowing }) => !isBatchWork || !isFlowing)
-  }
-  const streams = streamsOf(others)
-  if (areStreamsOwed && streams.length > 0) return streams
+  const isStarved = turn.some(({ isBatchWork, leftOut }) => isBatchWork && leftOut >= mostLeftOut)
+  if (!isStarved && others.some(({ isDecoding }) => !isDecoding)) return readers(turn, others, situation)
+  return withBatchWork(turn.filter(({ isBatchWork, isDecoding }) => isBatchWork || isDecoding), situation)
+}
+
+/** A step for others' prompts, or for the streams that the last one left out. */
+function readers (turn: readonly Sequence[], others: readonly Sequence[], { mayStreamsWait }: StepSituation): readonly Sequence[] {
+  const streams = others.filter(({ isFlowing }) => isFlowing)
+  if (streams.some(({ leftOut }) => leftOut > 0)) return streams
   // What others wait for may be batch work, that reads what they have in common.
   const needed = new Set(others.map(readerFor))
-  // And it may be a stream, which came back and has to say what it said before.
-  const awaited = new Set(others.filter(({ awaits }) => awaits !== null).map(readerFor))
+  const awaited = awaitedBy(others)
   const mayWait = (sequence: Sequence): boolean => mayStreamsWait && sequence.isFlowing && !awaited.has(sequence)
   return turn.filter((sequence) => needed.has(sequence) ? !mayWait(sequence) : !sequence.isBatchWork)
 }
 
+/** A step for batch work, and for what others decode. */
+function withBatchWork (turn: readonly Sequence[], { mayStreamsWait, isUrgent, fill }: StepSituation): readonly Sequence[] {
+  const isReading = turn.some(({ isBatchWork, isFlowing }) => isBatchWork && !isFlowing)
+  if (!isReading || !isUrgent || !mayStreamsWait) return cutForTrial(turn, fill)
+  const isOwed = turn.some(({ isBatchWork, isFlowing, leftOut }) => isBatchWork && isFlowing && leftOut > 0)
+  if (isOwed) return turn.filter(({ isBatchWork, isFlowing }) => !isBatchWork || isFlowing)
+  const awaited = awaitedBy(turn)
+  return turn.filter((sequence) => !sequence.isBatchWork || !sequence.isFlowing || awaited.has(sequence))
+}
+
+/** What these wait for. It may be a stream, which came back and has to say what it said before. */
+const awaitedBy = (sequences: readonly Sequence[]): ReadonlySet<Sequence> =>
+  new Set(sequences.filter(({ awaits }) => awaits !== null).map(readerFor))
+
 /** Leaves batch work out, from the last slots so that what decodes stays together, where a smaller step is to be tried and nothing is read. */
-function cutForTrial (turn: readonly Sequence[], otherCount: number, fill: StepFill): readonly Sequence[] {
+function cutForTrial (turn: readonly Sequence[], fill: StepFill): readonly Sequence[] {
+  const otherCount = turn.filter(({ isBatchWork }) => !isBatchWork).length
   if (turn.length === otherCount || !turn.every(({ isFlowing }) => isFlowing)) return turn
   const size = fill.trialSize(turn.length, otherCount)
   if (size >= turn.length) return turn
@@ -69,27 +69,13 @@ function cutForTrial (turn: readonly Sequence[], otherCount: number, fill: StepF
   return turn.filter((sequence) => !leftOut.has(sequence))
 }
 
-/** Whom a step leaves out that serves these of a turn. */
-export function owedAfter (turn: readonly Sequence[], chosen: readonly Sequence[]): Pick<StepsOfSet, 'areStreamsOwed' | 'isBatchWorkOwed'> {
-  const served = new Set(chosen)
-  const areOwed = (streams: readonly Sequence[]): boolean => streams.length > 0 && !streams.some((stream) => served.has(stream))
-  return {
-    areStreamsOwed: areOwed(streamsOf(turn)),
-    isBatchWorkOwed: areOwed(turn.filter(({ isFlowing, isBatchWork }) => isFlowing && isBatchWork))
-  }
-}
-
-/** Those in a turn that are streams, and no batch work. */
-const streamsOf = (turn: readonly Sequence[]): readonly Sequence[] =>
-  turn.filter(({ isFlowing, isBatchWork }) => isFlowing && !isBatchWork)
-
 /**
  * The prompts of a step in the order in which they are read: that of the policy, but now and then the one that came first goes first, so
  * that each comes to its end.
  * @param prompts in order of admission
+ * @param readingSteps so many steps of their adapter set in this lane have read prompts
  */
-export function readingOrder (prompts: readonly Sequence[], { count, readingCount }: StepsOfSet, admission: AdmissionPolicy): readonly Sequence[] {
-  // In a step for everybody urgent prompts would leave the others nothing.
-  if (prompts.length < 2 || count % everybodyEvery === 0 || readingCount % arrivalEvery === 0) return prompts
+export function readingOrder (prompts: readonly Sequence[], readingSteps: number, admission: AdmissionPolicy): readonly Sequence[] {
+  if (prompts.length < 2 || readingSteps % arrivalEvery === 0) return prompts
   return [...prompts].sort((a, b) => admission.comparePrompts(a, b))
 }

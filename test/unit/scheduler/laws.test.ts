@@ -41,7 +41,7 @@ describe('the scheduler’s laws', () => {
     })
   })
 
-  it('law 2: a plan has one lane and one adapter set, and running plans never use more threads than there are', async () => {
+  it('law 2: a plan has work, in one lane and for one adapter set, and running plans never use more threads than there are', async () => {
     await holds((trace) => {
       const running = new Map<LaneId, StepPlan>()
       for (const entry of trace.entries) {
@@ -49,6 +49,7 @@ describe('the scheduler’s laws', () => {
         if (entry.kind !== 'plan') continue
         const { plan } = entry
         expect(running.has(plan.lane)).toBe(false)
+        expect(plan.work.length).toBeGreaterThan(0)
         running.set(plan.lane, plan)
         const threads = [...running.values()].map((other) => other.threads)
         expect(Math.min(...threads)).toBeGreaterThanOrEqual(1)
@@ -416,7 +417,7 @@ describe('the scheduler’s manners', () => {
 
   it('leaves a stream out of no more than one step of its adapters in a row, and only for the sake of prompts', async () => {
     await holds((trace) => {
-      // Law 7 as far as it concerns those whose turn it is. Batch work has a part in every sixteenth step.
+      // Law 7 as far as it concerns those whose turn it is. Batch work is left out of fifteen at most.
       const leftOut = new Map<SequenceId, number>()
       for (const { plan, streams, isShared } of turnsOf(trace)) {
         for (const id of plan.preempted ?? []) leftOut.delete(id)

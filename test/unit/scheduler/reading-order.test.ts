@@ -12,6 +12,8 @@ describe('batch work beside others', () => {
   }
   const batch = (name: string, seed: number, length: number): void => rig.add(name, text(seed, length), { priority: 'batch', maxTokens: 100 })
 
+  const served = async (): Promise<string[]> => (await rig.step()).plan.work.map(({ sequence, tokens }) => `${sequence} ${tokens.length}`)
+
   afterEach(() => { expect(rig.engine.violations).toEqual([]) })
 
   it('has no part in a step that reads somebody else’s prompt', async () => {
@@ -25,14 +27,42 @@ describe('batch work beside others', () => {
     expect(story(await rig.step())).toEqual(['chat 41+1', 'night-2 0+65'])
   })
 
-  it('has one now and then, so that it comes to its end', async () => {
+  it('has a step without others’ prompts when it was left out of fifteen, so that it comes to its end', async () => {
     create({ stepTokens: 16 })
     batch('night', 1, 10)
     await rig.step()
     rig.add('chat', text(2, 900), { maxTokens: 1 })
-    const served: boolean[] = []
-    for (let step = 0; step < 32; step++) served.push(story(await rig.step()).some((line) => line.startsWith('night')))
-    expect(served.filter(Boolean)).toHaveLength(2)
+    const steps: string[][] = []
+    for (let step = 0; step < 32; step++) steps.push(await served())
+    const sixteen = [...Array.from({ length: 15 }, () => ['chat 16']), ['night 1']]
+    expect(steps).toEqual([...sixteen, ...sixteen])
+  })
+
+  it('decodes and reads in turn then too', async () => {
+    create({ stepTokens: 16 })
+    batch('night-1', 1, 10)
+    await rig.step()
+    batch('night-2', 2, 60)
+    rig.add('chat', text(3, 900), { maxTokens: 1 })
+    const steps: string[][] = []
+    for (let step = 0; step < 33; step++) steps.push(await served())
+    const chat = Array.from({ length: 15 }, () => ['chat 16'])
+    // The second time it was left out of the other's step already.
+    expect(steps).toEqual([...chat, ['night-1 1'], ['night-2 16'], ...chat.slice(1), ['night-1 1'], ['night-2 16']])
+  })
+
+  it('asks for no such step while it has one now and then anyway', async () => {
+    create({ stepTokens: 16 })
+    batch('night', 1, 10)
+    await rig.step()
+    const steps: string[][] = []
+    for (let chat = 0; chat < 8; chat++) {
+      // Each prompt takes four steps, and after each there is one that reads nothing of others.
+      rig.add(`chat-${chat}`, text(chat + 2, 64), { maxTokens: 1 })
+      for (let step = 0; step < 5; step++) steps.push((await served()).map((line) => line.replace(/-\d/, '')))
+    }
+    const five = [...Array.from({ length: 4 }, () => ['chat 16']), ['night 1']]
+    expect(steps).toEqual(Array.from({ length: 8 }, () => five).flat())
   })
 
   it('reads what others wait for', async () => {
@@ -71,7 +101,6 @@ describe('batch work beside others', () => {
     await rig.step()
     await rig.step()
     batch('night-2', 3, 700)
-    const served = async (): Promise<string[]> => (await rig.step()).plan.work.map(({ sequence, tokens }) => `${sequence} ${tokens.length}`)
     const steps: string[][] = []
     for (let step = 0; step < 6; step++) steps.push(await served())
     // Streams of others have their part in both.
@@ -131,19 +160,6 @@ describe('prompts beside streams', () => {
     expect(steps).toContainEqual(['stream 1', 'prompt 20'])
   })
 
-  it('share one with everybody now and then', async () => {
-    rig = new Rig({ slotsPerLane: 4, contextSize: 2048, stepTokens: 16 })
-    rig.add('stream', text(1, 10), { maxTokens: 200 })
-    await rig.step()
-    rig.add('long', text(2, 1000), { maxTokens: 1 })
-    const steps: string[][] = []
-    for (let step = 1; step <= 32; step++) steps.push(await served())
-    const [alone, stream, together] = [['long 16'], ['stream 1'], ['stream 1', 'long 15']]
-    // Then prompts begin again, since no stream was left out.
-    const sixteen = [...Array.from({ length: 7 }, () => [alone, stream]).flat(), alone, together]
-    expect(steps).toEqual([...sixteen, ...sixteen])
-  })
-
   it('are read in order of admission now and then, though a stream has every other step', async () => {
     rig = new Rig({ slotsPerLane: 3, contextSize: 2048, stepTokens: 16 })
     rig.add('stream', text(1, 10), { maxTokens: 200 })
@@ -154,12 +170,9 @@ describe('prompts beside streams', () => {
     rig.add('urgent', text(3, 1000), { maxTokens: 1, priority: 'interactive' })
     const readers: string[] = []
     for (let step = 0; step < 30; step++) readers.push(...(await served()).filter((line) => !line.startsWith('stream')))
-    // The first two steps that read prompts are over. A step for everybody leaves one token to the stream.
+    // The first two steps that read prompts are over.
     const four = ['urgent 16', 'urgent 16', 'first 16', 'urgent 16']
-    // And that step, the sixteenth, is in order of admission too.
-    const expected = [...four, ...four, ...four, ...four].with(7, 'first 16').slice(0, readers.length)
-    expect(readers.map((line) => line.replace('15', '16'))).toEqual(expected)
-    expect(readers.length).toBeGreaterThan(14)
+    expect(readers).toEqual([...four, ...four, ...four, ...four].slice(0, 15))
   })
 
   it('owe streams the next step of theirs, though other adapters have the lane in between', async () => {
@@ -185,7 +198,7 @@ describe('prompts beside streams', () => {
     rig.add('long', text(5, 2000), { maxTokens: 1 })
     rig.add('pirate-long', text(6, 2000), { maxTokens: 1, adapters })
     const steps: string[][] = []
-    // Each set has every other step, and every sixteenth of those is for everybody.
+    // Each set has every other step, and batch work every sixteenth of those.
     for (let step = 0; step < 64; step++) steps.push(await served())
     for (const [name] of nights) expect(steps.filter((line) => line.includes(`${name} 1`))).toHaveLength(2)
   })
