@@ -77,6 +77,8 @@ class EngineProcessHost implements ProcessHost {
   #child: EngineChild | null = null
   /** Why the process said it cannot load, or why it was not let to. */
   #loadError: ServerError | null = null
+  /** The first error that was logged while it loaded the model. */
+  #firstComplaint: string | null = null
   /** Why it was killed from here; null when it was not. */
   #killReason: string | null = null
   #spawnedAt: Millis = 0
@@ -152,6 +154,7 @@ class EngineProcessHost implements ProcessHost {
 
   #spawn (): void {
     this.#loadError = null
+    this.#firstComplaint = null
     this.#killReason = null
     this.#spawnedAt = this.#now()
     try {
@@ -201,6 +204,7 @@ class EngineProcessHost implements ProcessHost {
         child.kill()
         break
       case 'log':
+        if (this.#phase === 'loading' && message.level === 'error') this.#firstComplaint ??= message.message
         this.#log(message.level, { enginePid: child.pid, ...message.details }, message.message)
         break
       default:
@@ -241,7 +245,7 @@ class EngineProcessHost implements ProcessHost {
     const how = this.#killReason ?? describeExit(exit)
     if (this.#phase === 'loading') {
       const failure = this.#loadError ??
-        new ServerError('engine_unavailable', `The engine process ${how} while it loaded the model${lastWords(exit)}`)
+        new ServerError('engine_unavailable', `The engine process ${how} while it loaded the model${lastWords(exit, this.#firstComplaint)}`)
       this.#phase = 'failed'
       this.#failure = failure
       this.#log('error', { ...details, error: failure.message }, 'model could not be loaded')
@@ -335,8 +339,8 @@ function describeExit ({ code, signal, spawnError }: EngineExit): string {
 }
 
 /** The line that says what happened: before a stack, where there is one. */
-function lastWords ({ lastLines }: EngineExit): string {
-  const line = lastLines.find((line) => /assert|error|abort|terminate|fatal|fail/i.test(line)) ?? lastLines.at(-1)
+function lastWords ({ lastLines }: EngineExit, complaint: string | null): string {
+  const line = complaint ?? lastLines.find((line) => /assert|error|abort|terminate|fatal|fail/i.test(line)) ?? lastLines.at(-1)
   // Native code gives the path of its source where it was built.
   return line === undefined ? '' : `; its last words: ${line.trim().replace(/\S*\/(?=[\w.-]+:\d+:)/, '')}`
 }

@@ -229,6 +229,14 @@ describe('an engine process and its host', () => {
       entry: await script("process.stderr.write('GGML_ASSERT(n > 0) failed\\n  at somewhere\\n'); process.exitCode = 6")
     }, /exited with code 6 while it loaded the model; its last words: GGML_ASSERT\(n > 0\) failed/))
 
+    it('says what was the first error in its log, where there is one', async () => await failsWith({
+      entry: await script(`
+        const log = (message) => process.send({ type: 'log', level: 'error', details: { backend: 'llama.cpp' }, message })
+        log('CUDA error: out of luck')
+        log('current device: 0')
+        process.stderr.write('libggml-base.so(ggml_abort+0x152)[0x7f79f84aef42]\\n', () => setTimeout(() => process.abort(), 100))`)
+    }, /died of SIGABRT while it loaded the model; its last words: CUDA error: out of luck$/))
+
     it('says that it was killed', async () => await failsWith({
       entry: await script("process.kill(process.pid, 'SIGKILL')")
     }, /was killed \(SIGKILL; perhaps the machine ran out of memory\)/))

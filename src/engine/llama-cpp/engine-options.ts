@@ -33,7 +33,7 @@ export interface LlamaCppEngineOptions {
    * there is one and a trial shows that it works.
    */
   readonly build?: 'prebuilt' | 'local' | 'auto' | undefined
-  /** A small GGUF model for that trial; `auto` without one is as `prebuilt`. */
+  /** A small GGUF model for that trial, and for one of the GPU; without one `auto` is as `prebuilt`, and the GPU is not tried. */
   readonly trialModelPath?: string | undefined
   /** Where the engine may remember what it found out about this machine; null or absent remembers nothing. */
   readonly cacheFolder?: string | null | undefined

@@ -10,6 +10,7 @@ import { Adapters } from './adapters.ts'
 import { CachePark } from './cache-park.ts'
 import { calibrate } from './calibrate.ts'
 import { chooseBuild } from './choose-build.ts'
+import { chooseDevice } from './choose-device.ts'
 import { createContext } from './create-context.ts'
 import { loadDraftModel } from './draft-model.ts'
 import { Embedder, planEmbeddings, poolingOverrides, type EmbeddingPlan } from './embedder.ts'
@@ -109,7 +110,8 @@ export async function createLlamaCppEngine (options: LlamaCppEngineOptions): Pro
     signal?.throwIfAborted()
     const complaints: string[] = []
     const logger = options.logger ?? silentLogger
-    const backend = await loadNativeBackend(options.gpu, await chooseBuild(options, logger), noteComplaints(logger, complaints))
+    const source = await chooseBuild(options, logger)
+    const backend = await loadNativeBackend(await chooseDevice(options, source, logger), source, noteComplaints(logger, complaints))
     disposers.push(async () => { backend.release() })
     const file = await readModelFile(options.modelPath, signal)
     assertLanguageModel(file, backend.bindings)
@@ -267,7 +269,7 @@ function calibrationKey (
   const { size, mtimeMs } = statSync(modelPath)
   return {
     // Of the measuring and the choosing.
-    version: 1,
+    version: 2,
     model: { path: modelPath, size, mtimeMs },
     machine: { processor: cpus()[0]?.model ?? '', cores: availableParallelism(), architecture: process.arch },
     build,

@@ -147,7 +147,9 @@ export interface NativeBindings {
 interface LlamaInternals { readonly _bindings: NativeBindings }
 interface LlamaModelInternals { readonly _model: NativeModel }
 
-export type GpuChoice = 'auto' | 'off' | 'cuda' | 'vulkan' | 'metal'
+export type GpuKind = 'cuda' | 'vulkan' | 'metal'
+
+export type GpuChoice = 'auto' | 'off' | GpuKind
 
 /**
  * Which llama.cpp is loaded: what npm installed, what was compiled on this machine, or whichever of them the bindings come upon
@@ -232,7 +234,7 @@ function unusableGpu (gpu: GpuChoice, cause?: unknown): ServerError {
   return new ServerError('engine_error', `--gpu is ${gpu}, but ${reason}`, { cause })
 }
 
-const gpuNames = { cuda: 'CUDA', vulkan: 'Vulkan', metal: 'Metal' } as const
+export const gpuNames: Readonly<Record<GpuKind, string>> = { cuda: 'CUDA', vulkan: 'Vulkan', metal: 'Metal' }
 
 /**
  * Loads llama.cpp's library. Its messages go to the logger of every backend that is not released.

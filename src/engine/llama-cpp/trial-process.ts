@@ -1,6 +1,7 @@
 import { baseAdapterSet } from '../../domain/adapter-set.ts'
 import { asLaneId, asSequenceId, asSlotId, type Token } from '../../domain/ids.ts'
 import { greedySampling } from '../../domain/sampling.ts'
+import { silentLogger } from './engine-options.ts'
 import { createLlamaCppEngine } from './llama-cpp-engine.ts'
 import type { BuildTrial, BuildTrialResult } from './try-build.ts'
 
@@ -11,9 +12,12 @@ import type { BuildTrial, BuildTrialResult } from './try-build.ts'
 const question = '<|im_start|>user\nWho are you?<|im_end|>\n<|im_start|>assistant\n'
 const answerTokens = 64
 
+/** What is said before an abort is written at once. */
+const logger = { ...silentLogger, error: (_: object, message: string): void => { process.stderr.write(`${message}\n`) } }
+
 async function runTrial ({ source, gpu, modelPath, threads }: BuildTrial): Promise<BuildTrialResult> {
   await using engine = await createLlamaCppEngine({
-    modelPath, gpu, gpuLayers: 'max', build: source, threads, laneCount: 1, slotsPerLane: 1, contextSize: 256, maxStepTokens: 128
+    modelPath, gpu, gpuLayers: 'max', build: source, threads, laneCount: 1, slotsPerLane: 1, contextSize: 256, maxStepTokens: 128, logger
   })
   const { tokenizer } = engine
   const history = tokenizer.tokenize(question, { special: true })

@@ -28,10 +28,19 @@ export interface TryBuildOptions {
   readonly timeoutMs?: number
 }
 
+/** The process ended without a word of its own: what it tried to run cannot be run here. */
+export class TrialDeath extends Error {
+  constructor (message: string) {
+    super(message)
+    this.name = 'TrialDeath'
+  }
+}
+
 /**
  * Loads a build of llama.cpp and lets it decode, in a process of its own: code that a processor cannot run kills the
  * process that tries.
- * @throws Error whose message is the end of a sentence: why it does not work.
+ * @throws Error whose message is the end of a sentence: why it does not work
+ * @throws TrialDeath, likewise
  */
 export async function tryBuild (trial: BuildTrial, { entry = compiledModule('engine/llama-cpp/trial-process'), timeoutMs = 60_000 }: TryBuildOptions = {}): Promise<BuildTrialResult> {
   const child = fork(entry, [JSON.stringify(trial)], {
@@ -42,19 +51,21 @@ export async function tryBuild (trial: BuildTrial, { entry = compiledModule('eng
   })
   let result: BuildTrialResult | null = null
   let complaint: string | null = null
+  let lastWords: string | null = null
   child.on('message', (message: BuildTrialResult | { readonly error: string }) => {
     if ('error' in message) complaint = message.error
     else result = message
   })
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    // The dynamic linker names the library that is missing, in one line.
-    complaint ??= text.split('\n').find((line) => /error|fail|cannot/i.test(line))?.trim().slice(0, 200) ?? null
+    // The dynamic linker names the library that is missing, and a backend what went wrong, in one line.
+    lastWords ??= text.split('\n').find((line) => /error|fail|cannot/i.test(line))?.trim().slice(0, 200) ?? null
   })
   const signal = AbortSignal.timeout(timeoutMs)
   try {
     const [code, killedBy] = await once(child, 'close', { signal }) as [number | null, NodeJS.Signals | null]
     if (result !== null && code === 0) return result
-    throw new Error(complaint ?? (killedBy === null ? `its trial ended with exit code ${code}` : `its trial was ended by ${killedBy}`))
+    if (complaint !== null) throw new Error(complaint)
+    throw new TrialDeath(lastWords ?? (killedBy === null ? `its trial ended with exit code ${code}` : `its trial was ended by ${killedBy}`))
   } catch (error) {
     if (signal.aborted) throw new Error(`its trial took longer than ${timeoutMs / 1000} s`, { cause: error })
     throw error

@@ -65,8 +65,8 @@ function cutForTrial (turn: readonly Sequence[], fill: StepFill): readonly Seque
   const size = fill.trialSize(turn.length, otherCount)
   if (size >= turn.length) return turn
   const lastFirst = turn.filter(({ isBatchWork }) => isBatchWork).sort((a, b) => slotOf(b).id - slotOf(a).id)
-  const leftOut = new Set(lastFirst.slice(0, turn.length - size))
-  return turn.filter((sequence) => !leftOut.has(sequence))
+  const cut = new Set(lastFirst.slice(0, turn.length - size))
+  return turn.filter((sequence) => !cut.has(sequence))
 }
 
 /**

@@ -6,7 +6,7 @@ import { chooseBuild, type ChooseBuildParts } from '../../../src/engine/llama-cp
 import { silentLogger } from '../../../src/engine/llama-cpp/engine-options.ts'
 import { findLocalBuilds, localBuildFolder, noteProcessor } from '../../../src/engine/llama-cpp/local-builds.ts'
 import type { Processor } from '../../../src/engine/llama-cpp/processor.ts'
-import { type BuildTrial, tryBuild } from '../../../src/engine/llama-cpp/try-build.ts'
+import { type BuildTrial, TrialDeath, tryBuild } from '../../../src/engine/llama-cpp/try-build.ts'
 
 const processor: Processor = { architecture: 'x64', model: 'Cray-1', features: ['avx2'] }
 
@@ -163,6 +163,11 @@ describe('a trial', () => {
     await expect(run("process.send({ error: 'no such build' }, () => process.exit(1))")).rejects.toThrow('no such build')
     await expect(run("console.error('hint\\nError: libgomp.so.1: cannot open shared object file'); process.exit(1)")).rejects.toThrow('libgomp.so.1: cannot open')
     await expect(run('process.exit(3)')).rejects.toThrow('its trial ended with exit code 3')
+  })
+
+  it('tells a death from a refusal', async () => {
+    await expect(run("process.send({ error: 'no such device' }, () => process.exit(1))")).rejects.not.toBeInstanceOf(TrialDeath)
+    await expect(run("console.error('CUDA error: no kernel image\\nggml_abort'); process.abort()")).rejects.toEqual(new TrialDeath('CUDA error: no kernel image'))
   })
 
   it('does not count when the process dies after it', async () => {
