@@ -28,6 +28,9 @@ export interface TryBuildOptions {
   readonly timeoutMs?: number
 }
 
+/** Lines of what a trial writes that are kept, about. */
+const mostWritten = 200
+
 /** The process ended without a word of its own: what it tried to run cannot be run here. */
 export class TrialDeath extends Error {
   constructor (message: string) {
@@ -51,25 +54,31 @@ export async function tryBuild (trial: BuildTrial, { entry = compiledModule('eng
   })
   let result: BuildTrialResult | null = null
   let complaint: string | null = null
-  let lastWords: string | null = null
+  const written: string[] = []
   child.on('message', (message: BuildTrialResult | { readonly error: string }) => {
     if ('error' in message) complaint = message.error
     else result = message
   })
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    // The dynamic linker names the library that is missing, and a backend what went wrong, in one line.
-    lastWords ??= text.split('\n').find((line) => /error|fail|cannot/i.test(line))?.trim().slice(0, 200) ?? null
+    if (written.length < mostWritten) written.push(...text.split('\n'))
   })
   const signal = AbortSignal.timeout(timeoutMs)
   try {
     const [code, killedBy] = await once(child, 'close', { signal }) as [number | null, NodeJS.Signals | null]
     if (result !== null && code === 0) return result
     if (complaint !== null) throw new Error(complaint)
-    throw new TrialDeath(lastWords ?? (killedBy === null ? `its trial ended with exit code ${code}` : `its trial was ended by ${killedBy}`))
+    throw new TrialDeath(reasonIn(written) ?? (killedBy === null ? `its trial ended with exit code ${code}` : `its trial was ended by ${killedBy}`))
   } catch (error) {
     if (signal.aborted) throw new Error(`its trial took longer than ${timeoutMs / 1000} s`, { cause: error })
     throw error
   } finally {
     child.kill('SIGKILL')
   }
+}
+
+/** The dynamic linker names the library that is missing, and a backend what went wrong, in one line: "error: ", then what. */
+function reasonIn (written: readonly string[]): string | null {
+  const line = written.find((each) => /\berror: /i.test(each)) ?? written.find((each) => /error|fail|cannot/i.test(each))
+  // Native code gives the path of its source where it was built.
+  return line?.trim().replace(/\S*\/(?=[\w.-]+:\d+:)/, '').slice(0, 200) ?? null
 }

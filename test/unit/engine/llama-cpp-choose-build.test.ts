@@ -167,7 +167,9 @@ describe('a trial', () => {
 
   it('tells a death from a refusal', async () => {
     await expect(run("process.send({ error: 'no such device' }, () => process.exit(1))")).rejects.not.toBeInstanceOf(TrialDeath)
-    await expect(run("console.error('CUDA error: no kernel image\\nggml_abort'); process.abort()")).rejects.toEqual(new TrialDeath('CUDA error: no kernel image'))
+    await expect(run("console.error('/home/ci/ggml-cuda.cu:108: CUDA error\\nCUDA error: no kernel image\\nggml_abort'); process.abort()"))
+      .rejects.toEqual(new TrialDeath('CUDA error: no kernel image'))
+    await expect(run("console.error('/home/ci/ggml-cuda.cu:108: CUDA error'); process.abort()")).rejects.toEqual(new TrialDeath('ggml-cuda.cu:108: CUDA error'))
   })
 
   it('does not count when the process dies after it', async () => {
