@@ -200,11 +200,15 @@ describe('a server that starts again', () => {
     put('french', 'french.gguf')
     put('pirate', 'left.gguf')
     let pid = 0
+    // What exactly an adapter says with a scale that it was not made for depends on the processor.
+    let shouted = ''
     {
       await using server = await startServer(all)
       pid = server.pid
       const user = use(server)
       await waitUntil(async () => (await user.adapters()).filter(({ state }) => state === 'ready').length === 3, 'all adapters')
+      shouted = await user.ask('configured')
+      expect(shouted).toMatch(/^I AM [^a-z]+$/)
       expect(await user.load('loaded', hidden('pirate.gguf'))).toMatchObject({ status: 200 })
       expect(await user.unload('left')).toMatchObject({ status: 200 })
       expect(await server.stop()).toBe(0)
@@ -214,7 +218,7 @@ describe('a server that starts again', () => {
     await using server = await startServer(all)
     const user = use(server)
     // Those on their way are waited for.
-    expect(await Promise.all(['configured', 'french', 'loaded'].map(user.ask))).toEqual([answers.shout, answers.french, answers.pirate])
+    expect(await Promise.all(['configured', 'french', 'loaded'].map(user.ask))).toEqual([shouted, answers.french, answers.pirate])
     await expect(user.ask('left')).rejects.toMatchObject({ status: 404 })
   })
 
