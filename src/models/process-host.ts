@@ -1,6 +1,7 @@
 import { type AnswerLength, anyLength } from '../domain/answer-length.ts'
 import { ServerError } from '../domain/errors.ts'
 import type { Millis } from '../domain/ids.ts'
+import { withoutSourceFolder } from '../domain/without-source-folder.ts'
 import type { EngineInfo } from '../engine/engine.ts'
 import { type EngineLoad, type EngineMessage, type EngineSpec, type LogLevel, PROTOCOL_VERSION } from '../inference/protocol.ts'
 import { RemoteInference } from '../inference/remote.ts'
@@ -341,6 +342,5 @@ function describeExit ({ code, signal, spawnError }: EngineExit): string {
 /** The line that says what happened: before a stack, where there is one. */
 function lastWords ({ lastLines }: EngineExit, complaint: string | null): string {
   const line = complaint ?? lastLines.find((line) => /assert|error|abort|terminate|fatal|fail/i.test(line)) ?? lastLines.at(-1)
-  // Native code gives the path of its source where it was built.
-  return line === undefined ? '' : `; its last words: ${line.trim().replace(/\S*\/(?=[\w.-]+:\d+:)/, '')}`
+  return line === undefined ? '' : `; its last words: ${withoutSourceFolder(line.trim())}`
 }

@@ -1,5 +1,4 @@
 import { release } from 'node:os'
-import { z } from 'zod'
 import { readText } from '../../domain/read-text.ts'
 import type { EngineLogger, LlamaCppEngineOptions } from './engine-options.ts'
 import { FactMemory } from './fact-memory.ts'
@@ -7,6 +6,7 @@ import { findLocalBuilds, type LocalBuild } from './local-builds.ts'
 import type { BuildSource } from './native.ts'
 import { describeProcessor, type Processor, whyUnfit } from './processor.ts'
 import { tryBuild } from './try-build.ts'
+import { tryOnce } from './try-once.ts'
 
 export interface ChooseBuildParts {
   readonly builds: readonly LocalBuild[]
@@ -51,18 +51,14 @@ interface Judge {
   readonly tryBuild: typeof tryBuild
 }
 
-const verdictSchema = z.object({ tokensPerSecond: z.number() })
-
 async function whyUnusable (local: LocalBuild, { processor, memory, trialModelPath, tryBuild }: Judge): Promise<string | null> {
   const unfit = local.processor === null ? null : whyUnfit(local.processor, processor)
   if (unfit !== null) return unfit
   if (trialModelPath === undefined) return 'there is no model to try it with'
   // Whatever may make a build fail that worked before: another processor, system or Node.
   const key = { folder: local.folder, identity: local.identity, processor, system: release(), node: process.version }
-  if (memory.recall('native-build', key, verdictSchema) !== null) return null
   try {
-    const { tokensPerSecond } = await tryBuild({ source: 'local', gpu: deviceOf(local.gpu), modelPath: trialModelPath, threads: 1 })
-    memory.remember('native-build', key, { tokensPerSecond })
+    await tryOnce(memory, 'native-build', key, { source: 'local', gpu: deviceOf(local.gpu), modelPath: trialModelPath, threads: 1 }, tryBuild)
     return null
   } catch (error) {
     // Not remembered: a machine short of memory may be better off next time.

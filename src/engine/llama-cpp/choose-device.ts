@@ -1,6 +1,5 @@
 import { release } from 'node:os'
 import { getLlamaGpuTypes, getModuleVersion } from 'node-llama-cpp'
-import { z } from 'zod'
 import { ServerError } from '../../domain/errors.ts'
 import { readText } from '../../domain/read-text.ts'
 import type { EngineLogger, LlamaCppEngineOptions } from './engine-options.ts'
@@ -8,6 +7,7 @@ import { FactMemory } from './fact-memory.ts'
 import { findLocalBuilds, type LocalBuild } from './local-builds.ts'
 import { type BuildSource, type GpuChoice, gpuNames, type GpuKind } from './native.ts'
 import { TrialDeath, tryBuild } from './try-build.ts'
+import { tryOnce } from './try-once.ts'
 
 export interface ChooseDeviceParts {
   readonly builds: readonly LocalBuild[]
@@ -15,14 +15,6 @@ export interface ChooseDeviceParts {
   readonly findDevices: () => Promise<ReadonlyArray<GpuKind | false>>
   readonly try: typeof tryBuild
 }
-
-const parts: ChooseDeviceParts = {
-  get builds () { return findLocalBuilds() },
-  findDevices: async () => await getLlamaGpuTypes('supported'),
-  try: tryBuild
-}
-
-const verdictSchema = z.object({ tokensPerSecond: z.number() })
 
 /** A GPU that is full now need not be when the model is loaded, for which as much is taken as there is room. */
 const isFull = /out of memory/i
@@ -35,23 +27,22 @@ const isFull = /out of memory/i
  */
 export async function chooseDevice (
   options: Pick<LlamaCppEngineOptions, 'gpu' | 'trialModelPath' | 'cacheFolder'>, source: BuildSource, logger: EngineLogger,
-  { builds, findDevices, try: tryIt }: ChooseDeviceParts = parts
+  parts: Partial<ChooseDeviceParts> = {}
 ): Promise<GpuChoice> {
   const { gpu, trialModelPath, cacheFolder = null } = options
   if (gpu === 'off' || source === 'local' || trialModelPath === undefined) return gpu
+  const findDevices = parts.findDevices ?? (async () => await getLlamaGpuTypes('supported'))
   const memory = new FactMemory(cacheFolder)
   let isOneUnusable = false
   for (const device of gpu === 'auto' ? await findDevices() : [gpu]) {
     if (device === false) continue
     // What was built here was tried when it was chosen.
-    if (source === 'either' && builds.some((build) => build.gpu === device)) return device
+    if (source === 'either' && (parts.builds ?? findLocalBuilds()).some((build) => build.gpu === device)) return device
     const key = {
       device, module: await getModuleVersion(), driver: readText('/proc/driver/nvidia/version'), system: release(), node: process.version
     }
-    if (memory.recall('gpu', key, verdictSchema) !== null) return device
     try {
-      const { tokensPerSecond } = await tryIt({ source: 'prebuilt', gpu: device, modelPath: trialModelPath, threads: 1 })
-      memory.remember('gpu', key, { tokensPerSecond })
+      await tryOnce(memory, 'gpu', key, { source: 'prebuilt', gpu: device, modelPath: trialModelPath, threads: 1 }, parts.try ?? tryBuild)
       return device
     } catch (error) {
       // That there is no such device, for example, is said when the library is loaded.

@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { compiledModule } from '../../domain/compiled-module.ts'
+import { withoutSourceFolder } from '../../domain/without-source-folder.ts'
 import { threadPoolSize } from './thread-pool-size.ts'
 import { waitPolicy } from './wait-policy.ts'
 
@@ -79,6 +80,5 @@ export async function tryBuild (trial: BuildTrial, { entry = compiledModule('eng
 /** The dynamic linker names the library that is missing, and a backend what went wrong, in one line: "error: ", then what. */
 function reasonIn (written: readonly string[]): string | null {
   const line = written.find((each) => /\berror: /i.test(each)) ?? written.find((each) => /error|fail|cannot/i.test(each))
-  // Native code gives the path of its source where it was built.
-  return line?.trim().replace(/\S*\/(?=[\w.-]+:\d+:)/, '').slice(0, 200) ?? null
+  return line === undefined ? null : withoutSourceFolder(line.trim()).slice(0, 200)
 }
