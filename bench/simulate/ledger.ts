@@ -34,8 +34,8 @@ interface LaneSteps {
   readonly own: number
 }
 
-/** A stream is left out of one step of its adapter set for the sake of prompts, and has a place in the next one. */
-const mostStreamsLeftOut = 1
+/** A stream is left out of so many steps of its adapter set in a row at most, for the sake of prompts. */
+const mostStreamsLeftOut = 4
 /** Batch work is left out of whatever reads others' prompts, and of what is made smaller for a trial, but of no more than this in a row. */
 const mostBatchLeftOut = 15
 

@@ -33,6 +33,8 @@ interface StepRequest {
   readonly chosen: readonly Sequence[]
   /** The lane's streams. */
   readonly flowing: readonly Sequence[]
+  /** So many tokens of prompts may be read before those that are no batch work have their next token. */
+  readonly promptRoom: number
   /** So many steps of the set whose turn it is have read prompts. */
   readonly readingSteps: number
   /** Others than batch work may come at any moment. */
@@ -177,13 +179,14 @@ export class Scheduler {
     for (const sequence of turn) mendBrokenPromises(sequence, this.#table)
 
     const flowing = sequences.filter(({ isFlowing }) => isFlowing)
+    const promptRoom = promptRoomOf(lane, flowing, turn, now)
     lane.keepStepsOf(sets)
-    const chosen = passengers(turn, { mayStreamsWait: sets.size === 1, isUrgent, fill: lane.fill })
+    const chosen = passengers(turn, { mayStreamsWait: sets.size === 1, isUrgent, promptRoom, fill: lane.fill })
     const served = new Set(chosen)
-    for (const sequence of turn) sequence.leftOut = served.has(sequence) ? 0 : sequence.leftOut + 1
+    for (const sequence of turn) sequence.noteStep(served.has(sequence), now)
     // Guesses would be passes of their own, which whoever's prompt is read would wait for.
     const mayGuess = turn.every(({ isFlowing }) => isFlowing)
-    const { work, spareMs } = this.#workFor(lane, { chosen, flowing, readingSteps: lane.readingStepsOf(adapters.key), isUrgent, mayGuess }, now)
+    const { work, spareMs } = this.#workFor(lane, { chosen, flowing, promptRoom, readingSteps: lane.readingStepsOf(adapters.key), isUrgent, mayGuess }, now)
     const dropped = this.#parking.takeDropped()
     const plan: StepPlan = {
       id: ++this.#planCount,
@@ -253,11 +256,11 @@ export class Scheduler {
    * others may come at any moment, who would have to wait for the end of the step.
    * @returns the work, and how much longer streams can wait for what else is done in the step.
    */
-  #workFor (lane: Lane, { chosen, flowing, readingSteps, isUrgent, mayGuess }: StepRequest, now: Millis): { readonly work: readonly SlotWork[], readonly spareMs: Millis } {
+  #workFor (lane: Lane, { chosen, flowing, promptRoom, readingSteps, isUrgent, mayGuess }: StepRequest, now: Millis): { readonly work: readonly SlotWork[], readonly spareMs: Millis } {
     const guesses = mayGuess && !lane.threadCount.isTrying ? lane.speculation?.guess(chosen) ?? noneAtAll : noneAtAll
     const work: SlotWork[] = []
     let budget = this.#config.stepTokens
-    let spareMs = flowing.length > 0 ? lane.rhythm.spareMs : Infinity
+    let spareMs = flowing.length > 0 ? lane.rhythm.spareMs(flowing.filter(({ isBatchWork }) => !isBatchWork).length) : Infinity
     let isRestoring = false
     /** @param room of the budget, for it */
     const include = (sequence: Sequence, room: number): void => {
@@ -278,14 +281,16 @@ export class Scheduler {
     }
     for (const sequence of chosen) if (!isReading(sequence)) include(sequence, Infinity)
     const afterDecodes = budget
-    const limit = flowing.some(({ isBatchWork }) => !isBatchWork) ? lane.rhythm.promptBudget : Infinity
-    const batchLimit = isUrgent ? lane.rhythm.shortBudget : flowing.length > 0 ? lane.rhythm.promptBudget : Infinity
+    const batchLimit = isUrgent ? lane.rhythm.shortBudget : flowing.length > 0 ? lane.rhythm.promptBudget() : Infinity
     const readers = new Set<Sequence>()
     for (const sequence of readingOrder(chosen.filter(isReading), readingSteps, this.#admission)) {
       const reader = readerFor(sequence)
       if (readers.has(reader) || !isReading(reader)) continue
+      const read = afterDecodes - budget
+      // Whoever is read first would wait for this one too.
+      if (!sequence.isBatchWork && read > 0 && read + reader.pending > lane.rhythm.sharedBudget) continue
       readers.add(reader)
-      include(reader, (sequence.isBatchWork ? batchLimit : limit) - (afterDecodes - budget))
+      include(reader, (sequence.isBatchWork ? batchLimit : promptRoom) - read)
     }
     return { work, spareMs }
   }
@@ -401,6 +406,19 @@ export class Scheduler {
     this.#roster.end(sequence)
     return { type: 'sequence-failed', id: sequence.id, error }
   }
+}
+
+/**
+ * So many tokens of prompts may be read before streams of others than batch work have their next token; Infinity where nothing flows.
+ * @param flowing the lane's streams
+ * @param turn whoever has the adapters whose turn it is: their streams may have waited already
+ */
+function promptRoomOf ({ rhythm }: Lane, flowing: readonly Sequence[], turn: readonly Sequence[], now: Millis): number {
+  const streams = flowing.filter(({ isBatchWork }) => !isBatchWork)
+  if (streams.length === 0) return Infinity
+  const waiting = turn.filter(({ isBatchWork, isFlowing, leftOut }) => !isBatchWork && isFlowing && leftOut > 0)
+  if (waiting.length === 0) return rhythm.promptBudget(streams.length)
+  return rhythm.furtherBudget(streams.length, now - Math.min(...waiting.map(({ leftOutSince }) => leftOutSince)))
 }
 
 /** Beside its next token there is more to compute, or a cache to restore. */

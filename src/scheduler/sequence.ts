@@ -56,8 +56,10 @@ export class Sequence {
   wasPlanned = false
   /** It was part of a plan since it has the slot that it has. */
   isPlanned = false
-  /** So many steps of its adapters in a row, in its present slot, were for others. */
+  /** So many steps of its adapters in a row, in its present slot, were for others, */
   leftOut = 0
+  /** since then. */
+  leftOutSince: Millis = 0
   /** So many of the guesses in its last plan, the first ones, are its prediction's. */
   predictedGuesses = 0
   /** The caller was told that it started. */
@@ -94,6 +96,12 @@ export class Sequence {
   get timesOutAt (): Millis {
     const { queueDeadline, deadline } = this.request
     return this.hasBegun ? deadline : Math.min(queueDeadline, deadline)
+  }
+
+  /** A step of its adapters begins, with or without it. */
+  noteStep (isServed: boolean, now: Millis): void {
+    if (this.leftOut === 0) this.leftOutSince = now
+    this.leftOut = isServed ? 0 : this.leftOut + 1
   }
 
   /** Its slot is somebody else's now. Its tokens are kept, and computed again in the slot that it is given next. */

@@ -1,8 +1,12 @@
 import type { Millis } from '../../domain/ids.ts'
 import { priorities, rankOf } from '../../domain/priority.ts'
 import type { Sequence } from '../sequence.ts'
+import { slotOf } from '../slot-table.ts'
 import type { AdmissionPolicy, IsEnough, Takeover } from './admission.ts'
 import { FairShare } from './fair-share.ts'
+
+/** So many computed tokens, which are saved or computed again, are hardly more to lose. */
+const littleMore = 256
 
 /** A class that waits this long without being given a slot is given the next one. */
 export const patienceMs: Millis = 10_000
@@ -17,7 +21,7 @@ interface PriorityClass {
 
 /**
  * Classes of urgency, in each of which tenants have fair shares. A more urgent class goes first, in the line for a slot and in the
- * reading of prompts; and when no slot is free, who is not batch work takes that of the youngest batch sequence.
+ * reading of prompts; and when no slot is free, who is not batch work takes that of batch work which has little to lose.
  *
  * None starves: a class that has waited for {@link patienceMs} is given the next free slot, whoever else waits, and keeps it until the
  * answer is complete; one slot at a time, so that it costs the others no more.
@@ -83,8 +87,16 @@ export class PriorityClasses implements AdmissionPolicy {
     return null
   }
 
-  /** The youngest that is batch work: it has least to lose. */
-  expendable (running: readonly Sequence[]): Sequence | null { return running.findLast(({ isBatchWork }) => isBatchWork) ?? null }
+  /**
+   * Of batch work that has hardly more to lose than whatever has least, the one in the lowest slot. So streams of others come to be
+   * neighbours, and so does what is left of batch work: llama.cpp starts another pass at every gap.
+   */
+  expendable (running: readonly Sequence[]): Sequence | null {
+    const batchWork = running.filter(({ isBatchWork }) => isBatchWork)
+    const least = Math.min(...batchWork.map(({ computed }) => computed))
+    const losers = batchWork.filter(({ computed }) => computed <= least + littleMore)
+    return losers.reduce<Sequence | null>((lowest, sequence) => lowest === null || slotOf(sequence).id < slotOf(lowest).id ? sequence : lowest, null)
+  }
 
   comparePrompts (a: Sequence, b: Sequence): number {
     const difference = rankOf(a.priority) - rankOf(b.priority)

@@ -27,8 +27,8 @@ const fading = 0.99
 const newest = 0.25
 
 /**
- * How much of prompts a step of one lane may read while streams flow in it: they get their next token when it ends. From the
- * durations of past steps it learns what decodes and prompt tokens take, and sizes the pieces so that a step keeps to the target
+ * How much of prompts one lane may read while streams of it wait for their next token. From the
+ * durations of past steps it learns what decodes and prompt tokens take, and sizes the pieces so that streams keep to the target
  * (chunked prefill after Sarathi-Serve, Agrawal et al., OSDI 2024, with a budget in time instead of tokens).
  */
 export class Rhythm {
@@ -50,31 +50,48 @@ export class Rhythm {
     this.#targetMs = targetMs
   }
 
-  /** What a step may take for prompts and the like beside flowing streams. */
-  get spareMs (): Millis {
-    const decodeMs = this.#decodeMs ?? 0
+  /**
+   * What prompts and the like may take between two tokens of flowing streams.
+   * @param streams how many wait meanwhile; where there are none, those are meant that decode at present
+   */
+  spareMs (streams: number): Millis {
+    const decodeMs = (streams === 0 ? null : this.#decodeTimes.estimate(streams)) ?? this.#decodeMs ?? 0
     return this.#targetMs === 'auto' ? Math.max(defaultTargetMs - decodeMs, leastTimesDecode * decodeMs) : this.#targetMs - decodeMs
   }
 
   /** What a prompt token takes; 0 before the first. */
   get promptTokenMs (): Millis { return this.#wholePieceTokenMs ?? this.#smallPieceTokenMs ?? 0 }
 
-  /** Prompt tokens for the next step; at least `smallestPiece`, and Infinity when they cost nothing. */
-  get promptBudget (): number {
+  /**
+   * Prompt tokens to read between two tokens of streams; at least `smallestPiece`, and Infinity when they cost nothing.
+   * @param streams as for `spareMs`
+   */
+  promptBudget (streams = 0): number {
     const tokenMs = this.#wholePieceTokenMs
     if (tokenMs === null) return wholePiece
-    const roomMs = this.spareMs
+    const roomMs = this.spareMs(streams)
     const wholeRoomMs = this.#targetMs === 'auto' ? Math.max(roomMs, longestForWholePieceMs) : roomMs
     if (wholePiece * tokenMs <= wholeRoomMs) return Math.max(wholePiece, tokensIn(roomMs, tokenMs))
     return Math.min(wholePiece - 1, Math.max(smallestPiece, tokensIn(roomMs, this.#smallPieceTokenMs ?? tokenMs)))
   }
 
-  /** The same for a step that is to end soon, hardly later than a decode; but whole pieces where smaller ones are much slower. */
+  /** Prompt tokens that may still be read before streams have their next token that have waited so long already. */
+  furtherBudget (streams: number, waitedMs: Millis): number {
+    const roomMs = this.spareMs(streams) - waitedMs
+    return this.#wholePieceTokenMs === null || roomMs <= 0 ? 0 : tokensIn(roomMs, this.#wholePieceTokenMs)
+  }
+
+  /** Several prompts may have so many tokens together in one step, at whose end all of them have their first token drawn. */
+  get sharedBudget (): number {
+    return tokensIn(this.#targetMs === 'auto' ? defaultTargetMs : this.#targetMs, this.promptTokenMs)
+  }
+
+  /** Prompt tokens for a step that is to end soon, hardly later than a decode; but whole pieces where smaller ones are much slower. */
   get shortBudget (): number {
     const [wholeMs, smallMs] = [this.#wholePieceTokenMs, this.#smallPieceTokenMs]
     const tokens = tokensIn(shortTimesDecode * (this.#decodeMs ?? 0), smallMs ?? wholeMs ?? 0)
     const isSmallGood = smallMs !== null && wholeMs !== null && smallMs <= littleSlower * wholeMs
-    return Math.min(this.promptBudget, Math.max(isSmallGood ? smallestPiece : wholePiece, tokens))
+    return Math.min(this.promptBudget(), Math.max(isSmallGood ? smallestPiece : wholePiece, tokens))
   }
 
   /** A step took so long. */
@@ -94,7 +111,7 @@ export class Rhythm {
       // Of the few tokens at the end of a prompt, a step's own time is the most.
       if (promptTokens >= smallestPiece) this.#smallPieceTokenMs = mix(this.#smallPieceTokenMs, tokenMs)
       // Where pieces are small for long, a whole one is tried now and then: the machine may be faster by now.
-      if (this.promptBudget < wholePiece && this.#wholePieceTokenMs !== null) this.#wholePieceTokenMs *= fading
+      if (this.promptBudget() < wholePiece && this.#wholePieceTokenMs !== null) this.#wholePieceTokenMs *= fading
     }
   }
 }

@@ -3,6 +3,8 @@ import { TypicalDuration } from '../../domain/typical-duration.ts'
 
 /** A step is full enough that draws this share of what a step of all slots draws in the same time. */
 const enoughShare = 0.97
+/** A size whose own steps draw less than this share of what steps of all slots do is too small, whatever it should draw. */
+const leastMeasuredShare = 0.93
 /** At least so much of the slots is used, and so many of them: what steps of fewer sequences take follows other rules. */
 const leastShare = 0.25
 const leastSequences = 4
@@ -24,7 +26,8 @@ const outOfDateAfter = 4096
  * How many sequences at once are enough for a lane. Where each takes its own time, as small models on a few cores, a crowd gains nothing
  * and makes steps long; where reading the weights is what takes the time, whoever comes along costs nothing, and only a full lane is
  * enough. What a step of n sequences takes is thought to be a + b n, fitted to those of the lane's own steps that only decode; now and
- * then one is made smaller for that.
+ * then one is made smaller for that. But where fewer leave gaps between their slots, which llama.cpp starts another pass at, or fill tiles less well, they are
+ * slower than that: then it is more.
  */
 export class StepFill {
   readonly #slots: number
@@ -73,6 +76,19 @@ export class StepFill {
   }
 
   #choose (): number {
+    let size = this.#wanted()
+    while (size < this.#slots && this.#measuredShare(size) < leastMeasuredShare) size = Math.min(size + this.#tile, this.#slots)
+    return size
+  }
+
+  /** What steps of so many draw, relative to steps of all slots; 1 as long as that is not known. */
+  #measuredShare (size: number): number {
+    const [some, all] = [this.#measures.get(size), this.#measures.get(this.#slots)]
+    if (some === undefined || all === undefined || Math.min(some.count, all.count) < firstTrials) return 1
+    return size / some.ms / (this.#slots / all.ms)
+  }
+
+  #wanted (): number {
     const fit = this.#stepsSinceFull >= outOfDateAfter ? null : this.#fit()
     if (fit === null) return this.#slots
     const { stepMs, sequenceMs } = fit

@@ -8,6 +8,7 @@ import { admissionPolicies, type AdmissionPolicy } from '../../../src/scheduler/
 import { FairShare } from '../../../src/scheduler/policies/fair-share.ts'
 import { patienceMs } from '../../../src/scheduler/policies/priority-classes.ts'
 import { Sequence } from '../../../src/scheduler/sequence.ts'
+import { SlotTable } from '../../../src/scheduler/slot-table.ts'
 
 /** `anna-3` is the tenant anna's. */
 const sequence = (id: string, weight = 1, priority: Priority = 'normal'): Sequence => new Sequence({
@@ -22,6 +23,13 @@ const sequence = (id: string, weight = 1, priority: Priority = 'normal'): Sequen
   queueDeadline: Infinity,
   deadline: Infinity
 }, 0)
+
+/** Gives them slots, the first one the lowest. */
+function inSlots (...all: readonly Sequence[]): readonly Sequence[] {
+  const table = new SlotTable(1, all.length)
+  for (const [index, one] of all.entries()) table.take(table.slots[index]!, one, 0, null)
+  return all
+}
 
 const nobody: ReadonlySet<Sequence> = new Set()
 
@@ -211,7 +219,7 @@ describe('fair share', () => {
         policy.leave(one)
         policy.admit(one, 1, 0)
       }
-      return all
+      return inSlots(...all)
     }
     const takeover = (policy: AdmissionPolicy, takeable: readonly Sequence[]): string[] | null => {
       const found = policy.takeover(nobody, takeable)
@@ -276,16 +284,16 @@ describe('fair share', () => {
       expect(policy.makeRoom(sequences('b-1'), atLeast(1))).toEqual([])
     })
 
-    it('lets who is not batch work take the youngest batch slot, whosever it is', () => {
+    it('lets who is not batch work take the lowest slot of batch work, whosever it is', () => {
       const policy = create()
-      const slots = running(policy, sequence('a-1', 1, 'batch'), sequence('b-1', 1, 'batch'), sequence('a-2'))
+      const slots = running(policy, sequence('a-2'), sequence('b-1', 1, 'batch'), sequence('a-1', 1, 'batch'))
       policy.join(sequence('c-1', 1, 'batch'), 0)
       expect(takeover(policy, slots)).toBeNull()
       policy.join(sequence('b-2'), 0)
       expect(takeover(policy, slots)).toEqual(['b-2', 'b-1'])
       policy.join(sequence('a-3', 1, 'interactive'), 0)
       expect(takeover(policy, slots)).toEqual(['a-3', 'b-1'])
-      expect(takeover(policy, slots.slice(2))).toBeNull()
+      expect(takeover(policy, slots.slice(0, 1))).toBeNull()
     })
   })
 
@@ -327,14 +335,20 @@ describe('fair share', () => {
       expect(policy.next(nobody, patienceMs, true)?.id).toBe('a-1')
     })
 
-    it('can do without the youngest that is batch work and not safe', () => {
+    it('can do without batch work that is not safe and has little to lose, in the lowest slot', () => {
       const policy = create()
-      const [urgent, first, second, third] = [sequence('a-1'), sequence('a-2', 1, 'batch'), sequence('b-1', 1, 'batch'), sequence('c-1', 1, 'batch')]
-      third.isProtected = true
-      expect(policy.expendable([urgent, first, second, third])).toBe(second)
-      expect(policy.expendable([first, urgent])).toBe(first)
-      expect(policy.expendable([urgent, third])).toBeNull()
+      const [urgent, safe, first, second] = [sequence('a-1'), sequence('c-1', 1, 'batch'), sequence('a-2', 1, 'batch'), sequence('b-1', 1, 'batch')]
+      inSlots(urgent, safe, first, second)
+      safe.isProtected = true
+      expect(policy.expendable([second, first, urgent, safe])).toBe(first)
+      expect(policy.expendable([urgent, second])).toBe(second)
+      expect(policy.expendable([urgent, safe])).toBeNull()
       expect(policy.expendable([])).toBeNull()
+      second.computed = 100
+      first.computed = 356
+      expect(policy.expendable([urgent, safe, first, second])).toBe(first)
+      first.computed = 357
+      expect(policy.expendable([urgent, safe, first, second])).toBe(second)
     })
 
     it('lets no class wait for ever, and no more than one slot of it be safe', () => {

@@ -415,7 +415,7 @@ describe('the scheduler’s manners', () => {
     })
   })
 
-  it('leaves a stream out of no more than one step of its adapters in a row, and only for the sake of prompts', async () => {
+  it('leaves a stream out of no more than four steps of its adapters in a row, and only for the sake of prompts', async () => {
     await holds((trace) => {
       // Law 7 as far as it concerns those whose turn it is. Batch work is left out of fifteen at most.
       const leftOut = new Map<SequenceId, number>()
@@ -425,14 +425,15 @@ describe('the scheduler’s manners', () => {
         for (const id of streams) {
           const count = served.has(id) ? 0 : (leftOut.get(id) ?? 0) + 1
           leftOut.set(id, count)
-          expect(count).toBeLessThanOrEqual(isBatchWork(trace, id) ? 15 : 1)
+          expect(count).toBeLessThanOrEqual(isBatchWork(trace, id) ? 15 : 4)
         }
         const others = streams.filter((id) => !isBatchWork(trace, id))
         if (others.every((id) => served.has(id))) continue
         // All of them, in a step that nobody else's turn comes after, and that reads.
         expect(others.filter((id) => served.has(id))).toEqual([])
         expect(isShared).toBe(false)
-        expect(plan.work.some(({ sample, tokens, restore }) => tokens.length > 1 || restore !== undefined || sample === undefined)).toBe(true)
+        // Of a prompt there may be one token left.
+        expect(plan.work.some(({ sample, tokens, restore }) => tokens.length > 1 || restore !== undefined || sample === undefined || sample.index === 0)).toBe(true)
       }
     })
   })

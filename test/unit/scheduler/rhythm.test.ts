@@ -13,68 +13,97 @@ function learned (target: number | 'auto', decodeMs: number, tokenMs: number, sm
 
 describe('Rhythm', () => {
   it('begins with one whole piece, before anything was measured', () => {
-    expect(new Rhythm('auto').promptBudget).toBe(65)
-    expect(new Rhythm(5).promptBudget).toBe(65)
+    expect(new Rhythm('auto').promptBudget()).toBe(65)
+    expect(new Rhythm(5).promptBudget()).toBe(65)
   })
 
   it('cuts pieces so that a step takes as long as it may', () => {
-    expect(learned('auto', 10, 0.5).promptBudget).toBe(180)
-    expect(learned(300, 20, 2).promptBudget).toBe(140)
-    expect(learned(50, 20, 1).promptBudget).toBe(30)
+    expect(learned('auto', 10, 0.5).promptBudget()).toBe(180)
+    expect(learned(300, 20, 2).promptBudget()).toBe(140)
+    expect(learned(50, 20, 1).promptBudget()).toBe(30)
   })
 
   it('gives prompts eight times the time of slow decodes, unless a target says otherwise', () => {
-    expect(learned('auto', 100, 2).promptBudget).toBe(400)
-    expect(learned(200, 100, 1).promptBudget).toBe(100)
+    expect(learned('auto', 100, 2).promptBudget()).toBe(400)
+    expect(learned(200, 100, 1).promptBudget()).toBe(100)
+  })
+
+  it('counts the streams that wait, not all that decode', () => {
+    const rhythm = learned('auto', 100, 2)
+    for (let step = 0; step < 5; step++) rhythm.learn({ decodes: 1, promptTokens: 0, durationMs: 30 })
+    for (let step = 0; step < 40; step++) rhythm.learn({ decodes: 4, promptTokens: 0, durationMs: 100 })
+    expect(rhythm.promptBudget(4)).toBe(400)
+    expect(rhythm.promptBudget(1)).toBe(120)
+    expect(rhythm.spareMs(1)).toBe(240)
+    // Between what was measured of fewer and of more.
+    expect(rhythm.spareMs(2)).toBeCloseTo(8 * (30 + 70 / 3))
+    // As many were never measured.
+    expect(rhythm.promptBudget(9)).toBe(rhythm.promptBudget())
+  })
+
+  it('tells what may still be read before streams that wait have their next token', () => {
+    const rhythm = learned('auto', 100, 2)
+    expect(rhythm.furtherBudget(4, 0)).toBe(400)
+    expect(rhythm.furtherBudget(4, 600)).toBe(100)
+    expect(rhythm.furtherBudget(4, 900)).toBe(0)
+    expect(new Rhythm('auto').furtherBudget(1, 0)).toBe(0)
+    expect(learned('auto', 0, 0).furtherBudget(1, 50)).toBe(Infinity)
+    expect(learned('auto', 0, 0).furtherBudget(1, 100)).toBe(0)
+  })
+
+  it('lets prompts share a step that takes no longer than the target', () => {
+    expect(learned('auto', 100, 2).sharedBudget).toBe(50)
+    expect(learned(300, 100, 2).sharedBudget).toBe(150)
+    expect(new Rhythm('auto').sharedBudget).toBe(Infinity)
   })
 
   it('stretches a step for a whole piece, but not for ever', () => {
-    expect(learned('auto', 10, 5).promptBudget).toBe(65)
-    expect(learned('auto', 10, 8, 4).promptBudget).toBe(22)
+    expect(learned('auto', 10, 5).promptBudget()).toBe(65)
+    expect(learned('auto', 10, 8, 4).promptBudget()).toBe(22)
     // Who gives a target means it.
-    expect(learned(200, 20, 5).promptBudget).toBe(36)
+    expect(learned(200, 20, 5).promptBudget()).toBe(36)
   })
 
   it('keeps what it has learned when the target changes', () => {
     const rhythm = learned('auto', 10, 0.5)
     rhythm.aimAt(50)
-    expect(rhythm.promptBudget).toBe(80)
+    expect(rhythm.promptBudget()).toBe(80)
   })
 
   it('lets prompts go on, however short the target', () => {
-    expect(learned(10, 50, 2).promptBudget).toBe(16)
+    expect(learned(10, 50, 2).promptBudget()).toBe(16)
   })
 
   it('does not hold back prompts that cost nothing', () => {
-    expect(learned('auto', 0, 0).promptBudget).toBe(Infinity)
+    expect(learned('auto', 0, 0).promptBudget()).toBe(Infinity)
     // Nor when decodes leave them no time at all.
-    expect(learned(10, 10, 0).promptBudget).toBe(Infinity)
-    expect(learned(10, 10, 1, 0).promptBudget).toBe(64)
+    expect(learned(10, 10, 0).promptBudget()).toBe(Infinity)
+    expect(learned(10, 10, 1, 0).promptBudget()).toBe(64)
   })
 
   it('learns from prompts alone, and from mixed steps once it knows what decodes take', () => {
     const rhythm = new Rhythm(200)
     rhythm.learn({ decodes: 2, promptTokens: 100, durationMs: 500 })
-    expect(rhythm.promptBudget).toBe(65)
+    expect(rhythm.promptBudget()).toBe(65)
     rhythm.learn({ decodes: 0, promptTokens: 100, durationMs: 200 })
-    expect(rhythm.promptBudget).toBe(100)
+    expect(rhythm.promptBudget()).toBe(100)
     rhythm.learn({ decodes: 2, promptTokens: 0, durationMs: 40 })
-    expect(rhythm.promptBudget).toBe(80)
+    expect(rhythm.promptBudget()).toBe(80)
   })
 
   it('is not misled by the ends of prompts', () => {
     const rhythm = learned('auto', 10, 1)
     for (let step = 0; step < 100; step++) rhythm.learn({ decodes: 4, promptTokens: 3, durationMs: 60 })
-    expect(rhythm.promptBudget).toBe(90)
+    expect(rhythm.promptBudget()).toBe(90)
   })
 
   it('follows a machine that becomes slower, and tries again whether it is faster', () => {
     const rhythm = learned(100, 20, 1)
-    expect(rhythm.promptBudget).toBe(80)
+    expect(rhythm.promptBudget()).toBe(80)
     for (let step = 0; step < 20; step++) rhythm.learn({ decodes: 1, promptTokens: 70, durationMs: 20 + 70 * 4 })
-    expect(rhythm.promptBudget).toBeLessThan(65)
+    expect(rhythm.promptBudget()).toBeLessThan(65)
     let steps = 0
-    for (; rhythm.promptBudget < 65 && steps < 1000; steps++) rhythm.learn({ decodes: 1, promptTokens: 20, durationMs: 20 + 20 * 4 })
+    for (; rhythm.promptBudget() < 65 && steps < 1000; steps++) rhythm.learn({ decodes: 1, promptTokens: 20, durationMs: 20 + 20 * 4 })
     expect(steps).toBeGreaterThan(50)
     expect(steps).toBeLessThan(300)
   })

@@ -40,7 +40,8 @@ describe('Scheduler', () => {
     create({ stepTokens: 64 })
     rig.add('a', text(1, 10))
     await rig.step()
-    // Prompts of others than batch work have steps of their own.
+    // Prompts of others than batch work have steps of their own, and so has batch work while others may come.
+    rig.now += 10_000
     rig.add('b', text(2, 100), { priority: 'batch' })
     expect(summary((await rig.step()).plan)).toEqual(['a 10+1*', 'b 0+63'])
     expect(summary((await rig.step()).plan)).toEqual(['a 11+1*', 'b 63+37*'])

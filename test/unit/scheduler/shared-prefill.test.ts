@@ -147,10 +147,10 @@ describe('a prompt that several sequences share', () => {
     expect(await plans(5)).toEqual([
       ['a 0+160*'],
       ['b (copy of 0) 150+160*', 'd (copy of 0) 150+10*'],
-      // The last step was for prompts alone, so that this one is for streams.
-      ['a 160+1*', 'b 310+1*', 'd 160+1*'],
+      // Streams wait for one prompt more, since it takes no time here.
       ['c (copy of 1) 300+10*'],
-      ['a 161+1*', 'b 311+1*', 'c 310+1*', 'd 161+1*']
+      ['a 160+1*', 'b 310+1*', 'c 310+1*', 'd 160+1*'],
+      ['a 161+1*', 'b 311+1*', 'c 311+1*', 'd 161+1*']
     ])
   })
 

@@ -92,8 +92,8 @@ describe('simulator', () => {
 
   it.each<[string, string, number, RegExp | null]>([
     // Who is served, step by step: `a`; `n`, which is batch work with the same adapters; `x`, which has others.
-    ['a stream is left out of one step', 'ana', 0, null],
-    ['a stream is left out of two', 'anna', 0, /law 7 .*a was left out of 2 steps, the limit is 1/],
+    ['a stream is left out of four steps', 'annnna', 0, null],
+    ['a stream is left out of five', 'annnnna', 0, /law 7 .*a was left out of 5 steps, the limit is 4/],
     ['batch work is left out of fifteen', `n${'a'.repeat(15)}n`, 0, null],
     ['batch work is left out of sixteen', `n${'a'.repeat(16)}n`, 0, /law 7 .*n was left out of 16 steps, the limit is 15/],
     ['others have their turns', 'axxa', 2, null],

@@ -51,6 +51,18 @@ describe('StepFill', () => {
     expect(fill.enough).toBe(enough)
   })
 
+  it('wants more than that where its own steps turn out to be slower', () => {
+    const fill = new StepFill(24)
+    run(fill, (size) => 4 + size, 24, 400)
+    expect(fill.enough).toBe(20)
+    // With gaps between them, each of which is another pass: 20 / 27 = 0.74 tokens in a millisecond, where all slots draw 0.86.
+    for (let step = 0; step < 40; step++) fill.learn(20, 27)
+    expect(fill.enough).toBe(24)
+    // As it should be again: 0.83.
+    for (let step = 0; step < 40; step++) fill.learn(20, 24)
+    expect(fill.enough).toBe(20)
+  })
+
   it.each<[string, (size: number) => number]>([
     ['takes nothing by itself', (size) => size],
     ['takes longer than in proportion', (size) => size ** 2]
