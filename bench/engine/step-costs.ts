@@ -2,7 +2,7 @@ import { baseAdapterSet } from '../../src/domain/adapter-set.ts'
 import { asLaneId, asSequenceId, asSlotId, type Millis, type SequenceId, type Token } from '../../src/domain/ids.ts'
 import { greedySampling } from '../../src/domain/sampling.ts'
 import type { Engine } from '../../src/engine/engine.ts'
-import type { SlotWork } from '../../src/scheduler/plan.ts'
+import type { SlotWork, StepPlan } from '../../src/scheduler/plan.ts'
 import { spreadOf } from '../../src/bench/measure/spread.ts'
 
 const sampling = { ...greedySampling, ignoreEos: true }
@@ -144,6 +144,25 @@ export function decodeDuration (decodeSteps: CostFit['decodeSteps'], stepMs: Mil
   const [toNumber, toMs] = decodeSteps[upper]!
   const [fromNumber, fromMs] = decodeSteps[upper - 1] ?? [0, 0]
   return toNumber === decodes ? toMs : fromMs + (toMs - fromMs) * (decodes - fromNumber) / (toNumber - fromNumber)
+}
+
+/**
+ * How many sequences decode in each pass of a step: llama.cpp starts another at every gap between slots. What reads a prompt has its first
+ * token in the same pass as its neighbours.
+ */
+export function decodeRuns ({ work }: Pick<StepPlan, 'work'>): readonly number[] {
+  const runs: number[] = []
+  let decodes = 0
+  let last = -1
+  for (const { slot, sample } of work.toSorted((a, b) => a.slot - b.slot)) {
+    if (slot !== last + 1) {
+      if (decodes > 0) runs.push(decodes)
+      decodes = 0
+    }
+    if (sample !== undefined && sample.index > 0) decodes++
+    last = slot
+  }
+  return decodes > 0 ? [...runs, decodes] : runs
 }
 
 /** In one line. */

@@ -8,7 +8,7 @@ import { stepDuration, type StepCosts } from '../../src/engine/fake/step-latency
 import { guessesOf, planSize, type SlotWork, type StepPlan, type WorkOutcome } from '../../src/scheduler/plan.ts'
 import { Scheduler } from '../../src/scheduler/scheduler.ts'
 import type { SchedulerConfig, SchedulerSnapshot, SequenceEvent } from '../../src/scheduler/scheduler-types.ts'
-import { decodeDuration, type CostFit } from '../engine/step-costs.ts'
+import { decodeDuration, decodeRuns, type CostFit } from '../engine/step-costs.ts'
 import { Departures } from './departures.ts'
 import type { EventLog } from './event-log.ts'
 import type { Histogram } from './histogram.ts'
@@ -197,8 +197,9 @@ class Simulation {
   #durationOf (plan: StepPlan): Millis {
     const { decodeSteps, stepMs, prefillTokenMs } = this.#options
     if (decodeSteps === null) return stepDuration(plan, this.#options)
-    const { decodes, guesses, promptTokens } = planSize(plan)
-    return decodeDuration(decodeSteps, stepMs, decodes) + prefillTokenMs * (promptTokens + guesses)
+    const { guesses, promptTokens } = planSize(plan)
+    const decodeMs = decodeRuns(plan).reduce((sum, decodes) => sum + decodeDuration(decodeSteps, stepMs, decodes), 0)
+    return (decodeMs === 0 ? stepMs : decodeMs) + prefillTokenMs * (promptTokens + guesses)
   }
 
   #describe (plan: StepPlan): string {

@@ -47,15 +47,18 @@ export class CacheParking {
     sequence.restore = null
   }
 
-  /** Has the caches saved that the work overwrites, as far as that is worth it and takes no longer than this in all. */
-  withSaves (work: readonly SlotWork[], longestMs: Millis): readonly SlotWork[] {
+  /**
+   * Has the caches saved that the work overwrites, as far as that is worth it and takes no longer than this in all.
+   * @param promptTokenMs what computing a token takes; 0 where that is not known
+   */
+  withSaves (work: readonly SlotWork[], longestMs: Millis, promptTokenMs: Millis): readonly SlotWork[] {
     let leftMs = longestMs
     return work.map((item) => {
       const slot = this.#table.slots[item.slot]!
       const { overwritten } = slot
       slot.overwritten = null
       if (overwritten === null) return item
-      const saved = this.#parked.park(overwritten, () => mostHeld(overwritten, this.#table.slots), leftMs)
+      const saved = this.#parked.park(overwritten, () => mostHeld(overwritten, this.#table.slots), leftMs, promptTokenMs)
       if (saved === null) return item
       leftMs -= this.#parked.saveMs(saved.length)
       this.#saving.set(saved.id, saved)

@@ -40,6 +40,9 @@ export const MIN_PARKED_TOKENS = 128
 /** The same where it is certain that it will be restored: for a sequence that lost its slot. */
 export const MIN_WANTED_TOKENS = 32
 
+/** But what such a sequence has computed since its cache was saved last is saved too if computing it again would take so many times as long. */
+const timesSaving = 2
+
 /** How much of a measure is the latest one's. */
 const newest = 0.25
 
@@ -99,14 +102,17 @@ export class ParkedCaches {
    * Plans to save a cache that is about to be overwritten.
    * @param elsewhere how many of its first tokens are in slots
    * @param longestMs it may take no longer
+   * @param promptTokenMs what computing a token takes; 0 where that is not known
    * @returns null when it is not worth it
    */
-  park (text: CachedText, elsewhere: () => number, longestMs: Millis): ParkedCache | null {
+  park (text: CachedText, elsewhere: () => number, longestMs: Millis, promptTokenMs: Millis): ParkedCache | null {
     const { tokens, length, adaptersKey, wantedBy = null } = text
     const least = wantedBy !== null ? MIN_WANTED_TOKENS : MIN_PARKED_TOKENS
     if (this.#budgetBytes === 0 || length < least) return null
     if (length * this.#bytesPerToken > this.#budgetBytes || this.saveMs(length) > longestMs) return null
-    const enough = length - least + 1
+    const isCostKnown = promptTokenMs > 0 && this.#saveTokenMs > 0
+    const leastSince = wantedBy !== null && isCostKnown ? Math.min(least, Math.max(1, Math.ceil(timesSaving * this.saveMs(length) / promptTokenMs))) : least
+    const enough = length - leastSince + 1
     for (const cache of this.#caches.values()) {
       if (cache.adaptersKey === adaptersKey && cache.length >= enough && beginAlike(cache.tokens, tokens, enough)) return null
     }

@@ -9,6 +9,7 @@ import { planSize, plannedTokens, type ComputedOutcome, type DrawnToken, type Sl
 import { admissionPolicies, type AdmissionPolicy } from './policies/admission.ts'
 import type { Guess } from './policies/speculation.ts'
 import { passengers, readingOrder } from './policies/reading-order.ts'
+import { roomOf, type StepRoom } from './policies/step-room.ts'
 import { threadShare } from './policies/thread-shares.ts'
 import { Roster } from './roster.ts'
 import type { NewSequence, SchedulerConfig, SchedulerSnapshot, SchedulingLimits, SequenceEvent } from './scheduler-types.ts'
@@ -31,14 +32,9 @@ const noneAtAll: ReadonlyMap<Sequence, Guess> = new Map()
 interface StepRequest {
   /** Those of the lane that it is for, in order of admission. */
   readonly chosen: readonly Sequence[]
-  /** The lane's streams. */
-  readonly flowing: readonly Sequence[]
-  /** So many tokens of prompts may be read before those that are no batch work have their next token. */
-  readonly promptRoom: number
+  readonly room: StepRoom
   /** So many steps of the set whose turn it is have read prompts. */
   readonly readingSteps: number
-  /** Others than batch work may come at any moment. */
-  readonly isUrgent: boolean
   /** Ahead. */
   readonly mayGuess: boolean
 }
@@ -178,22 +174,21 @@ export class Scheduler {
     // Before anything is asked about what is pending: it changes that.
     for (const sequence of turn) mendBrokenPromises(sequence, this.#table)
 
-    const flowing = sequences.filter(({ isFlowing }) => isFlowing)
-    const promptRoom = promptRoomOf(lane, flowing, turn, now)
+    const room = roomOf(lane.rhythm, { running: sequences, turn, isUrgent }, now)
     lane.keepStepsOf(sets)
-    const chosen = passengers(turn, { mayStreamsWait: sets.size === 1, isUrgent, promptRoom, fill: lane.fill })
+    const chosen = passengers(turn, { mayStreamsWait: sets.size === 1, isUrgent, promptRoom: room.promptTokens, fill: lane.fill })
     const served = new Set(chosen)
     for (const sequence of turn) sequence.noteStep(served.has(sequence), now)
     // Guesses would be passes of their own, which whoever's prompt is read would wait for.
     const mayGuess = turn.every(({ isFlowing }) => isFlowing)
-    const { work, spareMs } = this.#workFor(lane, { chosen, flowing, promptRoom, readingSteps: lane.readingStepsOf(adapters.key), isUrgent, mayGuess }, now)
+    const { work, spareMs } = this.#workFor(lane, { chosen, room, readingSteps: lane.readingStepsOf(adapters.key), mayGuess }, now)
     const dropped = this.#parking.takeDropped()
     const plan: StepPlan = {
       id: ++this.#planCount,
       lane: laneId,
       threads: planSize({ work }).promptTokens === 0 ? lane.threadCount.threads : lane.threadCount.proven,
       adapters,
-      work: this.#parking.withSaves(work, spareMs),
+      work: this.#parking.withSaves(work, spareMs, lane.rhythm.promptTokenMs),
       ...(dropped.length === 0 ? {} : { dropped }),
       ...lane.takeNews()
     }
@@ -256,24 +251,24 @@ export class Scheduler {
    * others may come at any moment, who would have to wait for the end of the step.
    * @returns the work, and how much longer streams can wait for what else is done in the step.
    */
-  #workFor (lane: Lane, { chosen, flowing, promptRoom, readingSteps, isUrgent, mayGuess }: StepRequest, now: Millis): { readonly work: readonly SlotWork[], readonly spareMs: Millis } {
+  #workFor (lane: Lane, { chosen, room: { spareMs: roomMs, ...room }, readingSteps, mayGuess }: StepRequest, now: Millis): { readonly work: readonly SlotWork[], readonly spareMs: Millis } {
     const guesses = mayGuess && !lane.threadCount.isTrying ? lane.speculation?.guess(chosen) ?? noneAtAll : noneAtAll
     const work: SlotWork[] = []
     let budget = this.#config.stepTokens
-    let spareMs = flowing.length > 0 ? lane.rhythm.spareMs(flowing.filter(({ isBatchWork }) => !isBatchWork).length) : Infinity
+    let spareMs = roomMs
     let isRestoring = false
-    /** @param room of the budget, for it */
-    const include = (sequence: Sequence, room: number): void => {
+    /** @param most tokens of the budget, for it */
+    const include = (sequence: Sequence, most: number): void => {
       const restoreMs = this.#parking.restoreMs(sequence)
       // A cache cannot be restored in pieces: the first one is, however long it takes.
-      if (budget === 0 || room <= 0 || (isRestoring && restoreMs > spareMs)) return
+      if (budget === 0 || most <= 0 || (isRestoring && restoreMs > spareMs)) return
       spareMs -= restoreMs
       isRestoring ||= sequence.restore !== null
       if (!sequence.wasPlanned) this.#start(sequence, now)
       // A rest that takes hardly longer is not left for a step of its own.
-      const isNearlyAll = sequence.pending <= room * nearlyAll
+      const isNearlyAll = sequence.pending <= most * nearlyAll
       const guess = guesses.get(sequence) ?? noGuess
-      const item = slotWork(sequence, Math.min(budget, isNearlyAll ? Infinity : room), guess)
+      const item = slotWork(sequence, Math.min(budget, isNearlyAll ? Infinity : most), guess)
       sequence.predictedGuesses = guess.predicted
       sequence.isPlanned = true
       budget -= plannedTokens(item)
@@ -281,16 +276,15 @@ export class Scheduler {
     }
     for (const sequence of chosen) if (!isReading(sequence)) include(sequence, Infinity)
     const afterDecodes = budget
-    const batchLimit = isUrgent ? lane.rhythm.shortBudget : flowing.length > 0 ? lane.rhythm.promptBudget() : Infinity
     const readers = new Set<Sequence>()
     for (const sequence of readingOrder(chosen.filter(isReading), readingSteps, this.#admission)) {
       const reader = readerFor(sequence)
       if (readers.has(reader) || !isReading(reader)) continue
       const read = afterDecodes - budget
       // Whoever is read first would wait for this one too.
-      if (!sequence.isBatchWork && read > 0 && read + reader.pending > lane.rhythm.sharedBudget) continue
+      if (!sequence.isBatchWork && read > 0 && read + reader.pending > room.sharedTokens) continue
       readers.add(reader)
-      include(reader, (sequence.isBatchWork ? batchLimit : promptRoom) - read)
+      include(reader, (sequence.isBatchWork ? room.batchTokens : room.promptTokens) - read)
     }
     return { work, spareMs }
   }
@@ -406,19 +400,6 @@ export class Scheduler {
     this.#roster.end(sequence)
     return { type: 'sequence-failed', id: sequence.id, error }
   }
-}
-
-/**
- * So many tokens of prompts may be read before streams of others than batch work have their next token; Infinity where nothing flows.
- * @param flowing the lane's streams
- * @param turn whoever has the adapters whose turn it is: their streams may have waited already
- */
-function promptRoomOf ({ rhythm }: Lane, flowing: readonly Sequence[], turn: readonly Sequence[], now: Millis): number {
-  const streams = flowing.filter(({ isBatchWork }) => !isBatchWork)
-  if (streams.length === 0) return Infinity
-  const waiting = turn.filter(({ isBatchWork, isFlowing, leftOut }) => !isBatchWork && isFlowing && leftOut > 0)
-  if (waiting.length === 0) return rhythm.promptBudget(streams.length)
-  return rhythm.furtherBudget(streams.length, now - Math.min(...waiting.map(({ leftOutSince }) => leftOutSince)))
 }
 
 /** Beside its next token there is more to compute, or a cache to restore. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { decodeDuration, fitCosts, measureSteps, type StepSample } from '../../../bench/engine/step-costs.ts'
+import { decodeDuration, decodeRuns, fitCosts, measureSteps, type StepSample } from '../../../bench/engine/step-costs.ts'
 import { createFakeEngine } from '../../../src/engine/fake/fake-engine.ts'
+import type { SlotWork } from '../../../src/scheduler/plan.ts'
 
 const steps = (duration: (decodes: number, promptTokens: number) => number): readonly StepSample[] =>
   [0, 1, 4, 8].flatMap((decodes) => [0, 16, 65, 257].flatMap((promptTokens) =>
@@ -28,6 +29,24 @@ describe('fitCosts', () => {
 
   it.each([[0, 3], [1, 10], [2, 20], [4, 24], [3, 22], [8, 32], [12, 40]])('takes %i decodes for %f ms', (decodes, durationMs) => {
     expect(decodeDuration([[1, 10], [2, 20], [4, 24], [8, 32]], 3, decodes)).toBeCloseTo(durationMs)
+  })
+})
+
+describe('decodeRuns', () => {
+  const work = (slots: string): SlotWork[] => [...slots].flatMap((kind, slot) => kind === '.'
+    ? []
+    : [{ slot, ...(kind === 'd' ? { sample: { index: 3 } } : kind === 'f' ? { sample: { index: 0 } } : {}) } as unknown as SlotWork])
+
+  it.each([
+    // By slot: one that decodes, one that reads and draws its first token, one that only reads, one without work.
+    ['dddd', [4]],
+    ['dd.dd', [2, 2]],
+    ['.d..d.d', [1, 1, 1]],
+    ['dfd.rd', [2, 1]],
+    ['fr.f', []],
+    ['', []]
+  ])('are parted by gaps: %s', (slots, runs) => {
+    expect(decodeRuns({ work: work(slots).toReversed() })).toEqual(runs)
   })
 })
 

@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { baseAdapterSet, createAdapterSet } from '../../../src/domain/adapter-set.ts'
 import { asToken, type Token } from '../../../src/domain/ids.ts'
-import { ParkedCaches } from '../../../src/scheduler/parked-caches.ts'
+import { type CachedText, ParkedCaches } from '../../../src/scheduler/parked-caches.ts'
 import type { WorkOutcome } from '../../../src/scheduler/plan.ts'
 import type { SchedulerConfig } from '../../../src/scheduler/scheduler-types.ts'
+import { Sequence } from '../../../src/scheduler/sequence.ts'
 import { id, Rig, text, type Step } from './rig.ts'
 
 /** What a plan does with caches: `b 150+10 (saves 1) (restores 2)`. */
@@ -211,7 +212,7 @@ describe('many saved caches of texts that begin alike', () => {
     const parked = new ParkedCaches(1e9)
     const save = (own: number): void => {
       const tokens = counted([...text(1, 1000), ...Array.from({ length: 200 }, () => asToken(own))])
-      const cache = parked.park({ tokens, length: tokens.length, adaptersKey: baseAdapterSet.key }, () => 0, Infinity)
+      const cache = parked.park({ tokens, length: tokens.length, adaptersKey: baseAdapterSet.key }, () => 0, Infinity, 0)
       parked.settle(cache!, { bytes: 1000, durationMs: 1 })
     }
     for (let own = 0; own < 50; own++) save(own)
@@ -220,5 +221,38 @@ describe('many saved caches of texts that begin alike', () => {
     // Once to keep it, and a few of each other.
     expect(reads).toBeLessThan(1200 + 50 * 5)
     expect(parked.snapshot()).toMatchObject({ parkedCaches: 51 })
+  })
+})
+
+describe('the cache of a sequence that lost its slot again', () => {
+  const wantedBy = new Rig().sequence('batch', text(1, 200))
+  /** Saves its first tokens in a millisecond for each ten; then says whether a few more are worth it. */
+  const savesAgain = (more: number, promptTokenMs: number, isWanted = true): boolean => {
+    const parked = new ParkedCaches(1e9)
+    const of = (tokens: number): CachedText => ({
+      tokens: text(1, 200), length: tokens, adaptersKey: baseAdapterSet.key, wantedBy: isWanted ? new Sequence(wantedBy, 0) : null
+    })
+    const length = isWanted ? 100 : 150
+    parked.settle(parked.park(of(length), () => 0, Infinity, promptTokenMs)!, { bytes: 1000, durationMs: length / 10 })
+    return parked.park(of(length + more), () => 0, Infinity, promptTokenMs) !== null
+  }
+
+  it.each([
+    // Saving 105 tokens takes 10.5 ms, and computing 5 of them 25: more than twice as long.
+    [5, 5, true],
+    [4, 5, false],
+    [1, 50, true],
+    // It is there already.
+    [0, 50, false],
+    // Computing is fast, or nobody knows.
+    [31, 0.01, false],
+    [32, 0.01, true],
+    [31, 0, false]
+  ])('is saved again with %i tokens more, each computed in %f ms: %s', (more, promptTokenMs, expected) => {
+    expect(savesAgain(more, promptTokenMs)).toBe(expected)
+  })
+
+  it('is worth more than one that nobody is certain to come back for', () => {
+    expect(savesAgain(20, 50, false)).toBe(false)
   })
 })
