@@ -76,11 +76,11 @@ export class PriorityClasses implements AdmissionPolicy {
   }
 
   takeover (passed: ReadonlySet<Sequence>, running: readonly Sequence[]): Takeover | null {
-    const victim = this.expendable(running)
     for (const [rank, { shares }] of this.#classes.entries()) {
       if (shares.waitingCount === 0) continue
-      const sequence = victim === null || priorities[rank] === 'batch' ? null : shares.next(passed)
-      if (sequence !== null) return { sequence, victim: victim! }
+      const victim = priorities[rank] === 'batch' ? null : this.expendable(running)
+      const sequence = victim === null ? null : shares.next(passed)
+      if (victim !== null && sequence !== null) return { sequence, victim }
       const takeover = shares.takeover(passed, running.filter(({ priority, isProtected }) => !isProtected && rankOf(priority) === rank))
       if (takeover !== null) return takeover
     }
