@@ -31,6 +31,8 @@ export type Action =
   | { readonly type: 'abort' | 'finish', readonly back: number }
   | { readonly type: 'begin' | 'end', readonly lane: number }
   | { readonly type: 'wait', readonly durationMs: number }
+  /** The step under way takes this for each of its sequences. */
+  | { readonly type: 'compute', readonly lane: number, readonly sequenceMs: number }
 
 export interface Scenario {
   readonly config: Omit<SchedulerConfig, 'endTokens'>
@@ -160,13 +162,14 @@ export const actions = (requests: fc.Arbitrary<RequestShape>, requestWeight = 6,
   { weight: waitWeight, arbitrary: fc.record({ type: fc.constant('wait' as const), durationMs: fc.oneof({ weight: 9, arbitrary: fc.integer({ min: 0, max: 30 }) }, { weight: 1, arbitrary: fc.constant(10_000) }) }) }
 )
 
-/** Batch work fills the lane, and its steps take some time each. */
+/** Batch work fills the lane for long, and each sequence takes its own time, so that half of them come to be enough. */
 const evening: fc.Arbitrary<Action[]> = fc.record({
-  requests: fc.array(atNight.map((request) => ({ type: 'request' as const, request: { ...request, priority: 'batch' as const, adapters: 0 } })), { minLength: 6, maxLength: 8 }),
-  stepsMs: fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 30, maxLength: 50 })
-}).map(({ requests, stepsMs }) => [
+  requests: fc.array(atNight.map((request) => ({ type: 'request' as const, request: { ...request, priority: 'batch' as const, adapters: 0, maxTokens: 190 } })), { minLength: 8, maxLength: 9 }),
+  steps: fc.integer({ min: 130, max: 180 }),
+  sequenceMs: fc.integer({ min: 1, max: 4 })
+}).map(({ requests, steps, sequenceMs }) => [
   ...requests,
-  ...stepsMs.flatMap((durationMs): Action[] => [{ type: 'begin', lane: 0 }, { type: 'wait', durationMs }, { type: 'end', lane: 0 }])
+  ...Array.from({ length: steps }, (): Action[] => [{ type: 'begin', lane: 0 }, { type: 'compute', lane: 0, sequenceMs }, { type: 'end', lane: 0 }]).flat()
 ])
 
 const fault = fc.tuple(fc.integer({ min: 1, max: 40 }), fc.constantFrom<FaultKind>('reject', 'fail'))
@@ -175,31 +178,34 @@ const faults = fc.oneof(
   { weight: 1, arbitrary: fc.array(fault, { maxLength: 5 }) }
 )
 
+/** More often than the long ones. */
+const twice = <T>(arbitrary: fc.Arbitrary<T>): fc.WeightedArbitrary<T> => ({ weight: 2, arbitrary })
+
 /** Whatever clients, disconnects, clocks and a faulty engine may do to the scheduler, in any order. */
 export const scenarios: fc.Arbitrary<Scenario> = fc.oneof(
-  fc.record({
+  twice(fc.record({
     config: configs({ laneCount: 3, slotsPerLane: [1, 4], contextSize: [2, 160], spareStepTokens: 60 }),
     actions: fc.array(actions(crowdedRequest), { minLength: 5, maxLength: 120 }),
     faults
-  }),
-  fc.record({
+  })),
+  twice(fc.record({
     config: configs({ laneCount: 2, slotsPerLane: [2, 4], contextSize: [44, 60], spareStepTokens: 20 }),
     actions: fc.array(actions(alike), { minLength: 40, maxLength: 200 }),
     faults
-  }),
-  fc.record({
+  })),
+  twice(fc.record({
     config: configs({ laneCount: 1, slotsPerLane: [1, 2], contextSize: [40, 160], spareStepTokens: 40 })
       .map((config) => ({ ...config, mostGuesses: 15 })),
     actions: fc.array(actions(repetitive, 1, 1), { minLength: 60, maxLength: 200 }),
     faults
-  }),
-  fc.record({
+  })),
+  twice(fc.record({
     config: configs({ laneCount: 2, slotsPerLane: [2, 6], contextSize: [236, 300], spareStepTokens: 100 }),
     actions: fc.array(actions(crowd), { minLength: 20, maxLength: 80 }),
     faults
-  }),
+  })),
   fc.record({
-    config: configs({ laneCount: 1, slotsPerLane: [5, 6], contextSize: [140, 160], spareStepTokens: 30 })
+    config: configs({ laneCount: 1, slotsPerLane: [7, 8], contextSize: [236, 260], spareStepTokens: 30 })
       .map((config) => ({ ...config, mostGuesses: 0, maxQueue: 20 })),
     actions: fc.tuple(evening, fc.array(actions(atNight, 3, 1, 6), { minLength: 60, maxLength: 200 })).map((parts) => parts.flat()),
     faults

@@ -135,6 +135,9 @@ class Recorder {
     return true
   }
 
+  /** Of the step that is under way. */
+  sequencesIn (lane: LaneId): number { return this.#inFlight.get(lane)?.plan.work.length ?? 0 }
+
   async end (lane: LaneId): Promise<void> {
     const step = this.#inFlight.get(lane)
     if (step === undefined) return
@@ -208,6 +211,11 @@ async function perform (recorder: Recorder, action: Action): Promise<void> {
     }
     case 'begin': { recorder.begin(asLaneId(action.lane % laneCount)); break }
     case 'end': { await recorder.end(asLaneId(action.lane % laneCount)); break }
+    case 'compute': {
+      recorder.now += recorder.sequencesIn(asLaneId(action.lane % laneCount)) * action.sequenceMs
+      recorder.expire()
+      break
+    }
     case 'wait': {
       recorder.now += action.durationMs
       recorder.expire()
