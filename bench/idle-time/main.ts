@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { formatNumber, formatTable, withRange } from '../../src/bench/report/table.ts'
@@ -127,7 +126,6 @@ async function run (signal: AbortSignal): Promise<void> {
   const machine = describeMachine()
   console.log(machineLine(machine))
   console.log(`${roundCount} rounds, about ${Math.ceil(roundCount * 3 * (times.settleMs + times.measureMs) / 60_000)} minutes`)
-  setMaxListeners(0, signal)
   await using server = await ServerProcess.start({
     flags: [
       '--model', values.model, '--slots', String(slots), '--context-size', String(Math.max(1024, 2 * (inputTokens + outputTokens))),
