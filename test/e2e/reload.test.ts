@@ -31,7 +31,7 @@ describe('a service that gets SIGHUP', () => {
       headers: { authorization: 'Bearer k-old', 'content-type': 'application/json' },
       body: JSON.stringify({ model: 'fake', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 40, ignore_eos: true, stream: true })
     })
-    configure(['tenants: [{ name: team, keys: [k-new] }]', 'apiKeys: [none]', 'slots: 8', 'requestTimeout: 1ms', `adapters: [pirate=${adapter}]`])
+    configure(['tenants: [{ name: team, keys: [k-new] }]', 'apiKeys: [none]', 'slots: 8', 'requestTimeout: 500ms', `adapters: [pirate=${adapter}]`])
     server.child.kill('SIGHUP')
     await waitUntil(async () => (await ask('k-new')).status === 200, 'the new key')
     expect((await ask('k-old')).status).toBe(401)
