@@ -1,5 +1,6 @@
 import { baseAdapterSet } from '../../src/domain/adapter-set.ts'
 import { asLaneId, asSequenceId, asSlotId, type Millis, type SequenceId, type Token } from '../../src/domain/ids.ts'
+import { runsOf } from '../../src/domain/runs-of.ts'
 import { greedySampling } from '../../src/domain/sampling.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import type { SlotWork, StepPlan } from '../../src/scheduler/plan.ts'
@@ -151,18 +152,10 @@ export function decodeDuration (decodeSteps: CostFit['decodeSteps'], stepMs: Mil
  * token in the same pass as its neighbours.
  */
 export function decodeRuns ({ work }: Pick<StepPlan, 'work'>): readonly number[] {
-  const runs: number[] = []
-  let decodes = 0
-  let last = -1
-  for (const { slot, sample } of work.toSorted((a, b) => a.slot - b.slot)) {
-    if (slot !== last + 1) {
-      if (decodes > 0) runs.push(decodes)
-      decodes = 0
-    }
-    if (sample !== undefined && sample.index > 0) decodes++
-    last = slot
-  }
-  return decodes > 0 ? [...runs, decodes] : runs
+  const decoding = work.filter(({ sample }) => sample !== undefined && sample.index > 0)
+  return runsOf(work.map(({ slot }) => slot))
+    .map(({ first, last }) => decoding.filter(({ slot }) => slot >= first && slot <= last).length)
+    .filter((decodes) => decodes > 0)
 }
 
 /** In one line. */

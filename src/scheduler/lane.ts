@@ -1,6 +1,7 @@
 import type { AdapterSetKey } from '../domain/adapter-set.ts'
 import type { LaneId, Millis, SequenceId, Token } from '../domain/ids.ts'
-import { isOneRun, planSize, type StepPlan, type WorkOutcome } from './plan.ts'
+import { runsOf } from '../domain/runs-of.ts'
+import { planSize, type StepPlan, type WorkOutcome } from './plan.ts'
 import { Rhythm } from './policies/rhythm.ts'
 import { Speculation } from './policies/speculation.ts'
 import { StepFill } from './policies/step-fill.ts'
@@ -115,7 +116,8 @@ export class Lane {
     if (step.guesses > 0) return
     if (!isOfTrial) this.turns.learn(step)
     if (!isOfTrial) this.rhythm.learn(step)
-    if (!isOfTrial && step.promptTokens === 0 && isOneRun(plan)) this.fill.learn(step.decodes, step.durationMs)
+    const isOnePass = runsOf(plan.work.map(({ slot }) => slot)).length === 1
+    if (!isOfTrial && step.promptTokens === 0 && isOnePass) this.fill.learn(step.decodes, step.durationMs)
     this.#threadCount.learn(step, now)
   }
 }

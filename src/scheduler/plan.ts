@@ -151,12 +151,6 @@ export function planSize ({ work }: Pick<StepPlan, 'work'>): PlanSize {
   return { decodes, guesses, promptTokens }
 }
 
-/** Whether it is for neighbouring slots: llama.cpp starts another pass at every gap. */
-export function isOneRun ({ work }: Pick<StepPlan, 'work'>): boolean {
-  const slots = work.map(({ slot }) => slot)
-  return Math.max(...slots) - Math.min(...slots) === slots.length - 1
-}
-
 export interface PlanSize {
   readonly decodes: number
   readonly guesses: number

@@ -1,4 +1,5 @@
 import type { Millis } from '../../domain/ids.ts'
+import { runsOf, type SlotRun } from '../../domain/runs-of.ts'
 
 /**
  * Whether a step takes idle slots between busy ones along: `never`, `always` when that spares a pass, as on a GPU, where a pass of a few
@@ -11,11 +12,6 @@ export interface BridgeCosts {
   readonly mayGoAlong: (slot: number) => boolean
   /** What a pass over so many neighbouring slots takes, in any unit; null where that is not known. */
   readonly passMs: (slots: number) => Millis | null
-}
-
-interface Run {
-  readonly first: number
-  readonly last: number
 }
 
 /**
@@ -51,21 +47,7 @@ export function bridgesOf (busy: readonly number[], room: number, { mayGoAlong, 
   return bridges.length > busy.length || bridges.length > room ? [] : bridges.sort((a, b) => a - b)
 }
 
-/** In how many passes llama.cpp decodes a token of each of these slots. */
-export const passesOf = (slots: readonly number[]): number => runsOf([...slots].sort((a, b) => a - b)).length
-
-/** Neighbours together. @param slots in ascending order */
-function runsOf (slots: readonly number[]): Run[] {
-  const runs: Run[] = []
-  for (const slot of slots) {
-    const run = runs.at(-1)
-    if (run?.last === slot - 1) runs[runs.length - 1] = { first: run.first, last: slot }
-    else runs.push({ first: slot, last: slot })
-  }
-  return runs
-}
-
-const gapAfter = (runs: readonly Run[], index: number): number[] => {
+const gapAfter = (runs: readonly SlotRun[], index: number): number[] => {
   const [{ last }, { first }] = [runs[index]!, runs[index + 1]!]
   return Array.from({ length: first - last - 1 }, (_, at) => last + 1 + at)
 }

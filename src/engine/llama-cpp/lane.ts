@@ -3,11 +3,12 @@ import type { AdapterKey, AdapterSet } from '../../domain/adapter-set.ts'
 import { DurationByCount } from '../../domain/duration-by-count.ts'
 import { ServerError } from '../../domain/errors.ts'
 import type { LaneId, SequenceId, SlotId } from '../../domain/ids.ts'
+import { runsOf } from '../../domain/runs-of.ts'
 import { plannedTokens, type DrawnToken, type SlotWork, type StepPlan, type WorkOutcome } from '../../scheduler/plan.ts'
 import type { Adapters } from './adapters.ts'
 import type { CachePark } from './cache-park.ts'
 import { AnswerState } from './answer-state.ts'
-import { bridgesOf, passesOf, type Bridging } from './bridges.ts'
+import { bridgesOf, type Bridging } from './bridges.ts'
 import { drawAlong } from './draw-along.ts'
 import { wishesOf, withGuesses } from './drafted-work.ts'
 import type { Draft, Drafter } from './drafter.ts'
@@ -313,7 +314,7 @@ export class Lane {
     }
     const slotCount = work.length + bridges.length
     // What a pass takes is known from steps that are one, and nothing else; it matters where bridges are measured.
-    const isOnePass = this.#options.bridging === 'measured' && tokenCount === work.length && passesOf([...work.map(({ slot }) => this.#sequenceOf(slot)), ...bridges]) === 1
+    const isOnePass = this.#options.bridging === 'measured' && tokenCount === work.length && runsOf([...work.map(({ slot }) => this.#sequenceOf(slot)), ...bridges]).length === 1
     const learn = (): void => { if (isOnePass) this.#passTimes.learn(slotCount, performance.now() - startedAt) }
     return { done: this.#context.decodeBatch().then(learn).finally(settle), items }
   }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { bridgesOf, passesOf, type BridgeCosts } from '../../../src/engine/llama-cpp/bridges.ts'
+import { bridgesOf, type BridgeCosts } from '../../../src/engine/llama-cpp/bridges.ts'
 
 describe('bridgesOf', () => {
   const all = (): boolean => true
@@ -62,13 +62,5 @@ describe('bridgesOf', () => {
         expect(bridges.length).toBeLessThanOrEqual(Math.min(room, busy.length))
       }
     ))
-  })
-})
-
-describe('passesOf', () => {
-  it('counts neighbours once', () => {
-    expect(passesOf([])).toBe(0)
-    expect(passesOf([3, 1, 2])).toBe(1)
-    expect(passesOf([0, 2, 3, 7])).toBe(3)
   })
 })
