@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { formatNumber, formatTable, withRange } from '../../src/bench/report/table.ts'
 import { spreadOf } from '../../src/bench/measure/spread.ts'
 import { summarizeLatencies } from '../../src/bench/measure/latency-summary.ts'
+import { parseLengths } from '../../src/bench/workload/length-distribution.ts'
 import { describeMachine, machineLine } from '../support/machine.ts'
 import { saveReport } from '../support/report-file.ts'
 import { runBenchmark } from '../support/run-benchmark.ts'
@@ -18,11 +19,11 @@ the server takes; interactive requests at half of that beside it; the same inter
   --model REF          GGUF file or demo (default demo)
   --slots N            of the server (default 24)
   --batch-calls N      at a time (default twice the slots)
-  --input-tokens N     of each prompt (default 64)
-  --output-tokens N    of each answer (default 48)
+  --input-tokens N     of a prompt; a number, uniform:32-96 or lognormal:64 (default 64)
+  --output-tokens N    of an answer (default uniform:24-72: answers of one length would come and go in waves)
   --rate R             interactive requests per second (default half of what the first phase of batch work came to)
   --seconds N          measured of each phase (default 60)
-  --settle N           seconds of each phase before that (default 15)
+  --settle N           seconds of each phase before that (default 20)
   --rounds N           (default 3)
   --seed N             of arrivals and lengths (default 1)
   --save               write bench/reports/idle-time-DATE-COMMIT.json
@@ -47,47 +48,43 @@ async function throughput (users: Users, { settleMs, measureMs }: Times, signal:
   return (await users.generatedTokens() - before) / (performance.now() - startedAt) * 1000
 }
 
-/** @param rate null: half of what batch work comes to. */
-async function runRounds (users: Users, count: number, batchCalls: number, outputTokens: number, givenRate: number | null, times: Times, signal: AbortSignal): Promise<{ rate: number, rounds: readonly Round[] }> {
-  let rate = givenRate
+interface Course {
+  readonly roundCount: number
+  readonly batchCalls: number
+  /** Of an answer, on average. */
+  readonly outputTokens: number
+  /** Interactive requests per second; null for half of what the first phase of batch work comes to. */
+  readonly rate: number | null
+  readonly times: Times
+}
+
+async function runRounds (users: Users, course: Course, signal: AbortSignal): Promise<{ rate: number, rounds: readonly Round[] }> {
+  const { roundCount, batchCalls, outputTokens, times } = course
+  let { rate } = course
   const phaseMs = times.settleMs + times.measureMs
+  const interactive = (round: number): Promise<readonly Felt[]> => users.interactive(rate ?? NaN, phaseMs, times.settleMs, round, signal)
+  const measureBatch = async (round: number): Promise<number> => {
+    const tokens = await throughput(users, times, signal)
+    rate ??= tokens / outputTokens / 2
+    console.log(`round ${round}: batch work alone ${formatNumber(tokens)} tokens/s`)
+    return tokens
+  }
+  const measureBoth = async (round: number): Promise<{ together: number, beside: readonly Felt[] }> => {
+    const [together, beside] = await Promise.all([throughput(users, times, signal), interactive(round)])
+    console.log(`round ${round}: with interactive requests ${formatNumber(together)} tokens/s`)
+    return { together, beside }
+  }
   const rounds: Round[] = []
-  for (let round = 1; round <= count; round++) {
-    let [batchAlone, together] = [NaN, NaN]
-    let beside: readonly Felt[] = []
-    let alone: readonly Felt[] = []
-    const arrivals = (): Promise<readonly Felt[]> => users.interactive(rate ?? NaN, phaseMs, times.settleMs, round, signal)
-    const withBatch = async (phases: readonly (() => Promise<void>)[]): Promise<void> => {
-      const stop = users.keepBusy(batchCalls)
-      try {
-        for (const phase of phases) await phase()
-      } finally {
-        await stop()
-      }
-    }
-    const measureBatch = async (): Promise<void> => {
-      batchAlone = await throughput(users, times, signal)
-      rate ??= batchAlone / outputTokens / 2
-      console.log(`round ${round}: batch work alone ${formatNumber(batchAlone)} tokens/s`)
-    }
-    const measureBoth = async (): Promise<void> => {
-      const felt = arrivals()
-      // Its error is thrown below; until then it is not unhandled.
-      felt.catch(() => {})
-      together = await throughput(users, times, signal)
-      beside = await felt
-      console.log(`round ${round}: with interactive requests ${formatNumber(together)} tokens/s`)
-    }
-    const measureAlone = async (): Promise<void> => { alone = await arrivals() }
+  for (let round = 1; round <= roundCount; round++) {
     // There and back, so that what changes slowly falls on all phases.
     if (round % 2 === 1) {
-      await withBatch([measureBatch, measureBoth])
-      await measureAlone()
+      const withBatch = await users.whileBusy(batchCalls, async () => ({ batchAlone: await measureBatch(round), ...await measureBoth(round) }))
+      rounds.push({ ...withBatch, alone: await interactive(round) })
     } else {
-      await measureAlone()
-      await withBatch([measureBoth, measureBatch])
+      const alone = await interactive(round)
+      const withBatch = await users.whileBusy(batchCalls, async () => ({ ...await measureBoth(round), batchAlone: await measureBatch(round) }))
+      rounds.push({ ...withBatch, alone })
     }
-    rounds.push({ batchAlone, together, beside, alone })
   }
   return { rate: rate ?? NaN, rounds }
 }
@@ -100,10 +97,10 @@ async function run (signal: AbortSignal): Promise<void> {
       slots: { type: 'string', default: '24' },
       'batch-calls': { type: 'string' },
       'input-tokens': { type: 'string', default: '64' },
-      'output-tokens': { type: 'string', default: '48' },
+      'output-tokens': { type: 'string', default: 'uniform:24-72' },
       rate: { type: 'string' },
       seconds: { type: 'string', default: '60' },
-      settle: { type: 'string', default: '15' },
+      settle: { type: 'string', default: '20' },
       rounds: { type: 'string', default: '3' },
       seed: { type: 'string', default: '1' },
       save: { type: 'boolean', default: false },
@@ -116,8 +113,8 @@ async function run (signal: AbortSignal): Promise<void> {
   }
   const slots = wholeNumber(values.slots, '--slots', 256)
   const batchCalls = values['batch-calls'] === undefined ? 2 * slots : wholeNumber(values['batch-calls'], '--batch-calls', 4096)
-  const inputTokens = wholeNumber(values['input-tokens'], '--input-tokens', 100_000)
-  const outputTokens = wholeNumber(values['output-tokens'], '--output-tokens', 100_000)
+  const inputTokens = parseLengths(values['input-tokens'], '--input-tokens')
+  const outputTokens = parseLengths(values['output-tokens'], '--output-tokens')
   const rate = values.rate === undefined ? null : Number(values.rate)
   if (rate !== null && !(rate > 0 && rate < Infinity)) throw new Error(`--rate is "${values.rate}", but must be a number above 0`)
   const times = { settleMs: wholeNumber(values.settle, '--settle', 600) * 1000, measureMs: wholeNumber(values.seconds, '--seconds', 600) * 1000 }
@@ -128,12 +125,12 @@ async function run (signal: AbortSignal): Promise<void> {
   console.log(`${roundCount} rounds, about ${Math.ceil(roundCount * 3 * (times.settleMs + times.measureMs) / 60_000)} minutes`)
   await using server = await ServerProcess.start({
     flags: [
-      '--model', values.model, '--slots', String(slots), '--context-size', String(Math.max(1024, 2 * (inputTokens + outputTokens))),
+      '--model', values.model, '--slots', String(slots), '--context-size', String(Math.max(1024, Math.ceil(2 * (inputTokens.mean + outputTokens.mean)))),
       '--max-queue', String(2 * batchCalls + 1024), ...positionals
     ]
   })
-  using users = await Users.connect(server.url, { inputTokens, outputTokens, seed }, signal)
-  const result = await runRounds(users, roundCount, batchCalls, outputTokens, rate, times, signal)
+  using users = await Users.connect(server.url, { inputTokens: inputTokens.text, outputTokens: outputTokens.text, seed }, signal)
+  const result = await runRounds(users, { roundCount, batchCalls, outputTokens: outputTokens.mean, rate, times }, signal)
   const { rounds } = result
   const of = (name: 'beside' | 'alone') => {
     const felt = rounds.flatMap((round) => round[name])

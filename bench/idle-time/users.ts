@@ -16,8 +16,9 @@ export interface Felt {
 }
 
 export interface Questions {
-  readonly inputTokens: number
-  readonly outputTokens: number
+  /** As `drawbridge bench` takes them: a number, or how they differ. */
+  readonly inputTokens: string
+  readonly outputTokens: string
   readonly seed: number
 }
 
@@ -44,7 +45,7 @@ export class Users implements Disposable {
   static async connect (url: string, { inputTokens, outputTokens, seed }: Questions, signal: AbortSignal): Promise<Users> {
     const optionsOf = (tier: Tier): BenchOptions => {
       const command = parseOptions([
-        `${url}/v1`, '--input-tokens', String(inputTokens), '--output-tokens', String(outputTokens), '--extra-body', JSON.stringify({ service_tier: tier })
+        `${url}/v1`, '--input-tokens', inputTokens, '--output-tokens', outputTokens, '--extra-body', JSON.stringify({ service_tier: tier })
       ], {})
       if (command.type !== 'run') throw new RangeError(`A ${command.type} is no run`)
       return command.options
@@ -64,14 +65,17 @@ export class Users implements Disposable {
   }
 
   /**
-   * Keeps so many batch calls under way.
-   * @returns ends them; throws when one has failed.
+   * Keeps so many batch calls under way until `work` is done.
+   * @throws Error when one failed.
    */
-  keepBusy (calls: number): () => Promise<void> {
+  async whileBusy<Result> (calls: number, work: () => Promise<Result>): Promise<Result> {
     const controller = new AbortController()
     const load = this.#run(batch, { type: 'closed', concurrency: calls }, { type: 'duration', ms: Infinity }, 0, controller.signal)
+    // Its error is thrown below; until then it is not unhandled.
     load.catch(() => {})
-    return async () => {
+    try {
+      return await work()
+    } finally {
       controller.abort()
       await load
     }
