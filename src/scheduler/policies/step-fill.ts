@@ -1,11 +1,11 @@
 import type { Millis } from '../../domain/ids.ts'
 
 /** Half of the slots are enough when steps of them draw this share of what steps of all slots draw in the same time, */
-const enoughShare = 0.97
+const enoughShare = 0.94
 /** and stay so as long as it is not less than this. */
-const tooSmallShare = 0.95
+const tooSmallShare = 0.92
 /** So many standard errors beyond what was measured. */
-const certainty = 2
+const certainty = 1
 /** What steps of fewer sequences take follows other rules. */
 const leastSequences = 4
 /** Of so many steps one is made smaller than it could be, to see what that takes; more of them as long as too little is known. */
