@@ -122,13 +122,13 @@ describe('StepFill', () => {
     learn(0.2)
     // 4 / 4.2 of a token in a millisecond is 0.976 of 8 / 8.2.
     expect(fill.enough).toBe(4)
-    // 0.93
-    learn(0.6)
+    // 0.925
+    learn(0.7)
     expect(fill.enough).toBe(4)
-    // 0.91
-    learn(0.8)
+    // 0.908
+    learn(0.9)
     expect(fill.enough).toBe(8)
-    learn(0.6)
+    learn(0.7)
     expect(fill.enough).toBe(8)
     learn(0.2)
     expect(fill.enough).toBe(4)
