@@ -3,7 +3,7 @@ import type { Millis } from '../../domain/ids.ts'
 /** Half of the slots are enough when steps of them draw this share of what steps of all slots draw in the same time, */
 const enoughShare = 0.93
 /** and stay so as long as it is not less than this. */
-const tooSmallShare = 0.91
+const tooSmallShare = 0.89
 /** So many standard errors beyond what was measured. */
 const certainty = 1
 /** What steps of fewer sequences take follows other rules. */

@@ -43,9 +43,9 @@ describe('StepFill', () => {
   })
 
   it.each([8, 9, 10, 18, 24, 40, 64])('wants all of %i slots where half of them draw less in a second', (slots) => {
-    for (const costMs of [() => 40, (size: number) => 0.1 * slots + size]) {
+    for (const costMs of [() => 40, (size: number) => 0.2 * slots + size]) {
       const fill = new StepFill(slots)
-      // The second: half of them 0.5 / 0.6 = 0.83 tokens in a millisecond, all 0.91.
+      // The second: half of them 0.5 / 0.7 = 0.71 tokens in a millisecond, all 0.83.
       run(fill, costMs, slots, 4000)
       expect(fill.enough).toBe(slots)
     }
@@ -89,12 +89,12 @@ describe('StepFill', () => {
   })
 
   it('knows chance from what a size takes', () => {
-    // Half draw 0.9 of what all draw, and a step is as likely as not a fifth shorter or longer.
+    // Half draw 0.88 of what all draw, and a step is as likely as not a fifth shorter or longer.
     const chance = new Random(1)
     const fill = new StepFill(16)
     let wrong = 0
     for (let step = 0; step < 20_000; step++) {
-      run(fill, (size) => (0.8 + 0.4 * chance.uniform()) * (2 + size), 16, 1)
+      run(fill, (size) => (0.8 + 0.4 * chance.uniform()) * (2.5 + size), 16, 1)
       if (fill.enough < 16) wrong++
     }
     expect(wrong).toBeLessThan(200)
@@ -125,8 +125,8 @@ describe('StepFill', () => {
     // 0.925
     learn(0.7)
     expect(fill.enough).toBe(4)
-    // 0.908
-    learn(0.9)
+    // 0.88
+    learn(1.25)
     expect(fill.enough).toBe(8)
     learn(0.7)
     expect(fill.enough).toBe(8)
