@@ -62,7 +62,7 @@ async function runRounds (users: Users, course: Course, signal: AbortSignal): Pr
   const { roundCount, batchCalls, outputTokens, times } = course
   let { rate } = course
   const phaseMs = times.settleMs + times.measureMs
-  const interactive = (round: number): Promise<readonly Felt[]> => users.interactive(rate ?? NaN, phaseMs, times.settleMs, round, signal)
+  const arrivals = (round: number): Promise<readonly Felt[]> => users.interactive(rate ?? NaN, phaseMs, times.settleMs, round, signal)
   const measureBatch = async (round: number): Promise<number> => {
     const tokens = await throughput(users, times, signal)
     rate ??= tokens / outputTokens / 2
@@ -70,7 +70,7 @@ async function runRounds (users: Users, course: Course, signal: AbortSignal): Pr
     return tokens
   }
   const measureBoth = async (round: number): Promise<{ together: number, beside: readonly Felt[] }> => {
-    const [together, beside] = await Promise.all([throughput(users, times, signal), interactive(round)])
+    const [together, beside] = await Promise.all([throughput(users, times, signal), arrivals(round)])
     console.log(`round ${round}: with interactive requests ${formatNumber(together)} tokens/s`)
     return { together, beside }
   }
@@ -79,9 +79,9 @@ async function runRounds (users: Users, course: Course, signal: AbortSignal): Pr
     // There and back, so that what changes slowly falls on all phases.
     if (round % 2 === 1) {
       const withBatch = await users.whileBusy(batchCalls, async () => ({ batchAlone: await measureBatch(round), ...await measureBoth(round) }))
-      rounds.push({ ...withBatch, alone: await interactive(round) })
+      rounds.push({ ...withBatch, alone: await arrivals(round) })
     } else {
-      const alone = await interactive(round)
+      const alone = await arrivals(round)
       const withBatch = await users.whileBusy(batchCalls, async () => ({ ...await measureBoth(round), batchAlone: await measureBatch(round) }))
       rounds.push({ ...withBatch, alone })
     }

@@ -116,8 +116,7 @@ export class Lane {
     if (step.guesses > 0) return
     if (!isOfTrial) this.turns.learn(step)
     if (!isOfTrial) this.rhythm.learn(step)
-    const isOnePass = runsOf(plan.work.map(({ slot }) => slot)).length === 1
-    if (!isOfTrial && step.promptTokens === 0 && isOnePass) this.fill.learn(step.decodes, step.durationMs)
+    if (!isOfTrial && step.promptTokens === 0 && runsOf(plan.work.map(({ slot }) => slot)).length === 1) this.fill.learn(step.decodes, step.durationMs)
     this.#threadCount.learn(step, now)
   }
 }
