@@ -5,9 +5,10 @@ import { createWorkload } from '../../src/bench/create-workload.ts'
 import type { LoadShape, RunLimit } from '../../src/bench/load/load-shape.ts'
 import { runLoad, type LoadResult } from '../../src/bench/load/run-load.ts'
 import { itlsOf, ttftOf } from '../../src/bench/measure/request-record.ts'
-import { type BenchOptions, parseOptions } from '../../src/bench/parse-options.ts'
+import type { BenchOptions } from '../../src/bench/parse-options.ts'
 import { createMix } from '../../src/bench/workload/mix.ts'
 import { conversationsPerRun, type Workload } from '../../src/bench/workload/workload.ts'
+import { benchOptions } from '../support/bench-options.ts'
 
 /** What one user felt of a request. */
 export interface Felt {
@@ -43,13 +44,9 @@ export class Users implements Disposable {
 
   /** @throws StartupError when the server does not answer. */
   static async connect (url: string, { inputTokens, outputTokens, seed }: Questions, signal: AbortSignal): Promise<Users> {
-    const optionsOf = (tier: Tier): BenchOptions => {
-      const command = parseOptions([
-        `${url}/v1`, '--input-tokens', inputTokens, '--output-tokens', outputTokens, '--extra-body', JSON.stringify({ service_tier: tier })
-      ], {})
-      if (command.type !== 'run') throw new RangeError(`A ${command.type} is no run`)
-      return command.options
-    }
+    const optionsOf = (tier: Tier): BenchOptions => benchOptions([
+      `${url}/v1`, '--input-tokens', inputTokens, '--output-tokens', outputTokens, '--extra-body', JSON.stringify({ service_tier: tier })
+    ])
     const connect = async (options: BenchOptions): Promise<BenchServer> => await BenchServer.connect(options.servers[0]!, options, signal)
     const options = optionsOf(interactive)
     const servers = { [interactive]: await connect(options), [batch]: await connect(optionsOf(batch)) }
