@@ -7,6 +7,7 @@ import { Deadlines, timeoutError } from './deadlines.ts'
 import { Lane, laneOf } from './lane.ts'
 import { planSize, plannedTokens, type ComputedOutcome, type DrawnToken, type SlotWork, type StepPlan, type WorkOutcome } from './plan.ts'
 import { admissionPolicies, type AdmissionPolicy } from './policies/admission.ts'
+import { pieceOf } from './policies/piece.ts'
 import type { Guess } from './policies/speculation.ts'
 import { passengers, readingOrder } from './policies/reading-order.ts'
 import { roomOf, type StepRoom } from './policies/step-room.ts'
@@ -257,6 +258,8 @@ export class Scheduler {
     let budget = this.#config.stepTokens
     let spareMs = roomMs
     let isRestoring = false
+    // The first token of a piece beside decodes goes along with them, in a pass before the piece's own.
+    const hasDecodes = chosen.some((sequence) => !isReading(sequence))
     /** @param most tokens of the budget, for it */
     const include = (sequence: Sequence, most: number): void => {
       const restoreMs = this.#parking.restoreMs(sequence)
@@ -268,7 +271,8 @@ export class Scheduler {
       // A rest that takes hardly longer is not left for a step of its own.
       const isNearlyAll = sequence.pending <= most * nearlyAll
       const guess = guesses.get(sequence) ?? noGuess
-      const item = slotWork(sequence, Math.min(budget, isNearlyAll ? Infinity : most), guess)
+      const tokens = isNearlyAll || most > budget ? budget : hasDecodes ? most : pieceOf(sequence.pending, most)
+      const item = slotWork(sequence, tokens, guess)
       sequence.predictedGuesses = guess.predicted
       sequence.isPlanned = true
       budget -= plannedTokens(item)

@@ -1,5 +1,6 @@
 import { DurationByCount } from '../../domain/duration-by-count.ts'
 import type { Millis } from '../../domain/ids.ts'
+import { attentionTile } from './piece.ts'
 
 /** A step may take this long beside flowing streams, unless a target says otherwise: ten tokens per second still read well. */
 const defaultTargetMs = 100
@@ -10,17 +11,16 @@ const defaultTargetMs = 100
 const leastTimesDecode = 8
 /** Prompts go on, however short the target. */
 const smallestPiece = 16
-/**
- * llama.cpp reads the first token of a piece together with the decodes and the rest in a pass of its own, whose attention on a CPU
- * takes 64 tokens at a time; that of fewer is up to four times slower. So a piece of 65 takes hardly longer than one of 20.
- */
-const wholePiece = 65
+/** Beside decodes the first token of a piece goes along with them. */
+const wholePiece = attentionTile + 1
 /** Where smaller pieces are slower by more than this, a short step reads a whole piece all the same. */
 const littleSlower = 1.25
 /** A short step may take so many times what a decode takes: the smaller the pieces, the more of them pay for a pass. */
 const shortTimesDecode = 1.5
 /** By default a step may take so long for the sake of a whole piece. */
 const longestForWholePieceMs = 500
+/** Or so many times what it should take, where smaller pieces are slower by as much: gaps are longer, but there are fewer of them by more. */
+const mostStretch = 2
 /** What a whole piece took counts so much less with every smaller one. */
 const fading = 0.99
 /** How much of a measure is the latest step's. */
@@ -70,9 +70,11 @@ export class Rhythm {
     const tokenMs = this.#wholePieceTokenMs
     if (tokenMs === null) return wholePiece
     const roomMs = this.spareMs(streams)
-    const wholeRoomMs = this.#targetMs === 'auto' ? Math.max(roomMs, longestForWholePieceMs) : roomMs
+    const smallMs = this.#smallPieceTokenMs ?? tokenMs
+    const stretch = smallMs > tokenMs ? Math.min(mostStretch, smallMs / tokenMs) : 1
+    const wholeRoomMs = this.#targetMs === 'auto' ? Math.max(stretch * roomMs, longestForWholePieceMs) : roomMs
     if (wholePiece * tokenMs <= wholeRoomMs) return Math.max(wholePiece, tokensIn(roomMs, tokenMs))
-    return Math.min(wholePiece - 1, Math.max(smallestPiece, tokensIn(roomMs, this.#smallPieceTokenMs ?? tokenMs)))
+    return Math.min(wholePiece - 1, Math.max(smallestPiece, tokensIn(roomMs, smallMs)))
   }
 
   /** Prompt tokens that may still be read before streams have their next token that have waited so long already. */
@@ -105,7 +107,7 @@ export class Rhythm {
     // Of a mixed step the decodes' share is only known once there was a step without prompts.
     if (decodes > 0 && this.#decodeMs === null) return
     const tokenMs = Math.max(0, durationMs - (decodes > 0 ? this.#decodeTimes.estimate(decodes) ?? this.#decodeMs ?? 0 : 0)) / promptTokens
-    if (promptTokens >= wholePiece) {
+    if (promptTokens >= (decodes > 0 ? wholePiece : attentionTile)) {
       this.#wholePieceTokenMs = mix(this.#wholePieceTokenMs, tokenMs)
     } else {
       // Of the few tokens at the end of a prompt, a step's own time is the most.

@@ -20,7 +20,7 @@ describe('batch work beside others', () => {
     create()
     batch('night-1', 1, 20)
     await rig.step()
-    batch('night-2', 2, 300)
+    batch('night-2', 2, 321)
     rig.add('chat', text(3, 40), { maxTokens: 3 })
     expect(story(await rig.step())).toEqual(['chat 0+40'])
     expect(story(await rig.step())).toEqual(['night-1 20+1', 'chat 40+1'])
@@ -88,11 +88,11 @@ describe('batch work beside others', () => {
     rig.add('chat', text(2, 10), { maxTokens: 1 })
     await step()
     await step()
-    batch('night-2', 3, 400)
+    batch('night-2', 3, 450)
     // A token was read in (10 + 0.2 * 399) / 400 = 0.2245 ms, and a short step takes one and a half decodes, 15 ms.
     expect(await step()).toEqual(['night-2 0+66'])
     rig.now += 10_000
-    expect(await step()).toEqual(['night-1 401+1', 'night-2 66+334'])
+    expect(await step()).toEqual(['night-1 401+1', 'night-2 66+384'])
   })
 
   it('reads and decodes in turn while others may come at any moment, and at once when nobody has for long', async () => {
@@ -137,16 +137,16 @@ describe('prompts beside streams', () => {
   const served = async (): Promise<string[]> => (await rig.step()).plan.work.map(({ sequence, tokens }) => `${sequence} ${tokens.length}`)
 
   it('are read in steps of their own, and streams have all of every other one', async () => {
-    rig = new Rig({ slotsPerLane: 4, contextSize: 1024 })
+    rig = new Rig({ slotsPerLane: 4, contextSize: 1024, stepTokens: 60 })
     rig.add('stream', text(1, 10), { maxTokens: 50 })
     await rig.step()
     rig.add('long', text(2, 130), { maxTokens: 2 })
     rig.add('short', text(3, 20), { maxTokens: 2 })
-    expect(await served()).toEqual(['long 64'])
+    expect(await served()).toEqual(['long 60'])
     expect(await served()).toEqual(['stream 1'])
-    expect(await served()).toEqual(['long 64'])
+    expect(await served()).toEqual(['long 60'])
     expect(await served()).toEqual(['stream 1'])
-    expect(await served()).toEqual(['long 2', 'short 20'])
+    expect(await served()).toEqual(['long 10', 'short 20'])
     expect(await served()).toEqual(['stream 1', 'long 1', 'short 1'])
   })
 
@@ -224,16 +224,16 @@ describe('prompts beside streams', () => {
   })
 
   it('owe streams the next step of theirs, though other adapters have the lane in between', async () => {
-    rig = new Rig({ slotsPerLane: 4, contextSize: 1024, turnSteps: 1 })
+    rig = new Rig({ slotsPerLane: 4, contextSize: 1024, stepTokens: 60, turnSteps: 1 })
     await rig.engine.loadAdapter('pirate#1' as never, { path: import.meta.filename }, new AbortController().signal)
     rig.add('stream', text(1, 10), { maxTokens: 50 })
     await rig.step()
     rig.add('long', text(2, 1000), { maxTokens: 1 })
-    expect(await served()).toEqual(['long 64'])
+    expect(await served()).toEqual(['long 60'])
     rig.add('other', text(3, 20), { maxTokens: 1, adapters: createAdapterSet([{ name: 'pirate', generation: 1, scale: 1 }]) })
     expect(await served()).toEqual(['other 20'])
     expect(await served()).toEqual(['stream 1'])
-    expect(await served()).toEqual(['long 64'])
+    expect(await served()).toEqual(['long 60'])
   })
 
   it('leave a step to batch work under each of the adapters that take turns', async () => {

@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { attentionTile, pieceOf } from '../../../src/scheduler/policies/piece.ts'
 import { Rhythm } from '../../../src/scheduler/policies/rhythm.ts'
 import { id, Rig, summary, text } from './rig.ts'
 
@@ -60,6 +62,10 @@ describe('Rhythm', () => {
   it('stretches a step for a whole piece, but not for ever', () => {
     expect(learned('auto', 10, 5).promptBudget()).toBe(65)
     expect(learned('auto', 10, 8, 4).promptBudget()).toBe(22)
+    // Eight decodes take 480 ms, a whole piece 910.
+    expect(learned('auto', 60, 14, 30).promptBudget()).toBe(65)
+    expect(learned('auto', 60, 14, 20).promptBudget()).toBe(24)
+    expect(learned('auto', 60, 15, 100).promptBudget()).toBe(16)
     // Who gives a target means it.
     expect(learned(200, 20, 5).promptBudget()).toBe(36)
   })
@@ -109,6 +115,28 @@ describe('Rhythm', () => {
   })
 })
 
+describe('a piece of a prompt', () => {
+  it('leaves whole tiles, and has the rest in it', () => {
+    expect(pieceOf(300, 65)).toBe(44)
+    expect(pieceOf(256, 65)).toBe(64)
+    expect(pieceOf(300, 120)).toBe(108)
+    expect(pieceOf(300, 130)).toBe(108)
+    expect(pieceOf(300, 64)).toBe(44)
+    fc.assert(fc.property(fc.integer({ min: 1, max: 5000 }), fc.integer({ min: attentionTile, max: 1000 }), (pending, room) => {
+      const piece = pieceOf(pending, room)
+      expect(piece).toBeGreaterThan(Math.min(pending - 1, room - attentionTile))
+      expect(piece).toBeLessThanOrEqual(Math.min(pending, room))
+      if (pending > room) expect((pending - piece) % attentionTile).toBe(0)
+    }))
+  })
+
+  it('is all there is room for where that is less than a tile', () => {
+    expect(pieceOf(300, 63)).toBe(63)
+    expect(pieceOf(20, 63)).toBe(20)
+    expect(pieceOf(20, 100)).toBe(20)
+  })
+})
+
 describe('a prompt beside a flowing stream', () => {
   /** A token of a prompt takes 1 ms, a decode 10. */
   async function stepWithTime (rig: Rig): Promise<string[]> {
@@ -119,21 +147,21 @@ describe('a prompt beside a flowing stream', () => {
   }
 
   it('is read in pieces that keep to the target, and whole when nobody waits', async () => {
-    const rig = new Rig({ stepTokens: 200, targetItlMs: 90 })
+    const rig = new Rig({ contextSize: 512, stepTokens: 200, targetItlMs: 90 })
     rig.add('stream', text(1, 150), { maxTokens: 60 })
     expect(await stepWithTime(rig)).toEqual(['stream 0+150*'])
     for (let step = 0; step < 3; step++) expect(await stepWithTime(rig)).toHaveLength(1)
-    rig.add('prompt', text(2, 250), { maxTokens: 1 })
+    rig.add('prompt', text(2, 272), { maxTokens: 1 })
     expect(await stepWithTime(rig)).toEqual(['prompt 0+80'])
     expect(await stepWithTime(rig)).toEqual(['stream 153+1*'])
-    expect(await stepWithTime(rig)).toEqual(['prompt 80+80'])
+    expect(await stepWithTime(rig)).toEqual(['prompt 80+64'])
     rig.scheduler.abort(id('stream'))
-    expect(await stepWithTime(rig)).toEqual(['prompt 160+90*'])
+    expect(await stepWithTime(rig)).toEqual(['prompt 144+128*'])
     expect(rig.engine.violations).toEqual([])
   })
 
   it('is not read in longer pieces because a step was lost in no time', async () => {
-    const rig = new Rig({ stepTokens: 200, targetItlMs: 90, slotsPerLane: 3 }, new Map([[5, 'reject']]))
+    const rig = new Rig({ contextSize: 512, stepTokens: 200, targetItlMs: 90, slotsPerLane: 3 }, new Map([[5, 'reject']]))
     rig.add('first', text(1, 150), { maxTokens: 60 })
     for (let step = 0; step < 4; step++) await stepWithTime(rig)
     rig.scheduler.abort(id('first'))
@@ -141,7 +169,7 @@ describe('a prompt beside a flowing stream', () => {
     expect((await rig.step()).events).toMatchObject([{ type: 'sequence-failed', id: id('lost') }])
     rig.add('stream', text(4, 20), { maxTokens: 60 })
     for (let step = 0; step < 2; step++) await stepWithTime(rig)
-    rig.add('prompt', text(2, 250), { maxTokens: 1 })
+    rig.add('prompt', text(2, 272), { maxTokens: 1 })
     expect(await stepWithTime(rig)).toEqual(['prompt 0+80'])
     expect(await stepWithTime(rig)).toEqual(['stream 21+1*'])
   })

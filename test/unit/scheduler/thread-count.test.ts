@@ -120,7 +120,7 @@ describe('a lane that tries another number of threads', () => {
     await stepFor(rig, 200)
     await startTrial(rig)
     expect((await stepFor(rig, 4000)).threads).toBe(2)
-    rig.add('prompt', text(2, 2000))
+    rig.add('prompt', text(2, 2010))
     expect((await stepFor(rig, 100)).work).toEqual(['prompt 0+90'])
     expect((await stepFor(rig, 10)).work).toEqual(['stream 14+1*'])
   })
