@@ -57,7 +57,7 @@ function measure (label: string, streams: readonly Answer[], prompts: readonly A
   const sentAt = Math.min(...prompts.map((prompt) => prompt.sentAt))
   const lastFirstAt = Math.max(...prompts.map(({ outputTimes }) => outputTimes[0] ?? NaN))
   if (!times.every((of) => of[0]! < sentAt && of.at(-1)! > lastFirstAt)) {
-    throw new Error(`Not every stream of ${label} lasted from before the prompts to the last one's first output: longer ones (--stream-tokens) may`)
+    throw new Error(`Not every stream of ${label} lasted from before the prompts to the last one's first output: longer ones (--stream-tokens) may help`)
   }
   return {
     longestGapMs: Math.max(...times.flatMap((of) => of.slice(1).map((time, index) => time - of[index]!))),
