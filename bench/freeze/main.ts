@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { BenchServer } from '../../src/bench/bench-server.ts'
 import { calibrate } from '../../src/bench/calibrate.ts'
 import { createWorkload } from '../../src/bench/create-workload.ts'
+import { summarizeLatencies } from '../../src/bench/measure/latency-summary.ts'
 import { spreadOf } from '../../src/bench/measure/spread.ts'
 import { formatTable, withRange } from '../../src/bench/report/table.ts'
 import { benchOptions } from '../support/bench-options.ts'
@@ -110,7 +111,7 @@ async function run (signal: AbortSignal): Promise<void> {
 
 const figures: readonly (readonly [name: string, of: (trial: Trial) => number])[] = [
   ['longest gap in a stream, ms', ({ longestGapMs }) => longestGapMs],
-  ['TTFT of the prompts on average, ms', ({ ttftMs }) => ttftMs.reduce((sum, ttft) => sum + ttft, 0) / ttftMs.length],
+  ['TTFT of the prompts on average, ms', ({ ttftMs }) => summarizeLatencies(ttftMs).mean],
   ['TTFT of the last, ms', ({ ttftMs }) => ttftMs.at(-1)!]
 ]
 

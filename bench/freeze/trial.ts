@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { now, type BenchServer } from '../../src/bench/bench-server.ts'
 import type { Answer } from '../../src/bench/client/exchange.ts'
+import { itlsOf, ttftOf } from '../../src/bench/measure/request-record.ts'
 import type { Millis } from '../../src/domain/ids.ts'
 import type { Workload } from '../../src/bench/workload/workload.ts'
 
@@ -53,15 +54,14 @@ export async function tryCrowd (server: BenchServer, crowd: Crowd, signal: Abort
 }
 
 function measure (label: string, streams: readonly Answer[], prompts: readonly Answer[]): Trial {
-  const times = streams.map(({ outputTimes }) => outputTimes)
   const sentAt = Math.min(...prompts.map((prompt) => prompt.sentAt))
   const lastFirstAt = Math.max(...prompts.map(({ outputTimes }) => outputTimes[0] ?? NaN))
-  if (!times.every((of) => of[0]! < sentAt && of.at(-1)! > lastFirstAt)) {
+  if (!streams.every(({ outputTimes }) => outputTimes[0]! < sentAt && outputTimes.at(-1)! > lastFirstAt)) {
     throw new Error(`Not every stream of ${label} lasted from before the prompts to the last one's first output: longer ones (--stream-tokens) may help`)
   }
   return {
-    longestGapMs: Math.max(...times.flatMap((of) => of.slice(1).map((time, index) => time - of[index]!))),
-    ttftMs: prompts.map((prompt) => prompt.outputTimes[0]! - prompt.sentAt).toSorted((a, b) => a - b),
+    longestGapMs: Math.max(...streams.flatMap(itlsOf)),
+    ttftMs: prompts.map((prompt) => ttftOf(prompt)!).toSorted((a, b) => a - b),
     promptTokens: prompts.reduce((sum, { inputTokens }) => sum + (inputTokens ?? NaN), 0) / prompts.length
   }
 }

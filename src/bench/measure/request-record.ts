@@ -27,7 +27,7 @@ export interface RequestRecord {
 export const hasCompleted = (record: RequestRecord): boolean => record.failure === null
 
 /** From sending to the first output, in ms; null without output, or where the answer came in one piece. */
-export const ttftOf = ({ sentAt, outputTimes }: RequestRecord): Millis | null =>
+export const ttftOf = ({ sentAt, outputTimes }: Pick<RequestRecord, 'sentAt' | 'outputTimes'>): Millis | null =>
   outputTimes[0] === undefined ? null : outputTimes[0] - sentAt
 
 /** From sending to the last byte, in ms. */
@@ -41,7 +41,7 @@ export function tpotOf (record: RequestRecord): Millis | null {
 }
 
 /** Gaps between successive chunks with output, in ms. */
-export function itlsOf ({ outputTimes }: RequestRecord): Millis[] {
+export function itlsOf ({ outputTimes }: Pick<RequestRecord, 'outputTimes'>): Millis[] {
   const gaps: Millis[] = []
   for (let index = 1; index < outputTimes.length; index++) gaps.push(outputTimes[index]! - outputTimes[index - 1]!)
   return gaps
